@@ -1,0 +1,189 @@
+"""From a script to the two notebooks that a reader opens.
+
+    notebooks/source/NN_name.py  ->  notebooks/NN_name.ipynb            executed, with outputs
+                                 ->  notebooks/exercises/NN_name.ipynb  the same, solutions taken out
+
+Scripts are jupytext percent scripts and the only files an author edits. Cells carry these tags:
+`parameters` (one cell, the defaults), `nbval-check-output` (output that must come out the same on every machine and
+in every profile), `machine` (output that describes one machine; a stored notebook does not keep it).
+Needs the extra `teach` (jupytext, nbgrader).
+"""
+
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+from .runtime import atomic_path, project_root
+
+MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+def scripts():
+    """Every source script, in the order of the course."""
+    return sorted((project_root() / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
+
+
+def executed_path(script):
+    return Path(script).parent.parent / f"{Path(script).stem}.ipynb"
+
+
+def exercise_path(script):
+    return Path(script).parent.parent / "exercises" / f"{Path(script).stem}.ipynb"
+
+
+# ---------------------------------------------------------------- script -> notebook
+
+
+def read_script(script):
+    """The script as a notebook without outputs: stable cell ids, nbgrader's metadata on exercises and checks."""
+    import jupytext
+
+    notebook = jupytext.read(script, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    seen = {}
+    for number, cell in enumerate(notebook.cells):
+        digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, -1) + 1
+        cell["id"] = f"{digest}-{seen[digest]}"
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if cell.metadata.get(key)})
+        if role := _nbgrader_role(cell):
+            cell.metadata["nbgrader"] = {**role, "grade_id": f"cell-{number:03d}", "schema_version": 3, "task": False}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _nbgrader_role(cell):
+    if cell.cell_type != "code":
+        return None
+    if "### BEGIN SOLUTION" in cell.source:
+        return {"grade": False, "solution": True, "locked": False}
+    if cell.source.startswith("checks."):
+        return {"grade": True, "solution": False, "locked": True, "points": 1}
+    return None
+
+
+def exercise_edition(notebook):
+    """A copy of `notebook` as a student gets it: solutions replaced by stubs, no outputs."""
+    from nbgrader.preprocessors import ClearSolutions
+
+    edition = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    for cell in edition.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    edition, _ = ClearSolutions().preprocess(edition, {})
+    return edition
+
+
+# ---------------------------------------------------------------- execution
+
+
+@contextmanager
+def environment(**variables):
+    """Set environment variables for kernels started inside the block. The environment's own kernel is used."""
+    before = dict(os.environ)
+    os.environ.update({"JUPYTER_PREFER_ENV_PATH": "1", **{key: str(value) for key, value in variables.items()}})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def tidy(notebook, *, keep_machine=True):
+    """Drop from an executed notebook what does not belong on a page: progress bars, timestamps, run records.
+
+    keep_machine: keep the outputs of cells tagged `machine`; a stored notebook does not.
+    """
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
+        if not keep_machine and "machine" in cell.metadata.get("tags", []):
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=MACHINE_NOTE)]
+    notebook.metadata.pop("papermill", None)
+    return notebook
+
+
+def _is_progress(output):
+    return output.output_type == "stream" and output.name == "stderr" and "\r" in output.text
+
+
+def build(script):
+    """Execute one script in profile `cpu` on embedded data and store both notebooks, its figures and its numbers.
+
+    Raises RuntimeError if the notebook leaves a warning behind, or its file is too large to be read online.
+    """
+    import papermill
+
+    source = read_script(script)
+    with atomic_path(executed_path(script)) as part, environment(COURSE_OUT=project_root(), **DEFAULTS):
+        given = part.with_suffix(".ipynb")
+        try:
+            nbformat.write(source, given)
+            papermill.execute_notebook(str(given), str(given), progress_bar={"desc": Path(script).stem, "leave": False},
+                                       cwd=str(executed_path(script).parent))
+            executed = tidy(nbformat.read(given, as_version=4), keep_machine=False)
+        finally:
+            given.unlink(missing_ok=True)
+        for cell, original in zip(executed.cells, source.cells, strict=True):
+            cell["id"], cell.metadata = original["id"], original.metadata
+        executed.metadata = source.metadata
+        _refuse_warnings(executed, script)
+        nbformat.write(executed, part)
+        if part.stat().st_size > 1_000_000:
+            raise RuntimeError(f"{executed_path(script)} would have {part.stat().st_size / 1e6:.1f} MB; at most 1 MB. "
+                               f"Draw fewer or smaller pictures.")
+    with atomic_path(exercise_path(script)) as part:
+        nbformat.write(exercise_edition(source), part)
+
+
+DEFAULTS = {"COURSE_PROFILE": "cpu", "COURSE_DATASET": "glyphs", "COURSE_DEVICE": "cpu", "COURSE_SEED": "0"}
+
+
+def _refuse_warnings(notebook, script):
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                raise RuntimeError(f"{Path(script).name} leaves this on stderr: {output.text.strip()[-300:]}")
+
+
+# ---------------------------------------------------------------- freshness
+
+
+def stale(script):
+    """Why the notebooks of `script` need a rebuild: a list of reasons, empty when they are fresh."""
+    source, reasons = read_script(script), []
+    wanted = {executed_path(script): source, exercise_path(script): exercise_edition(source)}
+    for path, notebook in wanted.items():
+        if not path.is_file():
+            reasons.append(f"{path.name} is absent from {path.parent.name}/")
+        elif _content(nbformat.read(path, as_version=4)) != _content(notebook):
+            reasons.append(f"{path.parent.name}/{path.name} differs from source/{Path(script).name}")
+    if not reasons:
+        code = [c for c in nbformat.read(executed_path(script), as_version=4).cells if c.cell_type == "code"]
+        if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
+            reasons.append(f"{executed_path(script).name} was not executed from top to bottom")
+    return reasons
+
+
+def _content(notebook):
+    return [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("nbgrader")) for c in notebook.cells]
+
+
+def build_stale(everything=False):
+    """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt."""
+    count = 0
+    for script in scripts():
+        reasons = ["asked for"] if everything else stale(script)
+        print(f"{script.stem}: {'rebuilding, ' + '; '.join(reasons) if reasons else 'fresh'}", flush=True)
+        if reasons:
+            build(script)
+            count += 1
+    return count

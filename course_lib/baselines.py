@@ -1,0 +1,28 @@
+"""Few-shot learners that do not learn to learn: the yardsticks.
+
+A learner is a function of `Episodes` that returns the predicted labels of the queries, int64 [T, N*Q]. It may use
+support images, support labels and one query at a time; looking at several queries at once is transductive.
+"""
+
+import torch
+
+
+def nearest_neighbour(episodes):
+    """Give each query the label of the support image nearest in pixels (Euclidean). Inductive. [T, N*Q]"""
+    distances = torch.cdist(episodes.query_x.flatten(2), episodes.support_x.flatten(2))     # [T, N*Q, N*K]
+    nearest = distances.argmin(2)
+    return episodes.support_y.gather(1, nearest)
+
+
+def protonet_logits(features, episodes):
+    """Minus the squared distance of each query to each class mean: logits [T, N*Q, N].
+
+    features: a function of images [B, 1, H, W] that returns [B, F].
+    Source: Snell et al. 2017, "Prototypical networks for few-shot learning", eq. 1 and 2.
+    """
+    n_tasks, n_way = len(episodes.support_x), int(episodes.support_y.max()) + 1
+    support, query = (features(x.flatten(0, 1)).view(n_tasks, x.shape[1], -1)
+                      for x in (episodes.support_x, episodes.query_x))
+    one_hot = torch.nn.functional.one_hot(episodes.support_y, n_way).to(support.dtype)     # [T, N*K, N]
+    prototypes = one_hot.mT @ support / one_hot.sum(1)[:, :, None]                          # [T, N, F]
+    return -torch.cdist(query, prototypes).square()

@@ -1,0 +1,188 @@
+"""The `course` command: run, lab, doctor, notebooks."""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from .runtime import DEVICES, PROFILES, one_of, project_root
+
+
+def main(argv=None):
+    """Entry point. Returns the exit code: 0 done, 1 something failed, 2 bad input, 130 Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.action(arguments) or 0
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"course: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="course", description="GANs for few-shot learning: run and check the course.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="execute the notebooks into runs/<time>/")
+    run.add_argument("notebooks", nargs="*", help="which, by their first characters (00 03); default all")
+    run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
+    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"), help="default glyphs")
+    run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
+    run.add_argument("--seed", type=int, default=int(os.environ.get("COURSE_SEED", "0")))
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
+    run.set_defaults(action=_run)
+    commands.add_parser("lab", help="open JupyterLab on the course").set_defaults(action=_lab)
+    commands.add_parser("doctor", help="what a teacher checks before class").set_defaults(action=_doctor)
+    notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
+    notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
+    notebooks.set_defaults(action=_notebooks)
+    return parser
+
+
+# ---------------------------------------------------------------- run
+
+
+def _run(arguments):
+    from . import data, running, runtime
+
+    notebooks = running.find_notebooks(arguments.notebooks)
+    parameters = {"profile": one_of("profile", arguments.profile, PROFILES),
+                  "dataset": one_of("dataset", arguments.dataset, data.DATASETS),
+                  "device": str(runtime.device(arguments.device)), "seed": arguments.seed,
+                  **dict(_name_value(text) for text in arguments.parameter)}
+    for notebook in notebooks:
+        running.check_parameters(notebook, parameters)
+    data.load(arguments.dataset)        # an absent dataset is one clear line here, not a traceback per notebook
+    folder = running.new_run_folder()
+    print(f"{len(notebooks)} notebooks into {folder}", flush=True)
+    outcomes = running.run(notebooks, parameters, folder)
+    print("\n".join(["", *running.table(outcomes), "", f"open {folder / 'index.html'}"]))
+    if outcomes[-1].status == "interrupted":
+        print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebooks not started", file=sys.stderr)
+        return 130
+    return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
+
+
+def _name_value(text):
+    """'n_way=20' -> ('n_way', 20): whole numbers, decimals and True/False are read as such, all else is text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"-p {text!r} is not NAME=VALUE. Write for instance -p seed=3.")
+    for read in (int, float, {"True": True, "False": False}.__getitem__):
+        try:
+            return name, read(value)
+        except (ValueError, KeyError):
+            continue
+    return name, value
+
+
+# ---------------------------------------------------------------- lab, notebooks
+
+
+def _lab(arguments):
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
+               "--LabApp.default_url=/lab/tree/notebooks"]
+    return subprocess.call(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
+
+
+def _notebooks(arguments):
+    from . import authoring
+
+    authoring.build_stale(everything=arguments.all)
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def _doctor(arguments):
+    """Print one line per check, '✓' or '✗' with what to do; exit code 1 if a check failed."""
+    failed = 0
+    for check in (_python, _packages, _machine, _disk, _datasets, _kernel, _speed):
+        try:
+            print(f"✓ {check()}", flush=True)
+        except Exception as error:
+            failed += 1
+            print(f"✗ {error}", flush=True)
+    print("ready" if not failed else f"{failed} checks failed", flush=True)
+    return 1 if failed else 0
+
+
+def _python():
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise RuntimeError(f"Python {platform.python_version()}: the course needs 3.11 to 3.13")
+    return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
+
+
+def _packages():
+    names = ("torch", "torchvision", "jupyterlab", "papermill", "matplotlib", "scikit-learn", "safetensors")
+    try:
+        return "  ".join(f"{name} {version(name)}" for name in names)
+    except PackageNotFoundError as error:
+        raise RuntimeError(f"{error.name} is missing: pip install -e . -c constraints.txt") from None
+
+
+def _machine():
+    import psutil
+    import torch
+
+    from . import runtime
+
+    device, memory = runtime.device(), psutil.virtual_memory()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
+    return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
+            f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free")
+
+
+def _disk():
+    from . import data, runtime
+
+    free = []
+    for folder in (project_root() / "runs", data.cache_folder()):
+        with runtime.atomic_path(folder / "doctor") as part:
+            free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.0f} GiB free)")
+        (folder / "doctor").unlink()
+    return "can write to " + ", ".join(free)
+
+
+def _datasets():
+    from . import data
+
+    root, found = data.data_root(), ["glyphs", "digits"]
+    found += [name for name in data.DATASETS if name not in found and data.is_here(name, root)]
+    return f"data without a download: {', '.join(found)}; the rest is looked for in {root}, then downloaded"
+
+
+def _kernel():
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    from .authoring import environment
+
+    with environment():
+        folder = KernelSpecManager().get_kernel_spec("python3").resource_dir
+    if not folder.startswith(sys.prefix):
+        raise RuntimeError(f"the python3 kernel is {folder}, outside {sys.prefix}: pip install ipykernel here")
+    count = len(list((project_root() / "notebooks").glob("*.ipynb")))
+    return f"the python3 kernel is this environment's; {count} notebooks"
+
+
+def _speed():
+    import torch
+
+    from . import runtime
+
+    device = runtime.device()
+    a = torch.randn(1024, 1024, device=device)
+    (a @ a).sum().item()
+    start = time.perf_counter()
+    for _ in range(5):
+        (a @ a).sum().item()
+    return f"1024 x 1024 matmul on {device}: {5 * 2 * 1024**3 / (time.perf_counter() - start) / 1e9:.0f} GFLOP/s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

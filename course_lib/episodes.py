@@ -1,0 +1,80 @@
+"""N-way K-shot episodes: small classification tasks cut out of a set of classes.
+
+The sampler is vectorised over tasks: random numbers for all tasks at once, one gather for all images.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from .runtime import positive
+
+
+class Episodes(NamedTuple):
+    """T tasks. Labels run from 0 to N-1 and mean nothing outside their own task."""
+
+    support_x: torch.Tensor     # [T, N*K, 1, H, W] float in [0, 1], class by class
+    support_y: torch.Tensor     # [T, N*K] int64
+    query_x: torch.Tensor       # [T, N*Q, 1, H, W]
+    query_y: torch.Tensor       # [T, N*Q]
+
+
+def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphabet=False):
+    """Draw `n_tasks` episodes of `n_way` classes with `k_shot` support and `q_query` query images each.
+
+    classes: `data.ImageClasses` with images [C, M, 1, H, W]. generator: a torch.Generator on the images' device.
+    No class comes twice in an episode and no image is both support and query. Every class is equally likely;
+    with `within_alphabet` all classes of an episode come from one alphabet (chosen in proportion to its size,
+    so that classes stay equally likely).
+
+    Returns `Episodes`, on the images' device. Raises ValueError for sizes that do not fit the classes.
+    Protocol: Vinyals et al. 2016, "Matching networks for one shot learning"; within alphabets: Lake et al. 2015.
+    """
+    images = classes.images
+    n_classes, n_drawings = images.shape[:2]
+    _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet)
+    alphabet_ids = _alphabet_ids(classes) if within_alphabet else None
+    drawn = _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, images.device, generator)        # [T, N]
+    keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=generator)
+    drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
+    rows = drawn[:, :, None] * n_drawings + drawings
+    labels = torch.arange(n_way, device=images.device)
+    return Episodes(_gather(images, rows[:, :, :k_shot]), labels.repeat_interleave(k_shot).expand(n_tasks, -1),
+                    _gather(images, rows[:, :, k_shot:]), labels.repeat_interleave(q_query).expand(n_tasks, -1))
+
+
+def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
+    """Class numbers [T, N], without repetition in a row: the `n_way` largest of one random key per class."""
+    keys = torch.rand(n_tasks, n_classes, device=device, generator=generator)
+    if alphabet_ids is not None:    # a class drawn evenly names the alphabet; classes of others lose their key
+        first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=generator)
+        keys = keys.masked_fill(alphabet_ids != alphabet_ids[first], -1.0)
+    return keys.topk(n_way).indices
+
+
+def _gather(images, rows):
+    """Images at flat indices `rows` [T, N, K] as float [T, N*K, 1, H, W] in [0, 1]."""
+    flat = images.view(-1, images[0, 0].numel())            # [C*M, 1*H*W]
+    picked = flat.index_select(0, rows.flatten())           # bytes are gathered: a quarter of the traffic of floats
+    return picked.float().mul_(1 / 255).view(len(rows), -1, *images.shape[2:])
+
+
+def _alphabet_ids(classes):
+    number = {name: i for i, name in enumerate(dict.fromkeys(classes.alphabets))}
+    return torch.tensor([number[name] for name in classes.alphabets], device=classes.images.device)
+
+
+def _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet):
+    positive(n_way=n_way, k_shot=k_shot, q_query=q_query, n_tasks=n_tasks)
+    n_classes, n_drawings = classes.images.shape[:2]
+    if n_way > n_classes:
+        raise ValueError(f"{n_way}-way episodes need {n_way} classes; there are {n_classes}. Use n_way<={n_classes}.")
+    if k_shot + q_query > n_drawings:
+        raise ValueError(f"{k_shot}-shot episodes with {q_query} queries need {k_shot + q_query} drawings of a class; "
+                         f"there are {n_drawings}. Use k_shot + q_query <= {n_drawings}.")
+    if within_alphabet:
+        counts = {name: classes.alphabets.count(name) for name in dict.fromkeys(classes.alphabets)}
+        smallest = min(counts, key=counts.get)
+        if n_way > counts[smallest]:
+            raise ValueError(f"{n_way}-way episodes need {n_way} classes; {smallest!r} has {counts[smallest]}. "
+                             f"Use n_way<={counts[smallest]} or within_alphabet=False.")

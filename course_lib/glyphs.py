@@ -1,0 +1,242 @@
+"""A handwriting simulator: the data set of this course that needs no download.
+
+It stands in for Omniglot (Lake, Salakhutdinov & Tenenbaum, Science 2015), and it borrows that
+paper's view of a character: not a picture but a *program* that moves a pen.
+
+1. An alphabet owns a small vocabulary of pen strokes and a few habits of joining them.
+2. A character is a program: one to four of those strokes, each given by POINTS control points.
+3. A drawer executes a program with a personal style (slant, size, roundness, sloppiness), and
+   no two executions are alike.
+4. The pen leaves a 5-pixel-wide line on Omniglot's 105 x 105 canvas, which is shrunk to 28 x 28.
+
+Steps 1 and 2 use integers only, so the characters are the same on every machine. Step 3 is a known
+random process: call `draw` again, and you have fresh samples of the true same-class distribution.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+CANVAS = 105  # pixels, as in Omniglot
+POINTS = 7  # control points of a stroke
+STROKES = 4  # at most, in a character
+WORDS = 6  # strokes in an alphabet's vocabulary
+
+# Sixteen compass directions in integers (x right, y down), about 16 units long.
+COMPASS = torch.tensor([(16, 0), (15, 6), (11, 11), (6, 15), (0, 16), (-6, 15), (-11, 11), (-15, 6),
+                        (-16, 0), (-15, -6), (-11, -11), (-6, -15), (0, -16), (6, -15), (11, -11), (15, -6)])
+
+# A stroke is walked like a turtle: six equal steps and, between them, five turns in sixteenths of a
+# full circle. A row is a family of strokes; its turns are multiplied by a tightness of 1 or 2.
+FAMILIES = torch.tensor([
+    (0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, 0, 0, 0),  # lines are what most scripts use most
+    (1, 1, 1, 1, 1), (1, 1, 1, 1, 1),  # arc, or (tight) bowl
+    (0, 0, 0, 1, 2), (0, 0, 0, 2, 2),  # hook
+    (3, 0, 0, 0, 0), (0, 0, 2, 0, 0), (0, 0, 3, 0, 0),  # corner
+    (3, 3, 3, 2, 3), (3, 2, 3, 3, 2),  # loop
+    (1, 1, 0, -1, -1), (2, 1, 0, -1, -2),  # S
+    (0, 3, 0, -3, 0), (2, 2, -4, 2, 2),  # zigzag, double bow
+    (1, 2, 2, 3, 3), (3, 3, 3, 1, 0),  # spiral, loop with a tail
+])
+
+# Where a stroke usually starts to go (a quarter circle is 4), and how strokes join: control point 0
+# (start), 3 (middle) or 6 (end) of an earlier stroke meets one of the new stroke.
+HEADINGS = torch.tensor([4, 4, 4, 4, 0, 0, 0, 2, 6, 12, 14])
+JOINTS = torch.tensor([(0, 0), (0, 0), (6, 0), (6, 0), (6, 6), (0, 6), (3, 0), (3, 0), (3, 3), (2, 0), (4, 0), (1, 3), (5, 3), (2, 6)])
+
+
+class Programs(NamedTuple):
+    """C characters as motor programs; every tensor is int64 on the CPU."""
+
+    points: torch.Tensor  # [C, STROKES, POINTS, 2] control points (x, y), pixels from the centre of the canvas
+    n_strokes: torch.Tensor  # [C] strokes of the character; the rest of `points` is not drawn
+    corners: torch.Tensor  # [C] 0 (round) .. 4 (angular) way of passing through control points
+    alphabet: torch.Tensor  # [C] index of the character's alphabet
+
+
+def programs(seed: int = 0, *, n_alphabets: int = 50, n_characters: int = 25) -> Programs:
+    """Invent `n_alphabets` alphabets of `n_characters` characters each, with integer arithmetic only."""
+    generator = torch.Generator().manual_seed(seed)
+    alphabets = [_alphabet(generator, n_characters) for _ in range(n_alphabets)]
+    points, n_strokes, corners = (torch.cat(field) for field in zip(*alphabets))
+    return Programs(points, n_strokes, corners, torch.arange(n_alphabets).repeat_interleave(n_characters))
+
+
+def take(programs: Programs, index: torch.Tensor) -> Programs:
+    """The characters at `index` (int64 or bool), as programs of their own."""
+    return Programs(*(field[index] for field in programs))
+
+
+# ---- from an alphabet to its characters: integers only
+
+
+def _integers(generator, low, high, *shape):
+    return torch.randint(low, high + 1, shape, generator=generator)
+
+
+def _vocabulary(generator):
+    """An alphabet's strokes, as steps of the turtle: [WORDS, POINTS - 1, 2]."""
+    family = FAMILIES[_integers(generator, 0, len(FAMILIES) - 1, WORDS)]
+    tightness = torch.where(family.abs().sum(1) > 7, 1, _integers(generator, 1, 2, WORDS))
+    mirror = 1 - 2 * _integers(generator, 0, 1, WORDS)
+    turns = family * (tightness * mirror)[:, None]
+    start = HEADINGS[_integers(generator, 0, len(HEADINGS) - 1, WORDS)]
+    return COMPASS[(start[:, None] + F.pad(turns.cumsum(1), (1, 0))) % 16]
+
+
+def _alphabet(generator, n_characters):
+    """The first `n_characters` legible and distinct ones among many that follow one alphabet's habits."""
+    n = 8 * n_characters
+    steps = _vocabulary(generator)
+    joints = JOINTS[_integers(generator, 0, len(JOINTS) - 1, 4)]
+    busy, corners = _integers(generator, 2, 3, 1), _integers(generator, 0, 4, 1)
+    n_strokes = (busy + _integers(generator, -1, 1, n)).clamp(1, STROKES)
+    points = _compose(generator, steps, joints, n)
+    points = _fit(points, n_strokes, _integers(generator, 32, 66, n), _integers(generator, 46, 72, n))
+    kept = _legible_and_distinct(points, n_strokes, n_characters)
+    return points[kept], n_strokes[kept], corners.expand(n)[kept]
+
+
+def _compose(generator, steps, joints, n):
+    """Join random strokes of the vocabulary one after the other: [n, STROKES, POINTS, 2]."""
+    every, strokes = torch.arange(n), []
+    for s in range(STROKES):
+        walk = steps[_integers(generator, 0, WORDS - 1, n)] * _integers(generator, 2, 5, n, 1, 1)
+        stroke = F.pad(walk.cumsum(1), (0, 0, 1, 0))  # [n, POINTS, 2]
+        if s:
+            joint = joints[_integers(generator, 0, len(joints) - 1, n)]
+            earlier = strokes[s - 1] if s == 1 else torch.stack(strokes, 1)[every, _integers(generator, 0, s - 1, n)]
+            stroke = stroke + (earlier[every, joint[:, 0]] - stroke[every, joint[:, 1]])[:, None]
+        strokes.append(stroke)
+    return torch.stack(strokes, 1)
+
+
+def _fit(points, n_strokes, width, height):
+    """Centre a character and scale it to `width` x `height` pixels, stretching it at most twofold."""
+    used = (torch.arange(STROKES) < n_strokes[:, None])[..., None, None]
+    low = torch.where(used, points, 10**6).amin((1, 2))  # [n, 2]
+    high = torch.where(used, points, -(10**6)).amax((1, 2))
+    scale = 1024 * torch.stack([width, height], -1) // (high - low).clamp(min=1)
+    scale = torch.minimum(scale, 2 * scale.amin(-1, keepdim=True))[:, None, None]
+    return torch.where(used, (2 * points - (low + high)[:, None, None]) * scale // 2048, 0)
+
+
+def _legible_and_distinct(points, n_strokes, n_characters, crowd=5, closest=6):
+    """Indices of the first `n_characters` whose strokes leave room for each other, and that differ."""
+    flat = points.flatten(1)  # [n, STROKES * POINTS * 2]
+    gap = (flat[:, None] - flat[None]).abs().sum(-1)
+    clash = (gap < closest * 2 * POINTS * torch.maximum(n_strokes[:, None], n_strokes)).tolist()
+    apart = (points.flatten(1, 2)[:, :, None] - points.flatten(1, 2)[:, None]).abs().amax(-1)  # [n, S * P, S * P]
+    order = torch.arange(STROKES * POINTS)
+    drawn = order < n_strokes[:, None] * POINTS
+    pairs = drawn[:, :, None] & drawn[:, None] & (order[:, None] > order + 1)
+    crowded = ((apart < 8) & pairs).sum((1, 2)) > crowd * (n_strokes - 1) + 1
+    kept = []
+    for i in crowded.long().argsort(stable=True).tolist():
+        if not any(clash[i][j] for j in kept):
+            kept.append(i)
+    return torch.tensor(kept[:n_characters])
+
+
+# ---- from a program to a drawing
+
+
+def draw(programs: Programs, n_drawers: int, generator: torch.Generator) -> torch.Tensor:
+    """Let `n_drawers` new people write the characters: uint8 [C, n_drawers, 1, 28, 28], bright ink, 0..255.
+
+    Drawer d of an alphabet has one style for all its characters. Another generator brings other
+    people: fresh samples of the same classes (use `take` for some of the characters only).
+    """
+    _, row = programs.alphabet.unique(return_inverse=True)
+    style = torch.randn(int(row.max()) + 1, n_drawers, 10, generator=generator)
+    images = [_execute(part, style[part.alphabet], generator)
+              for part in _chunks(programs._replace(alphabet=row), 50)]
+    return torch.cat(images)
+
+
+def _chunks(programs, size):
+    return (Programs(*fields) for fields in zip(*(field.split(size) for field in programs)))
+
+
+def _execute(part, style, generator):
+    """One noisy execution per character and drawer; style [C, D, 10] standard normal -> uint8 [C, D, 1, 28, 28]."""
+    def noise(*shape):
+        return torch.randn(*style.shape[:2], *shape, generator=generator)
+
+    slant, wide, tall, right, down, turn, round_, sloppy, wobble, bold = style.unbind(-1)  # each [C, D]
+    sloppy = (0.35 * sloppy).exp()[..., None, None, None]
+    points = part.points[:, None].float() + 1.1 * sloppy * noise(STROKES, POINTS, 2)
+    points = _bend_strokes(points, sloppy, noise)
+    shear, scale, angle = 0.12 * slant + 0.05 * noise(), torch.stack([wide, tall], -1), 0.05 * turn + 0.05 * noise()
+    scale = (0.10 * scale + 0.07 * noise(2)).exp()
+    x, y = points.unbind(-1)
+    wide_, tall_, shear, angle = (v[..., None, None] for v in (*scale.unbind(-1), shear, angle))
+    x, y = wide_ * (x - shear * y) - angle * y, tall_ * y + angle * x
+    centre = 4 * torch.stack([right, down], -1) + 3.5 * noise(2) + torch.tensor([50.0, 51.0])
+    points = torch.stack([x, y], -1) + centre[..., None, None, :]
+    smooth = (1.1 - part.corners[:, None] / 4 + 0.3 * round_).clamp(0, 1)
+    path = _curve(points, smooth[..., None, None, None])
+    used = torch.arange(STROKES) < part.n_strokes[:, None]
+    return to_28(_ink(path, used)).unflatten(0, style.shape[:2])[:, :, None]
+
+
+def _bend_strokes(points, sloppy, noise):
+    """Each stroke is shifted, stretched and turned a little on its own; points [C, D, STROKES, POINTS, 2]."""
+    middle = points.mean(-2, keepdim=True)
+    change = 0.09 * sloppy * noise(STROKES, 2, 2)
+    return middle + 1.8 * sloppy * noise(STROKES, 1, 2) + (points - middle) @ (torch.eye(2) + change)
+
+
+def _curve(points, smooth, n_steps=14):
+    """A cubic Hermite curve through the control points: [..., POINTS, 2] -> [..., (POINTS - 1) * n_steps + 1, 2].
+
+    smooth 0 joins the points by straight lines, smooth 1 by a Catmull-Rom spline (Catmull & Rom, 1974).
+    """
+    t = torch.arange(n_steps)[:, None] / n_steps  # [n_steps, 1]
+    padded = torch.cat([points[..., :1, :], points, points[..., -1:, :]], -2)
+    slope = (padded[..., 2:, :] - padded[..., :-2, :]) / 2
+    a, b = points[..., :-1, None, :], points[..., 1:, None, :]
+    u, v = slope[..., :-1, None, :], slope[..., 1:, None, :]
+    line = a + t * (b - a)
+    curve = (1 + 2 * t) * (1 - t)**2 * a + t * (1 - t)**2 * u + t**2 * (3 - 2 * t) * b - t**2 * (1 - t) * v
+    path = line + smooth[..., None] * (curve - line)
+    return torch.cat([path.flatten(-3, -2), points[..., -1:, :]], -2)
+
+
+# ---- the pen
+
+
+def _ink(path, used):
+    """Ink left by a round pen, 5 pixels wide: path [C, D, STROKES, T, 2] -> bool [C * D, CANVAS, CANVAS]."""
+    n_characters, n_drawers = path.shape[:2]
+    x, y = path.round().long().clamp(2, CANVAS - 3).unbind(-1)
+    drawing = torch.arange(n_characters * n_drawers).view(n_characters, n_drawers, 1, 1)
+    spot = ((drawing * CANVAS + y) * CANVAS + x)[used[:, None].expand(-1, n_drawers, -1)]
+    canvas = torch.zeros(n_characters * n_drawers * CANVAS * CANVAS, dtype=torch.bool)
+    canvas[spot.flatten()] = True
+    return _thicken(canvas.view(-1, CANVAS, CANVAS))
+
+
+def _thicken(canvas):
+    """Replace each inked pixel by a disc: a 5 x 5 square without its corners."""
+    p = F.pad(canvas, (2, 2, 2, 2))
+    narrow = p[:, :, 1:-3] | p[:, :, 2:-2] | p[:, :, 3:-1]
+    broad = narrow | p[:, :, :-4] | p[:, :, 4:]
+    return narrow[:, :-4] | broad[:, 1:-3] | broad[:, 2:-2] | broad[:, 3:-1] | narrow[:, 4:]
+
+
+def to_28(ink: torch.Tensor) -> torch.Tensor:
+    """Shrink ink [B, 105, 105] (bool, or float in 0..1, bright ink) to uint8 [B, 28, 28], antialiased."""
+    small = F.interpolate(ink[:, None].float(), (28, 28), mode="bilinear", antialias=True)
+    return (255 * small[:, 0]).round().to(torch.uint8)
+
+
+def make(seed: int = 0) -> tuple[torch.Tensor, list[str], list[str]]:
+    """The whole data set: images uint8 [C, 20, 1, 28, 28] and, for each class, its alphabet and its name."""
+    characters = programs(seed)
+    images = draw(characters, 20, torch.Generator().manual_seed(seed))
+    alphabets = [f"Glyph-{a:02d}" for a in characters.alphabet.tolist()]
+    first = torch.searchsorted(characters.alphabet, characters.alphabet)
+    names = [f"{a}/character{i + 1:02d}" for a, i in zip(alphabets, (torch.arange(len(first)) - first).tolist())]
+    return images, alphabets, names

@@ -1,0 +1,61 @@
+"""Pictures: large enough for a projector, in colours that everyone can tell apart."""
+
+import matplotlib.pyplot as plt
+import torch
+
+from .runtime import atomic_path, output_dir
+
+# Okabe & Ito 2008: eight colours that stay distinct with any colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def use_style():
+    """Set matplotlib's defaults for the course: large text, thick lines, the colours above."""
+    plt.rcParams.update({"font.size": 14, "axes.titlesize": 16, "lines.linewidth": 2.5, "figure.dpi": 72,
+                         "savefig.dpi": 110, "axes.spines.top": False, "axes.spines.right": False,
+                         "axes.prop_cycle": plt.cycler(color=COLOURS), "figure.constrained_layout.use": True})
+
+
+def show(ax, image, title=""):
+    """Draw one image [1, H, W] or [H, W] as ink on paper (bright ink is shown dark), without axes."""
+    image = torch.as_tensor(image).float().cpu()
+    ax.imshow(image.reshape(image.shape[-2:]), cmap="gray_r", vmin=0, vmax=255 if image.max() > 1 else 1)
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.spines[:].set_visible(False)
+
+
+def sheet(images, ax, title="", gap=2):
+    """Draw images [R, K, 1, H, W] as one sheet: R rows (classes), K columns (drawings)."""
+    rows, columns, _, height, width = images.shape
+    page = torch.zeros(rows * (height + gap) - gap, columns * (width + gap) - gap)
+    for r in range(rows):
+        for k in range(columns):
+            top, left = r * (height + gap), k * (width + gap)
+            page[top:top + height, left:left + width] = images[r, k, 0]
+    show(ax, page, title)
+
+
+def episode(episodes, task=0, n_queries=10):
+    """A figure of one task: the labelled support above, the first queries of every class below, shuffled.
+
+    Returns (figure, labels of the queries shown): the labels are the answer, kept out of the picture.
+    """
+    support_x, support_y = episodes.support_x[task], episodes.support_y[task]
+    order = torch.randperm(len(episodes.query_y[task]), generator=torch.Generator().manual_seed(0))[:n_queries]
+    columns = max(len(support_x), -(-n_queries // 2))
+    figure, axes = plt.subplots(3, columns, figsize=(1.7 * columns, 6.3))
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, label in zip(axes[0], support_x, support_y.tolist(), strict=False):
+        show(ax, image, f"class {label}")
+    for number, (ax, q) in enumerate(zip(axes[1:].flat, order.tolist(), strict=False)):
+        show(ax, episodes.query_x[task, q], f"query {number}")
+    return figure, episodes.query_y[task, order].tolist()
+
+
+def save(figure, name):
+    """Save `figure` as <output folder>/figures/<name>.png, for pages outside the notebook; returns the path."""
+    path = output_dir() / "figures" / f"{name}.png"
+    with atomic_path(path) as part:
+        figure.savefig(part, format="png", metadata={"Software": None})
+    return path
