@@ -9,9 +9,10 @@ in every profile), `machine` (output that describes one machine; a stored notebo
 Needs the extra `teach` (jupytext, nbgrader).
 """
 
+import copy
 import hashlib
-import json
 import os
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import nbformat
 from .runtime import atomic_path, project_root
 
 MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
+QUIET_KERNEL = ["--IPKernelApp.log_level=50"]     # a kernel's own log is no message to the reader
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 
@@ -71,7 +73,7 @@ def exercise_edition(notebook):
     """A copy of `notebook` as a student gets it: solutions replaced by stubs, no outputs."""
     from nbgrader.preprocessors import ClearSolutions
 
-    edition = nbformat.from_dict(json.loads(nbformat.writes(notebook)))
+    edition = copy.deepcopy(notebook)
     for cell in edition.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -123,25 +125,28 @@ def build(script):
     import papermill
 
     source = read_script(script)
-    with atomic_path(executed_path(script)) as part, environment(COURSE_OUT=project_root(), **DEFAULTS):
-        given = part.with_suffix(".ipynb")
-        try:
-            nbformat.write(source, given)
-            papermill.execute_notebook(str(given), str(given), progress_bar={"desc": Path(script).stem, "leave": False},
-                                       cwd=str(executed_path(script).parent))
-            executed = tidy(nbformat.read(given, as_version=4), keep_machine=False)
-        finally:
-            given.unlink(missing_ok=True)
-        for cell, original in zip(executed.cells, source.cells, strict=True):
-            cell["id"], cell.metadata = original["id"], original.metadata
-        executed.metadata = source.metadata
-        _refuse_warnings(executed, script)
+    bar = {"desc": Path(script).stem, "leave": False}
+    with (tempfile.TemporaryDirectory() as empty,
+          environment(COURSE_OUT=project_root(), COURSE_DATA=empty, **DEFAULTS)):
+        executed = tidy(papermill.execute_notebook(_written(source, empty), None, progress_bar=bar, cwd=empty,
+                                                   extra_arguments=QUIET_KERNEL), keep_machine=False)
+    for cell, original in zip(executed.cells, source.cells, strict=True):
+        cell["id"], cell.metadata = original["id"], original.metadata
+    executed.metadata = source.metadata
+    _refuse_warnings(executed, script)
+    with atomic_path(executed_path(script)) as part:
         nbformat.write(executed, part)
         if part.stat().st_size > 1_000_000:
             raise RuntimeError(f"{executed_path(script)} would have {part.stat().st_size / 1e6:.1f} MB; at most 1 MB. "
                                f"Draw fewer or smaller pictures.")
     with atomic_path(exercise_path(script)) as part:
         nbformat.write(exercise_edition(source), part)
+
+
+def _written(notebook, folder):
+    path = Path(folder) / "notebook.ipynb"
+    nbformat.write(notebook, path)
+    return str(path)
 
 
 DEFAULTS = {"COURSE_PROFILE": "cpu", "COURSE_DATASET": "glyphs", "COURSE_DEVICE": "cpu", "COURSE_SEED": "0"}

@@ -9,12 +9,12 @@ Every dataset is prepared once and cached; a second load takes a fraction of a s
 
 import gzip
 import hashlib
+import http.client
 import io
 import math
 import os
 import re
 import threading
-import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
@@ -355,7 +355,9 @@ def download(urls, path, md5):
                 _receive(response, part)
                 check_md5(part, md5)
             return
-        except (urllib.error.URLError, TimeoutError, ConnectionError, DataError) as error:
+        except PermissionError:
+            raise
+        except (OSError, http.client.HTTPException, DataError) as error:
             reasons.append(str(getattr(error, "reason", error)))
     raise DataError(f"{path.name} is not in {path.parent} and could not be downloaded ({'; '.join(reasons)}). Get "
                     f"{urls[0]} elsewhere and put it in that folder; 'glyphs' and 'digits' need no download.")

@@ -37,10 +37,11 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
     drawn = _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, images.device, generator)        # [T, N]
     keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=generator)
     drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
-    rows = drawn[:, :, None] * n_drawings + drawings
+    rows = drawn[:, :, None] * n_drawings + drawings                                                # [T, N, K+Q]
+    support_x, query_x = _gather(images, rows[:, :, :k_shot], rows[:, :, k_shot:])
     labels = torch.arange(n_way, device=images.device)
-    return Episodes(_gather(images, rows[:, :, :k_shot]), labels.repeat_interleave(k_shot).expand(n_tasks, -1),
-                    _gather(images, rows[:, :, k_shot:]), labels.repeat_interleave(q_query).expand(n_tasks, -1))
+    return Episodes(support_x, labels.repeat_interleave(k_shot).expand(n_tasks, -1),
+                    query_x, labels.repeat_interleave(q_query).expand(n_tasks, -1))
 
 
 def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
@@ -52,11 +53,13 @@ def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
     return keys.topk(n_way).indices
 
 
-def _gather(images, rows):
-    """Images at flat indices `rows` [T, N, K] as float [T, N*K, 1, H, W] in [0, 1]."""
+def _gather(images, *parts):
+    """For each part, flat indices [T, N, K]: its images as float [T, N*K, 1, H, W] in [0, 1]. One gather for all."""
+    rows = torch.cat([part.flatten() for part in parts])
     flat = images.view(-1, images[0, 0].numel())            # [C*M, 1*H*W]
-    picked = flat.index_select(0, rows.flatten())           # bytes are gathered: a quarter of the traffic of floats
-    return picked.float().mul_(1 / 255).view(len(rows), -1, *images.shape[2:])
+    x = flat.index_select(0, rows).float().mul_(1 / 255)    # gathered as bytes: a quarter of the traffic of floats
+    return [chunk.view(len(part), -1, *images.shape[2:])
+            for part, chunk in zip(parts, x.split([part.numel() for part in parts]))]
 
 
 def _alphabet_ids(classes):

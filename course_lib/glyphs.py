@@ -22,6 +22,7 @@ CANVAS = 105  # pixels, as in Omniglot
 POINTS = 7  # control points of a stroke
 STROKES = 4  # at most, in a character
 WORDS = 6  # strokes in an alphabet's vocabulary
+HABITS = 4  # ways in which an alphabet joins them
 
 # Sixteen compass directions in integers (x right, y down), about 16 units long.
 COMPASS = torch.tensor([(16, 0), (15, 6), (11, 11), (6, 15), (0, 16), (-6, 15), (-11, 11), (-15, 6),
@@ -43,7 +44,8 @@ FAMILIES = torch.tensor([
 # Where a stroke usually starts to go (a quarter circle is 4), and how strokes join: control point 0
 # (start), 3 (middle) or 6 (end) of an earlier stroke meets one of the new stroke.
 HEADINGS = torch.tensor([4, 4, 4, 4, 0, 0, 0, 2, 6, 12, 14])
-JOINTS = torch.tensor([(0, 0), (0, 0), (6, 0), (6, 0), (6, 6), (0, 6), (3, 0), (3, 0), (3, 3), (2, 0), (4, 0), (1, 3), (5, 3), (2, 6)])
+JOINTS = torch.tensor([(0, 0), (0, 0), (6, 0), (6, 0), (6, 6), (0, 6), (3, 0), (3, 0), (3, 3), (2, 0), (4, 0),
+                       (1, 3), (5, 3), (2, 6)])
 
 
 class Programs(NamedTuple):
@@ -56,10 +58,13 @@ class Programs(NamedTuple):
 
 
 def programs(seed: int = 0, *, n_alphabets: int = 50, n_characters: int = 25) -> Programs:
-    """Invent `n_alphabets` alphabets of `n_characters` characters each, with integer arithmetic only."""
+    """Invent `n_alphabets` alphabets of `n_characters` characters each, with integer arithmetic only.
+
+    Raises ValueError where alphabets of `n_characters` distinct characters cannot be found.
+    """
     generator = torch.Generator().manual_seed(seed)
     alphabets = [_alphabet(generator, n_characters) for _ in range(n_alphabets)]
-    points, n_strokes, corners = (torch.cat(field) for field in zip(*alphabets))
+    points, n_strokes, corners = (torch.cat(field) for field in zip(*alphabets, strict=True))
     return Programs(points, n_strokes, corners, torch.arange(n_alphabets).repeat_interleave(n_characters))
 
 
@@ -85,29 +90,34 @@ def _vocabulary(generator):
     return COMPASS[(start[:, None] + F.pad(turns.cumsum(1), (1, 0))) % 16]
 
 
-def _alphabet(generator, n_characters):
+def _alphabet(generator, n_characters, attempts=20):
     """The first `n_characters` legible and distinct ones among many that follow one alphabet's habits."""
     n = 8 * n_characters
-    steps = _vocabulary(generator)
-    joints = JOINTS[_integers(generator, 0, len(JOINTS) - 1, 4)]
-    busy, corners = _integers(generator, 2, 3, 1), _integers(generator, 0, 4, 1)
-    n_strokes = (busy + _integers(generator, -1, 1, n)).clamp(1, STROKES)
-    points = _compose(generator, steps, joints, n)
-    points = _fit(points, n_strokes, _integers(generator, 32, 66, n), _integers(generator, 46, 72, n))
-    kept = _legible_and_distinct(points, n_strokes, n_characters)
-    return points[kept], n_strokes[kept], corners.expand(n)[kept]
+    for _ in range(attempts):  # now and then a vocabulary is too poor, and another one is invented
+        steps = _vocabulary(generator)
+        joints = JOINTS[_integers(generator, 0, len(JOINTS) - 1, HABITS)]
+        gaps = COMPASS[_integers(generator, 0, 15, HABITS)] * _integers(generator, -8, 8, HABITS, 1).clamp(min=0)
+        busy, corners = _integers(generator, 2, 3, 1), _integers(generator, 0, 4, 1)
+        n_strokes = (busy + _integers(generator, -1, 1, n)).clamp(1, STROKES)
+        points = _compose(generator, steps, joints, gaps, n)
+        points = _fit(points, n_strokes, _integers(generator, 24, 64, n), _integers(generator, 40, 66, n))
+        kept = _distinct(points, n_strokes, _uncrowded_first(points, n_strokes), n_characters)
+        if len(kept) == n_characters:
+            return points[kept], n_strokes[kept], corners.expand(n)[kept]
+    raise ValueError(f"found no alphabet of {n_characters} distinct characters. Use n_characters<=50.")
 
 
-def _compose(generator, steps, joints, n):
+def _compose(generator, steps, joints, gaps, n):
     """Join random strokes of the vocabulary one after the other: [n, STROKES, POINTS, 2]."""
     every, strokes = torch.arange(n), []
     for s in range(STROKES):
         walk = steps[_integers(generator, 0, WORDS - 1, n)] * _integers(generator, 2, 5, n, 1, 1)
         stroke = F.pad(walk.cumsum(1), (0, 0, 1, 0))  # [n, POINTS, 2]
         if s:
-            joint = joints[_integers(generator, 0, len(joints) - 1, n)]
+            habit = _integers(generator, 0, len(joints) - 1, n)
+            joint, gap = joints[habit], gaps[habit]
             earlier = strokes[s - 1] if s == 1 else torch.stack(strokes, 1)[every, _integers(generator, 0, s - 1, n)]
-            stroke = stroke + (earlier[every, joint[:, 0]] - stroke[every, joint[:, 1]])[:, None]
+            stroke = stroke + (earlier[every, joint[:, 0]] - stroke[every, joint[:, 1]] + gap)[:, None]
         strokes.append(stroke)
     return torch.stack(strokes, 1)
 
@@ -122,21 +132,31 @@ def _fit(points, n_strokes, width, height):
     return torch.where(used, (2 * points - (low + high)[:, None, None]) * scale // 2048, 0)
 
 
-def _legible_and_distinct(points, n_strokes, n_characters, crowd=5, closest=6):
-    """Indices of the first `n_characters` whose strokes leave room for each other, and that differ."""
-    flat = points.flatten(1)  # [n, STROKES * POINTS * 2]
-    gap = (flat[:, None] - flat[None]).abs().sum(-1)
-    clash = (gap < closest * 2 * POINTS * torch.maximum(n_strokes[:, None], n_strokes)).tolist()
-    apart = (points.flatten(1, 2)[:, :, None] - points.flatten(1, 2)[:, None]).abs().amax(-1)  # [n, S * P, S * P]
-    order = torch.arange(STROKES * POINTS)
-    drawn = order < n_strokes[:, None] * POINTS
-    pairs = drawn[:, :, None] & drawn[:, None] & (order[:, None] > order + 1)
-    crowded = ((apart < 8) & pairs).sum((1, 2)) > crowd * (n_strokes - 1) + 1
+def _uncrowded_first(points, n_strokes, room=8, most=5):
+    """The order of the characters in which those with strokes too close to each other come last: [n]."""
+    dots, order = points.flatten(1, 2), torch.arange(STROKES * POINTS)
+    close = (dots[:, :, None] - dots[:, None]).abs().amax(-1) < room  # [n, STROKES * POINTS, same]
+    close &= (order < n_strokes[:, None] * POINTS)[:, :, None] & (order[:, None] > order + 1)  # each pair once
+    crowded = close.sum((1, 2)) > most * (n_strokes - 1) + 1
+    return crowded.long().argsort(stable=True)
+
+
+def _distinct(points, n_strokes, order, n_characters, least=14):
+    """Indices of the first `n_characters`, in this order, of which any two have a point `least` pixels from the other.
+
+    Distances are city-block. Fewer indices come back if there are not that many.
+    """
+    used = (torch.arange(STROKES) < n_strokes[:, None])[..., None, None]
+    dots = torch.where(used, points, points[:, :1]).flatten(1, 2)  # what is not drawn repeats the first stroke
     kept = []
-    for i in crowded.long().argsort(stable=True).tolist():
-        if not any(clash[i][j] for j in kept):
+    for i in order.tolist():
+        gap = (dots[kept][:, :, None] - dots[i]).abs().sum(-1)  # [kept, STROKES * POINTS, same]
+        farthest = torch.maximum(gap.amin(1).amax(1), gap.amin(2).amax(1))  # Hausdorff distance
+        if (farthest >= least).all():
             kept.append(i)
-    return torch.tensor(kept[:n_characters])
+        if len(kept) == n_characters:
+            break
+    return torch.tensor(kept)
 
 
 # ---- from a program to a drawing
@@ -165,11 +185,11 @@ def _execute(part, style, generator):
         return torch.randn(*style.shape[:2], *shape, generator=generator)
 
     slant, wide, tall, right, down, turn, round_, sloppy, wobble, bold = style.unbind(-1)  # each [C, D]
-    sloppy = (0.35 * sloppy).exp()[..., None, None, None]
-    points = part.points[:, None].float() + 1.1 * sloppy * noise(STROKES, POINTS, 2)
+    sloppy = (0.35 * sloppy + 0.35 * noise()).exp()[..., None, None, None]
+    points = part.points[:, None].float() + 1.2 * sloppy * noise(STROKES, POINTS, 2)
     points = _bend_strokes(points, sloppy, noise)
     shear, scale, angle = 0.12 * slant + 0.05 * noise(), torch.stack([wide, tall], -1), 0.05 * turn + 0.05 * noise()
-    scale = (0.10 * scale + 0.07 * noise(2)).exp()
+    scale = (0.08 * scale + 0.05 * noise(2)).exp()
     x, y = points.unbind(-1)
     wide_, tall_, shear, angle = (v[..., None, None] for v in (*scale.unbind(-1), shear, angle))
     x, y = wide_ * (x - shear * y) - angle * y, tall_ * y + angle * x
@@ -184,8 +204,8 @@ def _execute(part, style, generator):
 def _bend_strokes(points, sloppy, noise):
     """Each stroke is shifted, stretched and turned a little on its own; points [C, D, STROKES, POINTS, 2]."""
     middle = points.mean(-2, keepdim=True)
-    change = 0.09 * sloppy * noise(STROKES, 2, 2)
-    return middle + 1.8 * sloppy * noise(STROKES, 1, 2) + (points - middle) @ (torch.eye(2) + change)
+    change = 0.13 * sloppy * noise(STROKES, 2, 2)
+    return middle + 2.2 * sloppy * noise(STROKES, 1, 2) + (points - middle) @ (torch.eye(2) + change)
 
 
 def _curve(points, smooth, n_steps=14):
@@ -210,11 +230,12 @@ def _curve(points, smooth, n_steps=14):
 def _ink(path, used):
     """Ink left by a round pen, 5 pixels wide: path [C, D, STROKES, T, 2] -> bool [C * D, CANVAS, CANVAS]."""
     n_characters, n_drawers = path.shape[:2]
-    x, y = path.round().long().clamp(2, CANVAS - 3).unbind(-1)
+    column, row = path.round().long().unbind(-1)  # [C, D, STROKES, T]
+    inside = (row >= 0) & (row < CANVAS) & (column >= 0) & (column < CANVAS) & used[:, None, :, None]
     drawing = torch.arange(n_characters * n_drawers).view(n_characters, n_drawers, 1, 1)
-    spot = ((drawing * CANVAS + y) * CANVAS + x)[used[:, None].expand(-1, n_drawers, -1)]
+    spot = (drawing * CANVAS + row) * CANVAS + column
     canvas = torch.zeros(n_characters * n_drawers * CANVAS * CANVAS, dtype=torch.bool)
-    canvas[spot.flatten()] = True
+    canvas[spot[inside]] = True
     return _thicken(canvas.view(-1, CANVAS, CANVAS))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from .authoring import environment, tidy
+from .authoring import QUIET_KERNEL, environment, tidy
 from .runtime import atomic_path, project_root, versions
 
 
@@ -90,6 +90,7 @@ def _run_one(notebook, parameters, folder):
     try:
         with environment(COURSE_OUT=folder):
             papermill.execute_notebook(str(notebook), str(executed), parameters=parameters, cwd=str(folder),
+                                       extra_arguments=QUIET_KERNEL,
                                        progress_bar={"desc": notebook.stem, "dynamic_ncols": True})
     except KeyboardInterrupt:
         status, error = "interrupted", "stopped by Ctrl-C"

@@ -1,0 +1,326 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# **The question.** What will you be able to do at the end of this course, and does this machine do it?
+#
+# **The course in one paragraph.** You can read a letter you have seen once. A network usually needs thousands of
+# examples. This course asks whether a *generator* that has seen many alphabets can help a *learner* that has seen
+# one example. A generator $G$ receives noise, a few examples and a description of a task, and draws more
+# examples; a discriminator $D$ tells drawn from real; after that contest, $G$ enlarges the handful of examples that a
+# meta-learner must adapt to. Whether, when and where that helps is measured, never assumed.
+#
+# **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with
+# the three exercises. Nothing is downloaded.
+#
+# **How to read.** Every notebook is a conversation: a question, your guess, a cell to run, a picture, an
+# explanation. Guess before you run: a wrong guess teaches more than a read answer.
+
+# %% [markdown]
+# ## The parameters
+#
+# The next cell is the only place where a run is steered. Each line takes its default from an environment variable,
+# so that JupyterLab, `course run` and the tests share one switch.
+#
+# | parameter | means | try |
+# |---|---|---|
+# | `profile` | the *sizes* of the run: `smoke` (seconds), `cpu` (a laptop), `gpu` (published scale); the code is the same | `"smoke"` |
+# | `dataset` | which drawings: `glyphs` and `digits` are built in; `omniglot-small1`, `omniglot-small2`, `omniglot`, `mnist`, `fashion-mnist` are downloaded once | `"digits"` |
+# | `device` | `auto` takes a GPU where there is one | `"cpu"` |
+# | `seed` | where all random numbers start | `1` |
+
+# %% tags=["parameters"]
+import os
+
+profile = os.environ.get("COURSE_PROFILE", "cpu")
+dataset = os.environ.get("COURSE_DATASET", "glyphs")
+device = os.environ.get("COURSE_DEVICE", "auto")
+seed = int(os.environ.get("COURSE_SEED", "0"))
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Image, Markdown, display
+
+from course_lib import baselines, checks, data, episodes, evaluate, networks, plots, runtime
+
+plots.use_style()
+sizes = runtime.profile(profile)
+device = runtime.device(device)
+
+# %% [markdown]
+# ## Does this machine do it?
+#
+# Training is almost nothing but matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations, so
+# its time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$,
+# a data-centre GPU $10^{13}$ to $10^{15}$. Guess yours, then run.
+
+# %% tags=["machine"]
+def seconds(function, repeats=5):
+    """The shortest of a few timings; `.item()` inside `function` waits for a GPU to finish."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+n = 1024
+a = torch.randn(n, n, device=device)
+product = seconds(lambda: (a @ a).sum().item())
+print(f"{runtime.versions()} on {device}, {torch.get_num_threads()} threads")
+print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
+
+# %% [markdown]
+# And one step of training, for the small network most few-shot papers use: forward, backward, update. The notebooks
+# take a few thousand such steps in profile `cpu`.
+
+# %% tags=["machine"]
+network = networks.ConvNet(n_way=5).to(device)
+optimiser = torch.optim.Adam(network.parameters())
+x, y = torch.rand(64, 1, 28, 28, device=device), torch.randint(5, (64,), device=device)
+
+
+def training_step():
+    loss = torch.nn.functional.cross_entropy(network(x), y)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+step = seconds(training_step)
+print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1000 * step:.0f} s")
+
+# %% [markdown]
+# If 1,000 steps take under two minutes, every notebook runs comfortably here. The command `course doctor` prints the
+# same facts and more: memory, disc, which data are present.
+
+# %% [markdown]
+# ## The data
+#
+# All datasets have one shape: $C$ *classes* (characters) of $M$ *drawings*, each $28 \times 28$, ink bright. Some
+# have *alphabets*: groups of characters drawn by the same people.
+
+# %% tags=["nbval-check-output"]
+glyphs = data.load("glyphs")
+print("glyphs:", tuple(glyphs.images.shape), glyphs.images.dtype, "from", len(set(glyphs.alphabets)), "alphabets")
+print("one class:", glyphs.alphabets[0], glyphs.names[0])
+
+# %% [markdown]
+# `glyphs` is invented: a simulator composes each character from pen strokes and has it drawn by twenty simulated
+# people. `digits` are real: 1,797 digits from scikit-learn. Rows are classes, columns are drawings.
+#
+# Look for what makes few-shot learning hard: how far do two drawings of one character differ, and how little
+# do some characters differ from each other?
+
+# %%
+shown = list(dict.fromkeys(["glyphs", "digits", dataset]))
+figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.2))
+for ax, name in zip(axes, shown):
+    plots.sheet(data.load(name).images[:8, :8], ax, title=f"{name}: eight classes, eight drawings each")
+plots.save(figure, "00_data")
+plt.show()
+
+# %% [markdown]
+# How good a stand-in for real handwriting is the simulator? Below it stands beside *Omniglot* (Lake et al. 2015), real
+# characters of real alphabets. Cover the titles: which is which?
+
+# %%
+Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", width=900)
+
+# %% [markdown]
+# **Splits.** Some alphabets are for training, some for choosing between methods (`val`), some are locked away until
+# the very end (`test`). The split is by *alphabet*: what is measured is how well a learner does with writing it
+# has never seen. In this notebook we only open `train`.
+
+# %%
+classes = data.load(dataset, split="train").to(device)
+for split in ("train", "val", "test"):
+    part = data.load(dataset, split=split)
+    print(f"{split:>5}: {len(part.names):4d} classes, {len(set(part.alphabets)):2d} alphabets")
+
+# %% [markdown]
+# ## An episode
+#
+# Few-shot learning is measured in *episodes*: small tasks of $N$ classes with $K$ labelled examples each (the
+# **support**), and some more drawings of the same classes to be labelled (the **queries**). "5-way 1-shot" means $N=5$,
+# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode: nothing can be learned by heart.
+
+# %% tags=["nbval-check-output"]
+task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
+                       generator=runtime.generator(seed, device))
+for name, tensor in task._asdict().items():
+    print(f"{name:>9} {str(tuple(tensor.shape)):>20} {tensor.dtype}")
+
+# %% [markdown]
+# Now be the learner. Above, one example of each class; below, ten queries. Which class is each? Write your ten answers
+# into `my_answers` in the next cell before you go on. (Most people get nine or ten.)
+
+# %%
+figure, answers = plots.episode(task, n_queries=10)
+plots.save(figure, "00_episode")
+plt.show()
+
+# %%
+my_answers = []             # for instance [4, 0, 2, 2, 1, 3, 0, 0, 1, 4], in the order of the queries
+
+if my_answers:
+    right = sum(mine == true for mine, true in zip(my_answers, answers))
+    print(f"you: {right} of {len(answers)}")
+print("the labels are", answers)
+
+# %% [markdown]
+# You used everything you know about pens, strokes and hands. The rest of the course is about giving a network
+# something like that.
+#
+# ### Exercise 1 · Draw an episode (★★, 20 minutes)
+#
+# Everything later rests on the sampler, and published code gets it wrong in three classic ways: a class drawn twice,
+# a query that is its own support, labels that belong to the dataset. Write one for a single task.
+#
+# * `images`: uint8 `[C, M, 1, H, W]`. Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x`
+#   `[N*Q, 1, H, W]`, `query_y` `[N*Q]`.
+# * Draw with `generator` only (`torch.randperm(n, generator=generator)` shuffles $0 \dots n-1$).
+
+# %%
+def my_sampler(images, n_way, k_shot, q_query, generator):
+    """One N-way K-shot task from images [C, M, 1, H, W]."""
+    ### BEGIN SOLUTION
+    support_x, query_x = [], []
+    for c in torch.randperm(len(images), generator=generator)[:n_way]:
+        drawings = torch.randperm(images.shape[1], generator=generator)[:k_shot + q_query]
+        support_x.append(images[c, drawings[:k_shot]])
+        query_x.append(images[c, drawings[k_shot:]])
+    labels = torch.arange(n_way)
+    return (torch.cat(support_x), labels.repeat_interleave(k_shot),
+            torch.cat(query_x), labels.repeat_interleave(q_query))
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.episode_sampler(my_sampler)
+
+# %% [markdown]
+# How this works, here and in every notebook: `checks.…` calls your function. A right answer prints one line. A wrong one
+# raises an error that says what was expected, what came, and a hint. You are reading the complete edition;
+# `notebooks/exercises/` holds the same notebook with the solutions taken out.
+#
+# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once: one random key per class and
+# the $N$ largest win, which is a shuffle without a loop. Read it now: it is shorter than this section.
+
+# %% [markdown]
+# ## How good is doing nothing?
+#
+# Before any learning, a baseline: give each query the label of the support image that is nearest in pixels,
+#
+# $$ \hat y = y_{s^*}, \qquad s^* = \arg\min_s \lVert x - x_s \rVert_2 . $$
+#
+# ### Exercise 2 · Nearest neighbour (★, 10 minutes)
+#
+# For one task with flat images: `support_x` `[S, P]`, `support_y` `[S]`, `query_x` `[Q, P]`; return labels `[Q]`.
+# (`torch.cdist` makes a table of distances.)
+
+# %%
+def my_nearest_neighbour(support_x, support_y, query_x):
+    """The label of the nearest support image, for each query."""
+    ### BEGIN SOLUTION
+    nearest = torch.cdist(query_x, support_x).argmin(dim=1)     # [Q]
+    return support_y[nearest]
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.nearest_neighbour(my_nearest_neighbour)
+
+# %% [markdown]
+# **Predict.** Guessing gets 20 % of 5-way queries right. You got nearly all. What will pixels get: 30 %, 50 %, 80 %?
+
+# %%
+accuracies = evaluate.accuracies(baselines.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=15,
+                                 n_episodes=sizes.eval_episodes, generator=runtime.generator(seed + 1, device))
+results = evaluate.Results("00_start_here", dataset=dataset, split="train", profile=profile, seed=seed, device=device)
+pixels = results.add("pixel nearest neighbour, 5-way 1-shot", accuracies, unit="accuracy",
+                     setting="inductive", arm="no learning")
+print(evaluate.percent(pixels), f"over {pixels['n']} episodes")
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 4.5))
+ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)], color=plots.COLOURS[5])
+ax.axvline(20, color="black", linestyle=":", label="guessing")
+ax.axvline(100 * pixels["value"], color=plots.COLOURS[1], label="mean")
+ax.axvspan(100 * pixels["low"], 100 * pixels["high"], color=plots.COLOURS[1], alpha=0.35, label="95 % interval of the mean")
+ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
+       title=f"Single episodes scatter widely; their mean, {100 * pixels['value']:.1f} %, is known well")
+ax.legend()
+plots.save(figure, "00_baseline")
+plt.show()
+
+# %% [markdown]
+# ## A number without an interval is a rumour
+#
+# One episode is luck; a mean over $n$ episodes is less so. Its 95 % interval is
+#
+# $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
+#
+# It says what *other episodes* would change. It is silent about another seed or another choice of alphabets; those get
+# intervals of their own in later notebooks.
+#
+# ### Exercise 3 · The interval (★, 10 minutes)
+
+# %%
+def my_interval(accuracies):
+    """(mean, half-width of the 95 % interval) of a float tensor [n]."""
+    ### BEGIN SOLUTION
+    return accuracies.mean(), 1.96 * accuracies.std() / len(accuracies) ** 0.5
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.interval(my_interval)
+
+# %% [markdown]
+# **Predict, then look.** How many times more episodes does an interval of half the width take?
+
+# %%
+counts = [len(accuracies) // divisor for divisor in (16, 4, 1)]
+for n in counts:
+    mean, half = evaluate.mean_interval(accuracies[:n])
+    print(f"{n:6d} episodes: {100 * mean:.1f} ± {100 * half:.1f} %")
+
+# %% [markdown]
+# ## The map
+#
+# | # | question |
+# |---|---|
+# | **00 start here** | what will you be able to do, and does this machine do it? |
+# | 01 the GAN game | what does the minimax objective optimise? |
+# | 02 making it train | why do GANs fail, and which loss cures what? |
+# | 03 drawing characters | does it work on images, and how do you know? |
+# | 04 conditions | can you ask for a class, and is the request obeyed? |
+# | 05 from one example | can it draw a character it has never seen from one drawing? |
+# | 06 episodes | what is few-shot learning and how is it measured fairly? |
+# | 07 MAML | how do you learn an initialisation? |
+# | 08 GAN-augmented adaptation | does the generator help the learner? |
+# | 09 where samples help | where should generated samples enter, and how many? |
+#
+# 01 to 05 build the generator, 06 and 07 the learner, 08 and 09 put them together. Those that are not yet in
+# your folder are being written.
+
+# %% [markdown]
+# ## The answer
+#
+# What will you be able to do? Build a generator that draws new examples of a character it has seen once, a
+# learner that adapts to it, and an honest measurement of whether the first helps the second. Does this machine do it?
+# If you see the next line, it does.
+
+# %%
+display(Markdown(f"**On `{dataset}`, pixels alone get {evaluate.percent(pixels)} of 5-way 1-shot queries right** "
+                 f"({pixels['n']} episodes, inductive); guessing gets 20 %, and you got nearly all. "
+                 "The course is about the gap between."))
+
+# %% [markdown]
+# **Read next.** Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program
+# induction* (Science 350): the dataset, and why one example is enough for people. Then notebook 01.

@@ -1,0 +1,12 @@
+"""Every test starts from the defaults: no COURSE_* variable of the caller, output in a folder of its own."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def defaults(monkeypatch, tmp_path):
+    for name in [n for n in os.environ if n.startswith("COURSE_") and n != "COURSE_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COURSE_OUT", str(tmp_path / "out"))

@@ -1,0 +1,116 @@
+"""The chain itself, tried on small scripts, whole and broken."""
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_lib import authoring
+
+SCRIPT = '''# %% [markdown]
+# # 98 · A tiny notebook
+
+# %% tags=["parameters"]
+n = 3
+
+# %% tags=["nbval-check-output"]
+print(n)
+
+# %% tags=["machine"]
+print("42 GFLOP/s")
+
+# %%
+def double(x):
+    """Twice x."""
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+
+# %%
+checks.double(double) if False else print("checked")
+'''
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    monkeypatch.setattr(authoring, "project_root", lambda: tmp_path)
+    path = tmp_path / "notebooks" / "source" / "98_tiny.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_from_script_to_both_notebooks_and_back_to_fresh(script, capsys):
+    assert len(authoring.stale(script)) == 2
+    assert authoring.build_stale() == 1 and "rebuilding" in capsys.readouterr().out
+    assert authoring.stale(script) == [] and authoring.build_stale() == 0
+    executed = nbformat.read(authoring.executed_path(script), as_version=4)
+    code = [c for c in executed.cells if c.cell_type == "code"]
+    assert [c.execution_count for c in code] == [1, 2, 3, 4, 5]
+    assert code[1].outputs[0].text == "3\n" and code[2].outputs[0].text == authoring.MACHINE_NOTE
+    assert "papermill" not in nbformat.writes(executed) and "timestamp" not in nbformat.writes(executed)
+    nbformat.validate(executed)
+    exercise = nbformat.read(authoring.exercise_path(script), as_version=4)
+    assert "2 * x" not in nbformat.writes(exercise) and "raise NotImplementedError()" in exercise.cells[4].source
+    assert exercise.cells[4].source.startswith('def double(x):\n    """Twice x."""')
+    assert exercise.cells[4].metadata.nbgrader.solution and exercise.cells[5].metadata.nbgrader.grade
+    before = authoring.executed_path(script).read_bytes()
+    authoring.build(script)
+    assert authoring.executed_path(script).read_bytes() == before, "a rebuild changes nothing"
+
+
+@pytest.mark.parametrize("old, new", [
+    ("print(n)", "print(n + 1)"), ('["machine"]', '["parameters"]'), ("A tiny", "Another tiny"),
+    ("return 2 * x", "return x + x"), ("n = 3\n", "n = 3\n\n# %%\nn = 4\n")])
+def test_every_kind_of_edit_is_noticed(script, old, new):
+    authoring.build(script)
+    script.write_text(SCRIPT.replace(old, new))
+    assert any("differs from source/98_tiny.py" in reason for reason in authoring.stale(script))
+
+
+def test_an_unexecuted_notebook_is_stale(script):
+    authoring.build(script)
+    nbformat.write(authoring.read_script(script), authoring.executed_path(script))
+    assert authoring.stale(script) == ["98_tiny.ipynb was not executed from top to bottom"]
+
+
+@pytest.mark.parametrize("code, error, message", [
+    ("import warnings; warnings.warn('old')", RuntimeError, "98_tiny.py leaves this on stderr"),
+    ("1 / 0", Exception, "ZeroDivisionError"),
+    ("print('x' * 1_100_000)", RuntimeError, "would have 1.1 MB; at most 1 MB")])
+def test_a_broken_notebook_is_refused_and_the_old_one_kept(script, code, error, message):
+    authoring.build(script)
+    before = authoring.executed_path(script).read_bytes()
+    script.write_text(SCRIPT + f"\n# %%\n{code}\n")
+    with pytest.raises(error, match=message):
+        authoring.build(script)
+    assert authoring.executed_path(script).read_bytes() == before
+    left = sorted(path.name for path in authoring.executed_path(script).parent.iterdir())
+    assert left == ["98_tiny.ipynb", "exercises", "source"]
+
+
+def test_progress_bars_leave_no_trace():
+    bar = nbformat.v4.new_output("stream", name="stderr", text="\rtraining: 50%")
+    kept = nbformat.v4.new_output("stream", name="stdout", text="done")
+    cell = nbformat.v4.new_code_cell("x", outputs=[bar, kept], metadata={"papermill": {"duration": 3}})
+    notebook = authoring.tidy(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {}}))
+    assert notebook.cells[0].outputs == [kept] and not notebook.cells[0].metadata and not notebook.metadata
+
+
+def test_a_teachers_nbgrader_makes_the_same_assignment(script, tmp_path, monkeypatch):
+    """nbgrader's own generate_assignment, on the complete notebook, hides what our exercise edition hides."""
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import Config
+
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)     # it calls alembic by name
+    authoring.build(script)
+    course = tmp_path / "course"
+    (course / "source" / "ps1").mkdir(parents=True)
+    (course / "source" / "ps1" / "98_tiny.ipynb").write_bytes(authoring.executed_path(script).read_bytes())
+    outcome = NbGraderAPI(config=Config({"CourseDirectory": {"root": str(course)}})).generate_assignment("ps1")
+    assert outcome["success"], outcome.get("log")
+    released = nbformat.read(course / "release" / "ps1" / "98_tiny.ipynb", as_version=4)
+    ours = nbformat.read(authoring.exercise_path(script), as_version=4)
+    assert [c.source for c in released.cells] == [c.source for c in ours.cells]

@@ -1,0 +1,41 @@
+import torch
+
+from course_lib import baselines
+from course_lib.episodes import Episodes
+
+
+def episodes():
+    """Two tasks, 3-way 2-shot, random images, labels out of order."""
+    g = torch.Generator().manual_seed(0)
+    return Episodes(torch.rand(2, 6, 1, 4, 4, generator=g), torch.tensor([[0, 1, 2, 2, 1, 0], [2, 2, 1, 0, 0, 1]]),
+                    torch.rand(2, 9, 1, 4, 4, generator=g), torch.randint(3, (2, 9), generator=g))
+
+
+def test_nearest_neighbour_against_a_loop():
+    e = episodes()
+    predicted = baselines.nearest_neighbour(e)
+    for t in range(2):
+        for q in range(9):
+            distances = [(e.query_x[t, q] - s).square().sum().item() for s in e.support_x[t]]
+            assert predicted[t, q] == e.support_y[t, distances.index(min(distances))]
+
+
+def test_nearest_neighbour_agrees_with_scikit_learn():
+    from sklearn.neighbors import KNeighborsClassifier
+
+    e = episodes()
+    for t in range(2):
+        oracle = KNeighborsClassifier(1).fit(e.support_x[t].flatten(1), e.support_y[t])
+        assert baselines.nearest_neighbour(e)[t].tolist() == oracle.predict(e.query_x[t].flatten(1)).tolist()
+
+
+def test_protonet_logits_against_a_loop():
+    e = episodes()
+    weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    logits = baselines.protonet_logits(lambda x: x.flatten(1) @ weight.T, e)
+    assert logits.shape == (2, 9, 3)
+    for t in range(2):
+        for c in range(3):
+            prototype = (e.support_x[t][e.support_y[t] == c].flatten(1) @ weight.T).mean(0)
+            distance = (e.query_x[t].flatten(1) @ weight.T - prototype).square().sum(1)
+            torch.testing.assert_close(logits[t, :, c], -distance, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,337 @@
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+
+import pytest
+import torch
+from PIL import Image
+
+from course_lib import data, glyphs
+
+PART = "images_background_small1"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty data folder, an empty cache, and downloads that fail at once."""
+    monkeypatch.setattr(data, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(data, "download", refuse)
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def refuse(urls, path, md5):
+    raise data.DataError(f"no download of {path.name} in this test")
+
+
+# ---------------------------------------------------------------- names and splits
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown dataset 'imagenet'. Choose one of: glyphs, digits, omniglot"):
+        data.load("imagenet")
+    with pytest.raises(ValueError, match=r"unknown split 'dev'. Choose one of: all, train, val, test"):
+        data.load("digits", split="dev")
+
+
+@pytest.mark.parametrize("name", ["glyphs", "digits"])
+def test_embedded_data_and_their_splits(name):
+    everything = data.load(name)
+    assert everything.images.dtype == torch.uint8 and everything.images.shape[2:] == (1, 28, 28)
+    assert len(everything.names) == len(everything.alphabets) == len(everything.images)
+    assert everything.images.float().mean() < 100, "ink is bright and scarce"
+    parts = [data.load(name, split=split) for split in ("train", "val", "test")]
+    classes = [set(zip(part.alphabets, part.names)) for part in parts]
+    assert len(set.union(*classes)) == sum(map(len, classes)) == len(everything.names)
+    if name == "glyphs":
+        assert len(set.union(*(set(p.alphabets) for p in parts))) == sum(len(set(p.alphabets)) for p in parts)
+        assert len(set(everything.alphabets)) >= 40 and everything.images.shape[1] == 20
+    first = parts[1]
+    position = list(zip(everything.alphabets, everything.names)).index((first.alphabets[0], first.names[0]))
+    assert torch.equal(first.images[0], everything.images[position])
+
+
+def test_digits_are_the_real_ones():
+    from sklearn.datasets import load_digits
+
+    classes, bunch = data.load("digits"), load_digits()
+    assert classes.images.shape == (10, 174, 1, 28, 28)         # 174 eights: the smallest class
+    assert len(set(classes.names)) == 10
+    three = torch.tensor(bunch.images[bunch.target == 3][0], dtype=torch.float32)
+    shrunk = torch.nn.functional.adaptive_avg_pool2d(classes.images[3, 0, :, 2:26, 2:26].float(), 8)[0]
+    assert torch.corrcoef(torch.stack([three.flatten(), shrunk.flatten()]))[0, 1] > 0.97
+
+
+def test_no_alphabet_trains_in_one_omniglot_set_and_is_held_out_in_another():
+    parts = {"omniglot": ("images_background", "images_evaluation"), "omniglot-small1": (PART,),
+             "omniglot-small2": ("images_background_small2",)}
+    role = {name: {a: data.split_of(name, a, "") for part in archives for a in data.OMNIGLOT[part]}
+            for name, archives in parts.items()}
+    train = {a for split in role.values() for a, s in split.items() if s == "train"}
+    held_out = {a for split in role.values() for a, s in split.items() if s != "train"}
+    assert not train & held_out
+    assert {a for a, s in role["omniglot-small2"].items() if s == "test"} == set(data.ONLY_SMALL2)
+    assert [len(role[name]) for name in parts] == [50, 5, 5]
+    assert list(role["omniglot"].values()).count("test") == 20
+    assert sum(sum(data.OMNIGLOT[part].values()) for part in parts["omniglot"]) == 1623      # Lake et al. 2015
+
+
+# ---------------------------------------------------------------- Omniglot's format
+
+
+def png(seed):
+    """A drawing in Omniglot's format: 105x105, one bit, black ink on white."""
+    ink = torch.rand(105, 105, generator=torch.Generator().manual_seed(seed)) < 0.1
+    buffer = io.BytesIO()
+    Image.fromarray((255 * ~ink).to(torch.uint8).numpy()).convert("1").save(buffer, "png")
+    return buffer.getvalue(), ink
+
+
+@pytest.fixture
+def small_omniglot(monkeypatch):
+    """{name in the archive: PNG} of two alphabets of two and one characters; the module expects just these."""
+    monkeypatch.setitem(data.OMNIGLOT, PART, {"Greek": 2, "Latin": 1})
+    return {f"{PART}/{alphabet}/character{c:02d}/{k:04d}_{d:02d}.png": png(100 * k + d)[0]
+            for k, (alphabet, c) in enumerate([("Greek", 1), ("Greek", 2), ("Latin", 1)]) for d in range(1, 21)}
+
+
+def archive(path, files, monkeypatch):
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, content in files.items():
+            zipped.writestr(name, content)
+    monkeypatch.setitem(data.SMALL_MD5, PART, hashlib.md5(path.read_bytes()).hexdigest())
+    return path
+
+
+def test_archive_and_unpacked_folder_give_the_same_drawings(root, small_omniglot, monkeypatch):
+    path = archive(root / "omniglot" / f"{PART}.zip", small_omniglot, monkeypatch)
+    packed = data.load("omniglot-small1", root=root)
+    assert packed.alphabets == ("Greek", "Greek", "Latin")
+    assert packed.names == ("character01", "character02", "character01")
+    expected = glyphs.to_28(torch.stack([png(100 + d)[1].float() for d in range(1, 21)]))
+    assert torch.equal(packed.images[1, :, 0], expected), "drawer by drawer, ink bright"
+    for other in ("omniglot", "omniglot-py", "."):
+        unpacked_root = root / "b" / other.replace(".", "plain")
+        with zipfile.ZipFile(path) as zipped:
+            zipped.extractall(unpacked_root / other)
+        assert torch.equal(data.load("omniglot-small1", root=unpacked_root).images, packed.images)
+    assert data.is_here("omniglot-small1", root) and not data.is_here("omniglot-small2", root)
+    assert not list((root / "omniglot").glob(".*")), "the data folder is only read"
+
+
+def test_a_second_load_reads_the_cache_and_notices_changed_sources(root, small_omniglot, monkeypatch):
+    path = archive(root / "omniglot" / f"{PART}.zip", small_omniglot, monkeypatch)
+    data.load("omniglot-small1", root=root)
+    monkeypatch.setattr(data, "_ink", None)         # reading a drawing would fail now
+    data.load("omniglot-small1", root=root)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(data.DataError, match="truncated or not the published file: md5"):
+        data.load("omniglot-small1", root=root)
+
+
+def test_truncated_archive(root, small_omniglot, monkeypatch):
+    path = archive(root / f"{PART}.zip", small_omniglot, monkeypatch)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(data.DataError, match=rf"{PART}.zip is truncated .* md5 .* Delete it and load again"):
+        data.load("omniglot-small1", root=root)
+    assert not (root.parent / "cache").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", f"{PART}/../../evil.png", "a\\..\\evil.png"])
+def test_zip_slip(root, small_omniglot, monkeypatch, name):
+    archive(root / f"{PART}.zip", {**small_omniglot, name: b""}, monkeypatch)
+    with pytest.raises(data.DataError, match="holds the unsafe path"):
+        data.load("omniglot-small1", root=root)
+
+
+def test_a_missing_alphabet_and_a_missing_drawing(root, small_omniglot):
+    for name, content in small_omniglot.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    assert len(data.load("omniglot-small1", root=root).names) == 3
+    next((root / PART / "Greek" / "character02").iterdir()).unlink()
+    with pytest.raises(data.DataError, match=r"Greek/character02, drawer \d+ is missing \(1 of 60 drawings\)"):
+        data.load("omniglot-small1", root=root)
+    shutil.rmtree(root / PART / "Latin")
+    with pytest.raises(data.DataError, match=r"incomplete: the alphabet Latin is missing \(21 of 60"):
+        data.load("omniglot-small1", root=root)
+
+
+def test_damaged_cache_says_so(root):
+    data.load("digits", root=root)
+    cached, = (root.parent / "cache").iterdir()
+    cached.write_bytes(b"half")
+    with pytest.raises(data.DataError, match=r"is damaged .* Delete it"):
+        data.load("digits", root=root)
+
+
+@pytest.mark.skipif("COURSE_DATA" not in os.environ or not data.is_here("omniglot-small1"),
+                    reason="set COURSE_DATA to a folder with the real omniglot-small1")
+def test_real_omniglot_small1():
+    classes = data.load("omniglot-small1")
+    assert classes.images.shape == (136, 20, 1, 28, 28) and len(set(classes.alphabets)) == 5
+    assert 5 < classes.images.float().mean() < 40
+
+
+# ---------------------------------------------------------------- MNIST's format
+
+
+def idx(values, *sizes):
+    header = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+    return header + bytes(values)
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    """Seven images of two classes (4 and 3 of them) in IDX format; the module expects just these."""
+    labels = [1, 0, 1, 1, 0, 0, 0]
+    content = {"train-images-idx3-ubyte.gz": idx([10 * n for n in range(7) for _ in range(784)], 7, 28, 28),
+               "train-labels-idx1-ubyte.gz": idx(labels, 7)}
+    packed = {name: gzip.compress(body) for name, body in content.items()}
+    published = data.import_torchvision().datasets.MNIST
+    monkeypatch.setattr(published, "resources", [(n, hashlib.md5(b).hexdigest()) for n, b in packed.items()])
+    return packed
+
+
+@pytest.mark.parametrize("folder, unpacked", [("mnist", False), ("mnist", True), ("MNIST/raw", True)])
+def test_mnist_packed_or_unpacked(root, small_mnist, folder, unpacked):
+    (root / folder).mkdir(parents=True)
+    for name, content in small_mnist.items():
+        path = root / folder / (name.removesuffix(".gz") if unpacked else name)
+        path.write_bytes(gzip.decompress(content) if unpacked else content)
+    classes = data.load("mnist", root=root)
+    assert classes.images.shape == (2, 3, 1, 28, 28) and classes.names == ("0", "1")
+    assert classes.images[:, :, 0, 5, 5].tolist() == [[10, 40, 50], [0, 20, 30]]    # file order; the last 0 left out
+
+
+def test_mnist_damaged(root, small_mnist):
+    (root / "mnist").mkdir()
+    for name, content in small_mnist.items():
+        (root / "mnist" / name).write_bytes(content)
+    (root / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"other")
+    with pytest.raises(data.DataError, match=r"md5 .* expected"):
+        data.load("mnist", root=root)
+    (root / "mnist" / "train-images-idx3-ubyte.gz").unlink()
+    (root / "mnist" / "train-images-idx3-ubyte").write_bytes(idx([1] * 700, 7, 28, 28))
+    with pytest.raises(data.DataError, match="truncated: 716 of 5504 bytes"):
+        data.load("mnist", root=root)
+
+
+# ---------------------------------------------------------------- downloads
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A local web server: /good, /slow (never answers); yields its address."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/slow":
+                time.sleep(5)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "4" if self.path == "/good" else "9")
+            self.end_headers()
+            self.wfile.write(b"data")
+
+        def log_message(self, *arguments):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+
+
+MD5 = hashlib.md5(b"data").hexdigest()
+
+
+def test_download_tries_every_mirror_and_checks(tmp_path, server):
+    data.download([f"{server}/short", f"{server}/good"], tmp_path / "sub" / "file", MD5)
+    assert (tmp_path / "sub" / "file").read_bytes() == b"data"
+    assert os.listdir(tmp_path / "sub") == ["file"]
+
+
+def test_download_of_a_wrong_or_truncated_file_leaves_nothing(tmp_path, server):
+    whole = hashlib.md5(b"data and more").hexdigest()
+    for url, md5 in ((f"{server}/good", "0" * 32), (f"{server}/short", whole)):
+        with pytest.raises(data.DataError, match="could not be downloaded"):
+            data.download([url], tmp_path / "file", md5)
+    assert os.listdir(tmp_path) == []
+
+
+def test_offline_is_one_clear_error_and_no_folder(tmp_path):
+    with pytest.raises(data.DataError) as error:
+        data.download(["http://127.0.0.1:9/x.zip"], tmp_path / "new" / "x.zip", MD5)
+    message = str(error.value)
+    assert "x.zip is not in" in message and "http://127.0.0.1:9/x.zip" in message and "\n" not in message
+    assert "'glyphs' and 'digits' need no download" in message and not (tmp_path / "new").exists()
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path, server, monkeypatch):
+    assert data.PATIENCE <= 20
+    monkeypatch.setattr(data, "PATIENCE", 1)
+    start = time.monotonic()
+    with pytest.raises(data.DataError, match="could not be downloaded"):
+        data.download([f"{server}/slow", f"{server}/slow"], tmp_path / "file", MD5)
+    assert time.monotonic() - start < 3
+
+
+def test_a_name_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.urllib.request, "urlopen", lambda *a, **k: time.sleep(5))
+    monkeypatch.setattr(data, "PATIENCE", 1)
+    start = time.monotonic()
+    with pytest.raises(data.DataError, match="no answer within 1 s"):
+        data.download(["http://x/y"], tmp_path / "file", MD5)
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_read_only_data_folder(tmp_path, server):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o555)
+    for parent in [tmp_path, *tmp_path.parents]:        # the other user must be able to get here
+        if parent.stat().st_uid == os.getuid() and parent != parent.parent:
+            parent.chmod(parent.stat().st_mode | 0o055)
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            if os.getuid() == 0:
+                os.setuid(65534)        # the administrator may write anywhere
+            data.download([f"{server}/good"], folder / "omniglot" / "file", MD5)
+            message = "written"
+        except BaseException as error:
+            message = f"{type(error).__name__}: {error}"
+        os.write(writer, message.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    message = os.read(reader, 10_000).decode()
+    assert message.startswith("PermissionError: cannot write file into") and "COURSE_DATA" in message
+    assert os.listdir(folder) == []
+
+
+def test_two_processes_loading_at_once(tmp_path):
+    code = "from course_lib import data; print(data.load('digits').images.sum().item())"
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    assert outputs[0] == outputs[1] != b"" and all(process.returncode == 0 for process in both)
+    files = [p.name for p in tmp_path.rglob("*") if p.is_file()]
+    assert len(files) == 1 and files[0].startswith("digits-"), files
+
+
+@pytest.mark.parametrize("name", ["glyphs", "digits"])
+def test_a_second_load_takes_under_a_third_of_a_second(name):
+    data.load(name)
+    start = time.perf_counter()
+    data.load(name).images.sum()        # reads every byte
+    assert time.perf_counter() - start < 0.3

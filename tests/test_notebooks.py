@@ -1,0 +1,116 @@
+"""Every notebook: fresh, executed and compared by nbval, run by papermill with other parameters, solvable."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from course_lib import authoring, runtime
+
+TESTS = Path(__file__).parent
+SCRIPTS = pytest.mark.parametrize("script", authoring.scripts(), ids=lambda path: path.stem)
+CHECKED = "nbval-check-output"
+NBVAL = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120",
+         "-p", "nbval_audit", "-p", "no:cacheprovider", "-c", os.devnull]
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run_nbval(notebook, folder):
+    """(exit code, printed text, {"executed": [...], "compared": [...]}) of nbval over one notebook, in `smoke`."""
+    environment = {**os.environ, "COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "OMP_NUM_THREADS": "1",
+                   "PYTHONPATH": str(TESTS), "NBVAL_AUDIT": str(folder / "audit.json")}
+    for name in ("COURSE_DATA", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        environment.pop(name, None)
+    done = subprocess.run([*NBVAL, str(notebook)], env=environment, capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout + done.stderr, json.loads((folder / "audit.json").read_text())
+
+
+def test_there_are_notebooks():
+    stems = [path.stem for path in authoring.scripts()]
+    folder = runtime.project_root() / "notebooks"
+    assert stems and stems == sorted(path.stem for path in folder.glob("*.ipynb"))
+    assert stems == sorted(path.stem for path in (folder / "exercises").glob("*.ipynb"))
+
+
+@SCRIPTS
+def test_fresh(script):
+    assert authoring.stale(script) == [], "run: make notebooks"
+
+
+@SCRIPTS
+def test_nbval_executes_every_cell_and_compares_every_checked_one(script, tmp_path):
+    cells = code_cells(nbformat.read(authoring.executed_path(script), as_version=4))
+    checked = [i for i, cell in enumerate(cells) if CHECKED in cell.metadata.get("tags", [])]
+    assert len(checked) >= 3, "a notebook without checked cells proves nothing"
+    assert all(cells[i].outputs for i in checked), "a checked cell without stored output compares nothing"
+    code, text, audit = run_nbval(authoring.executed_path(script), tmp_path)
+    assert code == 0, text[-3000:]
+    assert audit == {"executed": list(range(len(cells))), "compared": checked}
+
+
+def test_nbval_goes_red_when_a_checked_output_is_wrong(tmp_path):
+    cell = nbformat.v4.new_code_cell("print(1 + 1)", metadata={"tags": [CHECKED]}, execution_count=1,
+                                     outputs=[nbformat.v4.new_output("stream", name="stdout", text="3\n")])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "wrong.ipynb")
+    code, text, audit = run_nbval(tmp_path / "wrong.ipynb", tmp_path)
+    assert code == 1 and audit == {"executed": [], "compared": [0]}, text
+
+
+@SCRIPTS
+def test_papermill_with_changed_parameters(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    nbformat.write(authoring.read_script(script), tmp_path / "in.ipynb")
+    parameters = {"profile": "smoke", "dataset": "digits", "device": "cpu", "seed": 7}
+    assert set(parameters) <= set(papermill.inspect_notebook(str(tmp_path / "in.ipynb")))
+    with authoring.environment():
+        papermill.execute_notebook(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), parameters=parameters,
+                                   progress_bar=False, cwd=str(tmp_path))
+    stored = json.loads((tmp_path / "out" / "figures" / "results" / f"{script.stem}.json").read_text())
+    assert stored
+    for record in stored:
+        assert {key: record[key] for key in parameters} == parameters
+        assert record["setting"] in ("inductive", "transductive", "-")
+        assert record["low"] <= record["value"] <= record["high"]
+
+
+@SCRIPTS
+def test_in_the_exercise_edition_only_the_checks_stop_and_only_with_not_implemented(script, tmp_path):
+    edition = nbformat.read(authoring.exercise_path(script), as_version=4)
+    text = "\n".join(cell.source for cell in edition.cells)
+    assert "SOLUTION" not in text and "raise NotImplementedError" in text
+    with authoring.environment(COURSE_PROFILE="smoke", COURSE_DEVICE="cpu", OMP_NUM_THREADS="1"):
+        from nbclient import NotebookClient
+
+        NotebookClient(edition, timeout=120, allow_errors=True, kernel_name="python3").execute(cwd=str(tmp_path))
+    stopped = {}
+    for cell in code_cells(edition):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                stopped[cell.source.splitlines()[0]] = output.ename
+    checks = [cell.source.splitlines()[0] for cell in code_cells(edition) if cell.source.startswith("checks.")]
+    assert len(checks) >= 3, "three or more exercises"
+    assert stopped == dict.fromkeys(checks, "NotImplementedError")
+
+
+@SCRIPTS
+def test_house_style(script):
+    notebook = nbformat.read(authoring.executed_path(script), as_version=4)
+    first, last = notebook.cells[0].source, notebook.cells[-3].source
+    assert "The question" in first and "The answer" in last
+    for cell in code_cells(notebook):
+        lines = cell.source.splitlines()
+        assert len(lines) <= 25, f"{len(lines)} lines in the cell that starts with {lines[0]}"
+        assert not any(line.startswith(("!", "%")) or ".cuda()" in line for line in lines)
+        text = json.dumps(cell.outputs)
+        assert "Warning" not in text and "Traceback" not in text and str(Path.home()) not in text
+    assert authoring.executed_path(script).stat().st_size < 1_000_000
+    figures = list((runtime.project_root() / "figures").glob("*.png"))
+    assert figures and all(figure.stat().st_size < 200_000 for figure in figures)

@@ -1,0 +1,180 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_lib import runtime
+
+# ---------------------------------------------------------------- names and sizes
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: runtime.profile("huge"), "unknown profile 'huge'. Choose one of: smoke, cpu, gpu."),
+    (lambda: runtime.device("tpu"), "unknown device 'tpu'. Choose one of: auto, cpu, cuda, mps."),
+    (lambda: runtime.positive(width=0), "width must be a whole number of at least 1, not 0."),
+    (lambda: runtime.positive(width=True), "width must be a whole number of at least 1, not True."),
+])
+def test_bad_values_name_value_and_way_out(call, message):
+    with pytest.raises(ValueError) as error:
+        call()
+    assert str(error.value) == message
+
+
+def test_a_device_that_is_absent_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"device 'cuda' is not available here .* Use 'auto' or 'cpu'"):
+        runtime.device("cuda")
+
+
+def test_auto_prefers_cuda_then_mps_then_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.device().type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert runtime.device().type == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert runtime.device().type == "cpu"
+
+
+def test_profiles_grow():
+    smoke, cpu, gpu = (runtime.profile(name) for name in ("smoke", "cpu", "gpu"))
+    for size in ("eval_episodes", "train_steps", "batch"):
+        assert getattr(smoke, size) < getattr(cpu, size) < getattr(gpu, size)
+
+
+def test_seeds():
+    runtime.seed_everything(5)
+    first = torch.rand(3), random.random()
+    runtime.seed_everything(5)
+    assert torch.equal(first[0], torch.rand(3)) and first[1] == random.random()
+    assert torch.equal(torch.rand(3, generator=runtime.generator(5)), torch.rand(3, generator=runtime.generator(5)))
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_atomic_path_leaves_old_content_and_no_debris_when_interrupted(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), runtime.atomic_path(path) as part:
+        part.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["kept"]
+    with runtime.atomic_path(path) as part:
+        part.write_text("new")
+    assert path.read_text() == "new" and os.listdir(tmp_path) == ["kept"]
+
+
+def test_atomic_path_in_an_impossible_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PermissionError, match=r"cannot write x into .*Make the folder writable or choose another"), \
+            runtime.atomic_path(tmp_path / "file" / "x"):
+        pass
+
+
+def test_save_and_load_any_state(tmp_path):
+    state = {"model": {"w": torch.randn(2, 3).T}, "history": [1, 2.5, None, True, "text"], 7: (torch.tensor(1), [])}
+    runtime.save(tmp_path / "c.safetensors", state, profile="smoke", accuracy=0.5)
+    loaded = runtime.load(tmp_path / "c.safetensors")
+    assert torch.equal(loaded["model"]["w"], state["model"]["w"]) and loaded["history"] == state["history"]
+    assert isinstance(loaded[7], tuple) and loaded[7][0] == 1
+    made = json.loads((tmp_path / "c.json").read_text())
+    assert made["profile"] == "smoke" and made["accuracy"] == 0.5 and made["versions"]["torch"] == torch.__version__
+
+
+def test_load_says_what_is_wrong(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        runtime.load(tmp_path / "absent")
+    (tmp_path / "broken").write_bytes(b"not a checkpoint at all")
+    with pytest.raises(ValueError, match="not a readable checkpoint"):
+        runtime.load(tmp_path / "broken")
+
+
+# ---------------------------------------------------------------- resumable training
+
+TRAINING = """
+import sys, time, torch
+from course_lib import runtime
+
+def main(path, n_steps, pause, save_every):
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimiser, 7, gamma=0.9)
+    noise = runtime.generator(1)
+    for step in runtime.training_steps(n_steps, path=path, save_every=save_every, model=model, optimiser=optimiser,
+                                       scheduler=scheduler, noise=noise):
+        x = torch.randn(16, 4, generator=noise)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        optimiser.zero_grad(); loss.backward(); optimiser.step(); scheduler.step()
+        time.sleep(pause)
+    return model, optimiser, step if n_steps else None
+
+if __name__ == "__main__":
+    print("started", flush=True)
+    main(sys.argv[1], int(sys.argv[2]), 0.01, 3)
+"""
+STEPS = 100
+
+
+def training_module():
+    namespace = {"__name__": "training"}
+    exec(TRAINING, namespace)
+    return namespace["main"]
+
+
+def bits(model, optimiser):
+    tensors = [*model.state_dict().values(), *(v for s in optimiser.state.values() for v in s.values())]
+    return [t.numpy().tobytes() for t in tensors]
+
+
+def test_killed_at_random_steps_and_resumed_ends_in_the_same_bits(tmp_path):
+    train, path = training_module(), tmp_path / "state.safetensors"
+    model, optimiser, _ = train(None, STEPS, 0, 3)
+    for _ in range(2):
+        child = subprocess.Popen([sys.executable, "-c", TRAINING, str(path), str(STEPS)], stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL)
+        child.stdout.readline()
+        time.sleep(random.uniform(0.1, 0.7))        # 100 steps take at least a second
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL, "it finished before it was killed"
+    reached = runtime.load(path)["step"] if path.exists() else 0
+    assert reached < STEPS
+    resumed_model, resumed_optimiser, last = train(path, STEPS, 0, 3)
+    assert bits(resumed_model, resumed_optimiser) == bits(model, optimiser), f"killed after step {reached}"
+    assert last == STEPS - 1 and runtime.load(path)["step"] == STEPS
+
+
+def test_a_finished_run_is_restored_and_not_repeated(tmp_path):
+    train = training_module()
+    model, optimiser, _ = train(tmp_path / "s", 5, 0, 100)
+    counted = []
+    again = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+    adam = torch.optim.Adam(again.parameters())
+    parts = {"model": again, "optimiser": adam, "noise": runtime.generator(9),
+             "scheduler": torch.optim.lr_scheduler.StepLR(adam, 7)}
+    counted.extend(runtime.training_steps(5, path=tmp_path / "s", **parts))
+    assert counted == [] and bits(again, adam) == bits(model, optimiser)
+
+
+def test_a_state_of_other_parts_is_refused(tmp_path):
+    list(runtime.training_steps(1, path=tmp_path / "s", noise=runtime.generator(0)))
+    with pytest.raises(ValueError, match=r"holds \['noise'\], this run trains \['chance'\]. Delete the file"):
+        list(runtime.training_steps(2, path=tmp_path / "s", chance=runtime.generator(0)))
+
+
+def test_folders(monkeypatch, tmp_path):
+    assert (runtime.project_root() / "notebooks" / "source").is_dir()
+    monkeypatch.delenv("COURSE_OUT")
+    monkeypatch.setattr(runtime, "project_root", lambda: tmp_path)
+    assert runtime.output_dir() == tmp_path / "runs" / "lab"
+    monkeypatch.setenv("COURSE_OUT", str(tmp_path / "elsewhere"))
+    assert runtime.output_dir() == Path(tmp_path / "elsewhere") and (tmp_path / "elsewhere").is_dir()

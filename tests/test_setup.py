@@ -1,0 +1,77 @@
+"""The files that install the course say the same thing."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def requirements(*extras):
+    listed = PROJECT["dependencies"] + [r for e in extras for r in PROJECT["optional-dependencies"][e]]
+    return [Requirement(text) for text in listed if not text.startswith(PROJECT["name"])]
+
+
+def test_environment_yml_equals_pyproject():
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:\n")[1].splitlines()
+    conda = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"pip", "pip:"}
+    expected = {f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()}
+    python = "python" + PROJECT["requires-python"]
+    assert conda == expected | {python}
+    assert lines[-1].strip() == "- -e .", "the course itself is installed by pip, its dependencies are there already"
+
+
+def test_constraints_pin_every_dependency_within_its_range():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = {}
+    for line in text.splitlines():
+        if match := re.match(r"([\w.-]+)==([\w.+]+)", line):
+            pins.setdefault(match[1].lower(), []).append(match[2])
+    for requirement in requirements("test", "teach"):
+        assert requirement.name in pins, f"{requirement.name} has no pin: make constraints"
+        assert all(requirement.specifier.contains(version) for version in pins[requirement.name])
+    assert "file:" not in text and "+cpu" not in text and "://" not in text, "a pin of one machine only"
+
+
+def test_torch_and_torchvision_pins_belong_together():
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    torch_minor, vision_minor = (int(re.search(rf"^{n}==\d+\.(\d+)", text, re.M)[1]) for n in ("torch", "torchvision"))
+    assert vision_minor - torch_minor == 15         # 2.11 with 0.26, 2.12 with 0.27, 2.13 with 0.28
+
+
+def test_ci_and_readme_use_the_same_command():
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make run" in readme and "make test" in readme
+
+
+def test_lint():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_importing_the_package_does_no_work():
+    code = "import sys, course_lib; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+FLOORS = [{"runtime", "losses", "torchvision_guard"}, {"glyphs", "networks"}, {"data"}, {"episodes"},
+          {"baselines", "evaluate"}, {"plots", "checks", "authoring", "running", "cli"}]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "course_lib").glob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_a_room_imports_only_from_floors_below(path):
+    floor = next(i for i, rooms in enumerate(FLOORS) if path.stem in rooms)
+    text = path.read_text(encoding="utf-8")
+    imported = {name.strip().split(" ")[0] for names in re.findall(r"from \. import ([\w, ]+)", text)
+                for name in names.split(",")} | set(re.findall(r"from \.(\w+) import", text))
+    above = {name for name in imported if not any(name in rooms for rooms in FLOORS[:floor])}
+    assert not above - FLOORS[-1] if floor == len(FLOORS) - 1 else not above
