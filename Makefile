@@ -19,9 +19,11 @@ notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 bench: .venv/author           ## time the sampler against a DataLoader
 	.venv/bin/python benchmarks/sampler.py
 
-constraints: .venv/author     ## recompile the pins (needs uv); torch and torchvision must match, see pyproject.toml
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-annotate --no-header \
-	    --constraint benchmarks/torch-pins.txt -o constraints.txt
+# torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
+constraints:                  ## compile the pins anew (needs uv)
+	echo "# Exact versions that were tested together, for every system (pip install -c). Made by: make constraints" > $@.txt
+	printf 'torch==2.13.0\ntorchvision==0.28.0\n' | uv pip compile pyproject.toml --extra test --universal \
+	    --python-version 3.11 --no-annotate --no-header --quiet --constraint - >> $@.txt
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("The course needs Python 3.11 to 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v)'

@@ -14,7 +14,10 @@ from .runtime import DEVICES, PROFILES, one_of, project_root
 
 def main(argv=None):
     """Entry point. Returns the exit code: 0 done, 1 something failed, 2 bad input, 130 Ctrl-C."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, arguments.others = parser.parse_known_args(argv)
+    if arguments.others and arguments.action is not _lab:
+        parser.error(f"unrecognized arguments: {' '.join(arguments.others)}")
     try:
         return arguments.action(arguments) or 0
     except KeyboardInterrupt:
@@ -36,7 +39,8 @@ def _parser():
     run.add_argument("--seed", type=int, default=int(os.environ.get("COURSE_SEED", "0")))
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
     run.set_defaults(action=_run)
-    commands.add_parser("lab", help="open JupyterLab on the course").set_defaults(action=_lab)
+    lab = commands.add_parser("lab", help="open JupyterLab on the course; further options go to it (--no-browser)")
+    lab.set_defaults(action=_lab)
     commands.add_parser("doctor", help="what a teacher checks before class").set_defaults(action=_doctor)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
     notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
@@ -86,7 +90,7 @@ def _name_value(text):
 
 def _lab(arguments):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
-               "--LabApp.default_url=/lab/tree/notebooks"]
+               "--LabApp.default_url=/lab/tree/notebooks", *arguments.others]
     return subprocess.call(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
 
 

@@ -23,6 +23,7 @@ POINTS = 7  # control points of a stroke
 STROKES = 4  # at most, in a character
 WORDS = 6  # strokes in an alphabet's vocabulary
 HABITS = 4  # ways in which an alphabet joins them
+STYLE = 8  # numbers that describe a drawer
 
 # Sixteen compass directions in integers (x right, y down), about 16 units long.
 COMPASS = torch.tensor([(16, 0), (15, 6), (11, 11), (6, 15), (0, 16), (-6, 15), (-11, 11), (-15, 6),
@@ -53,7 +54,7 @@ class Programs(NamedTuple):
 
     points: torch.Tensor  # [C, STROKES, POINTS, 2] control points (x, y), pixels from the centre of the canvas
     n_strokes: torch.Tensor  # [C] strokes of the character; the rest of `points` is not drawn
-    corners: torch.Tensor  # [C] 0 (round) .. 4 (angular) way of passing through control points
+    corners: torch.Tensor  # [C] 0 (round) .. 3 (angular) way of passing through control points
     alphabet: torch.Tensor  # [C] index of the character's alphabet
 
 
@@ -97,7 +98,7 @@ def _alphabet(generator, n_characters, attempts=20):
         steps = _vocabulary(generator)
         joints = JOINTS[_integers(generator, 0, len(JOINTS) - 1, HABITS)]
         gaps = COMPASS[_integers(generator, 0, 15, HABITS)] * _integers(generator, -8, 8, HABITS, 1).clamp(min=0)
-        busy, corners = _integers(generator, 2, 3, 1), _integers(generator, 0, 4, 1)
+        busy, corners = _integers(generator, 2, 3, 1), _integers(generator, 0, 3, 1)
         n_strokes = (busy + _integers(generator, -1, 1, n)).clamp(1, STROKES)
         points = _compose(generator, steps, joints, gaps, n)
         points = _fit(points, n_strokes, _integers(generator, 24, 64, n), _integers(generator, 40, 66, n))
@@ -169,43 +170,36 @@ def draw(programs: Programs, n_drawers: int, generator: torch.Generator) -> torc
     people: fresh samples of the same classes (use `take` for some of the characters only).
     """
     _, row = programs.alphabet.unique(return_inverse=True)
-    style = torch.randn(int(row.max()) + 1, n_drawers, 10, generator=generator)
-    images = [_execute(part, style[part.alphabet], generator)
-              for part in _chunks(programs._replace(alphabet=row), 50)]
-    return torch.cat(images)
-
-
-def _chunks(programs, size):
-    return (Programs(*fields) for fields in zip(*(field.split(size) for field in programs)))
+    style = torch.randn(int(row.max()) + 1, n_drawers, STYLE, generator=generator)
+    parts = zip(*(field.split(50) for field in programs._replace(alphabet=row)))  # 50 characters at a time
+    return torch.cat([_execute(part, style[part.alphabet], generator) for part in map(Programs._make, parts)])
 
 
 def _execute(part, style, generator):
-    """One noisy execution per character and drawer; style [C, D, 10] standard normal -> uint8 [C, D, 1, 28, 28]."""
+    """One noisy execution per character and drawer; style [C, D, STYLE] ~ N(0, 1) -> uint8 [C, D, 1, 28, 28]."""
     def noise(*shape):
         return torch.randn(*style.shape[:2], *shape, generator=generator)
 
-    slant, wide, tall, right, down, turn, round_, sloppy, wobble, bold = style.unbind(-1)  # each [C, D]
-    sloppy = (0.35 * sloppy + 0.35 * noise()).exp()[..., None, None, None]
-    points = part.points[:, None].float() + 1.2 * sloppy * noise(STROKES, POINTS, 2)
-    points = _bend_strokes(points, sloppy, noise)
-    shear, scale, angle = 0.12 * slant + 0.05 * noise(), torch.stack([wide, tall], -1), 0.05 * turn + 0.05 * noise()
-    scale = (0.08 * scale + 0.05 * noise(2)).exp()
-    x, y = points.unbind(-1)
-    wide_, tall_, shear, angle = (v[..., None, None] for v in (*scale.unbind(-1), shear, angle))
-    x, y = wide_ * (x - shear * y) - angle * y, tall_ * y + angle * x
-    centre = 4 * torch.stack([right, down], -1) + 3.5 * noise(2) + torch.tensor([50.0, 51.0])
-    points = torch.stack([x, y], -1) + centre[..., None, None, :]
-    smooth = (1.1 - part.corners[:, None] / 4 + 0.3 * round_).clamp(0, 1)
-    path = _curve(points, smooth[..., None, None, None])
+    slant, turn, roundness, sloppiness, size, place = style.split([1, 1, 1, 1, 2, 2], -1)  # [C, D, 1 or 2]
+    sloppiness = (0.4 * sloppiness + 0.3 * noise(1)).exp()[..., None, None]  # [C, D, 1, 1, 1]
+    points = _misplace(part.points[:, None].float(), sloppiness, noise)
+    slant, turn = (0.12 * slant + 0.05 * noise(1))[..., None], (0.05 * turn + 0.05 * noise(1))[..., None]
+    affine = torch.eye(2) + slant * torch.tensor([[0, 0], [-1, 0]]) + turn * torch.tensor([[0, 1], [-1, 0]])
+    affine = affine * (0.06 * size + 0.04 * noise(2)).exp()[..., None, :]  # [C, D, 2, 2]
+    centre = torch.tensor([50.0, 51.0]) + 3.5 * place + 3.2 * noise(2)
+    points = points @ affine[:, :, None] + centre[:, :, None, None]
+    smooth = (1.1 - part.corners[:, None, None] / 4 + 0.3 * roundness).clamp(0, 1)
+    path = _curve(points, smooth[..., None, None])
     used = torch.arange(STROKES) < part.n_strokes[:, None]
     return to_28(_ink(path, used)).unflatten(0, style.shape[:2])[:, :, None]
 
 
-def _bend_strokes(points, sloppy, noise):
-    """Each stroke is shifted, stretched and turned a little on its own; points [C, D, STROKES, POINTS, 2]."""
+def _misplace(points, sloppiness, noise):
+    """Move, stretch and turn each stroke a little, and each of its points: [C, D, STROKES, POINTS, 2], pixels."""
     middle = points.mean(-2, keepdim=True)
-    change = 0.13 * sloppy * noise(STROKES, 2, 2)
-    return middle + 2.2 * sloppy * noise(STROKES, 1, 2) + (points - middle) @ (torch.eye(2) + change)
+    bend = torch.eye(2) + 0.15 * sloppiness * noise(STROKES, 2, 2)
+    shift = 2.8 * noise(STROKES, 1, 2) + 1.1 * noise(STROKES, POINTS, 2)
+    return middle + (points - middle) @ bend + sloppiness * shift
 
 
 def _curve(points, smooth, n_steps=14):
@@ -258,6 +252,5 @@ def make(seed: int = 0) -> tuple[torch.Tensor, list[str], list[str]]:
     characters = programs(seed)
     images = draw(characters, 20, torch.Generator().manual_seed(seed))
     alphabets = [f"Glyph-{a:02d}" for a in characters.alphabet.tolist()]
-    first = torch.searchsorted(characters.alphabet, characters.alphabet)
-    names = [f"{a}/character{i + 1:02d}" for a, i in zip(alphabets, (torch.arange(len(first)) - first).tolist())]
-    return images, alphabets, names
+    number = torch.arange(len(images)) - torch.searchsorted(characters.alphabet, characters.alphabet)
+    return images, alphabets, [f"character{n + 1:02d}" for n in number.tolist()]

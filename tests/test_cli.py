@@ -31,6 +31,9 @@ def test_help_and_wrong_commands(capsys):
         cli.main(["dance"])
     assert stop.value.code == 2 and "invalid choice" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
+        cli.main(["doctor", "--quickly"])
+    assert stop.value.code == 2 and "unrecognized arguments: --quickly" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
         cli.main(["run", "--help"])
     assert stop.value.code == 0 and "--dataset" in capsys.readouterr().out
 
@@ -38,10 +41,10 @@ def test_help_and_wrong_commands(capsys):
 def test_lab_opens_the_course(monkeypatch):
     called = []
     monkeypatch.setattr(cli.subprocess, "call", lambda command, env: called.append((command, env)) or 0)
-    assert cli.main(["lab"]) == 0
+    assert cli.main(["lab", "--no-browser"]) == 0
     (command, env), = called
     assert command[:3] == [sys.executable, "-m", "jupyterlab"] and env["JUPYTER_PREFER_ENV_PATH"] == "1"
-    assert any("notebooks" in word for word in command)
+    assert any("notebooks" in word for word in command) and command[-1] == "--no-browser"
 
 
 def test_ctrl_c_anywhere_is_130(monkeypatch, capsys):
