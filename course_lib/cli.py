@@ -131,15 +131,14 @@ def _packages():
 
 
 def _machine():
-    import psutil
     import torch
 
     from . import runtime
 
-    device, memory = runtime.device(), psutil.virtual_memory()
+    device = runtime.device()
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
     return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
-            f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free")
+            f"{runtime.free_memory():.1f} GiB memory free")
 
 
 def _disk():

@@ -45,12 +45,23 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
 
 
 def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
-    """Class numbers [T, N], without repetition in a row: the `n_way` largest of one random key per class."""
+    """Class numbers [T, N], no class twice in a row, every row equally likely."""
+    if alphabet_ids is None and n_way**2 <= n_classes:
+        return _few_of_many(n_classes, n_way, n_tasks, device, generator)
     keys = torch.rand(n_tasks, n_classes, device=device, generator=generator)
     if alphabet_ids is not None:    # a class drawn evenly names the alphabet; classes of others lose their key
         first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=generator)
         keys = keys.masked_fill(alphabet_ids != alphabet_ids[first], -1.0)
-    return keys.topk(n_way).indices
+    return keys.topk(n_way).indices     # the N largest of one random key per class: a shuffle without a loop
+
+
+def _few_of_many(n_classes, n_way, n_tasks, device, generator):
+    """The same where repetitions are rare: rows that have one are drawn again. Spares a key for every class."""
+    drawn = torch.randint(n_classes, (n_tasks, n_way), device=device, generator=generator)
+    while (repeated := (drawn.sort().values.diff() == 0).any(1)).any():
+        again = (int(repeated.sum()), n_way)
+        drawn[repeated] = torch.randint(n_classes, again, device=device, generator=generator)
+    return drawn
 
 
 def _gather(images, *parts):

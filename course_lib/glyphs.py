@@ -117,7 +117,7 @@ def _compose(generator, steps, joints, gaps, n):
         if s:
             habit = _integers(generator, 0, len(joints) - 1, n)
             joint, gap = joints[habit], gaps[habit]
-            earlier = strokes[s - 1] if s == 1 else torch.stack(strokes, 1)[every, _integers(generator, 0, s - 1, n)]
+            earlier = torch.stack(strokes, 1)[every, _integers(generator, 0, s - 1, n)]
             stroke = stroke + (earlier[every, joint[:, 0]] - stroke[every, joint[:, 1]] + gap)[:, None]
         strokes.append(stroke)
     return torch.stack(strokes, 1)
@@ -133,7 +133,7 @@ def _fit(points, n_strokes, width, height):
     return torch.where(used, (2 * points - (low + high)[:, None, None]) * scale // 2048, 0)
 
 
-def _uncrowded_first(points, n_strokes, room=8, most=5):
+def _uncrowded_first(points, n_strokes, room=9, most=3):
     """The order of the characters in which those with strokes too close to each other come last: [n]."""
     dots, order = points.flatten(1, 2), torch.arange(STROKES * POINTS)
     close = (dots[:, :, None] - dots[:, None]).abs().amax(-1) < room  # [n, STROKES * POINTS, same]
@@ -181,12 +181,12 @@ def _execute(part, style, generator):
         return torch.randn(*style.shape[:2], *shape, generator=generator)
 
     slant, turn, roundness, sloppiness, size, place = style.split([1, 1, 1, 1, 2, 2], -1)  # [C, D, 1 or 2]
-    sloppiness = (0.4 * sloppiness + 0.3 * noise(1)).exp()[..., None, None]  # [C, D, 1, 1, 1]
+    sloppiness = (0.35 * sloppiness + 0.25 * noise(1)).exp()[..., None, None]  # [C, D, 1, 1, 1]
     points = _misplace(part.points[:, None].float(), sloppiness, noise)
-    slant, turn = (0.12 * slant + 0.05 * noise(1))[..., None], (0.05 * turn + 0.05 * noise(1))[..., None]
+    slant, turn = (0.12 * slant + 0.05 * noise(1))[..., None], (0.05 * turn + 0.03 * noise(1))[..., None]
     affine = torch.eye(2) + slant * torch.tensor([[0, 0], [-1, 0]]) + turn * torch.tensor([[0, 1], [-1, 0]])
     affine = affine * (0.06 * size + 0.04 * noise(2)).exp()[..., None, :]  # [C, D, 2, 2]
-    centre = torch.tensor([50.0, 51.0]) + 3.5 * place + 3.2 * noise(2)
+    centre = torch.tensor([50.0, 51.0]) + 4 * place + 3.5 * noise(2)
     points = points @ affine[:, :, None] + centre[:, :, None, None]
     smooth = (1.1 - part.corners[:, None, None] / 4 + 0.3 * roundness).clamp(0, 1)
     path = _curve(points, smooth[..., None, None])
@@ -197,8 +197,8 @@ def _execute(part, style, generator):
 def _misplace(points, sloppiness, noise):
     """Move, stretch and turn each stroke a little, and each of its points: [C, D, STROKES, POINTS, 2], pixels."""
     middle = points.mean(-2, keepdim=True)
-    bend = torch.eye(2) + 0.15 * sloppiness * noise(STROKES, 2, 2)
-    shift = 2.8 * noise(STROKES, 1, 2) + 1.1 * noise(STROKES, POINTS, 2)
+    bend = torch.eye(2) + 0.12 * sloppiness * noise(STROKES, 2, 2)
+    shift = 2.8 * noise(STROKES, 1, 2) + 0.9 * noise(STROKES, POINTS, 2)
     return middle + (points - middle) @ bend + sloppiness * shift
 
 

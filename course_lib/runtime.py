@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -75,6 +76,11 @@ def device(name="auto"):
         raise ValueError(f"device {name!r} is not available here (torch {torch.__version__}). "
                          f"Use 'auto' or 'cpu', or install a build of torch with {name}.")
     return torch.device(name)
+
+
+def free_memory():
+    """Memory that this machine has to spare, in GiB."""
+    return psutil.virtual_memory().available / 2**30
 
 
 def generator(seed, device="cpu"):

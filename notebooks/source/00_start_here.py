@@ -70,7 +70,8 @@ def seconds(function, repeats=5):
 n = 1024
 a = torch.randn(n, n, device=device)
 product = seconds(lambda: (a @ a).sum().item())
-print(f"{runtime.versions()} on {device}, {torch.get_num_threads()} threads")
+print(*(f"{name} {version}" for name, version in runtime.versions().items()), sep=", ")
+print(f"device {device}, {torch.get_num_threads()} threads, {runtime.free_memory():.1f} GiB of memory free")
 print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
 
 # %% [markdown]
@@ -96,7 +97,7 @@ print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1
 
 # %% [markdown]
 # If 1,000 steps take under two minutes, every notebook runs comfortably here. The command `course doctor` prints the
-# same facts and more: memory, disc, which data are present.
+# same facts and more: disc, the kernel, which data are present.
 
 # %% [markdown]
 # ## The data
