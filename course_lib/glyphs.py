@@ -148,10 +148,11 @@ def _distinct(points, n_strokes, order, n_characters, least=14):
     Distances are city-block. Fewer indices come back if there are not that many.
     """
     used = (torch.arange(STROKES) < n_strokes[:, None])[..., None, None]
-    dots = torch.where(used, points, points[:, :1]).flatten(1, 2)  # what is not drawn repeats the first stroke
+    dots = torch.where(used, points, points[:, :1])  # what is not drawn repeats the first stroke
+    x, y = dots.flatten(1, 2).unbind(-1)  # [n, STROKES * POINTS]
     kept = []
     for i in order.tolist():
-        gap = (dots[kept][:, :, None] - dots[i]).abs().sum(-1)  # [kept, STROKES * POINTS, same]
+        gap = (x[kept][:, :, None] - x[i]).abs() + (y[kept][:, :, None] - y[i]).abs()  # [kept, n dots, n dots]
         farthest = torch.maximum(gap.amin(1).amax(1), gap.amin(2).amax(1))  # Hausdorff distance
         if (farthest >= least).all():
             kept.append(i)

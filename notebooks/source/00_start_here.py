@@ -154,7 +154,7 @@ for split in ("train", "val", "test"):
 task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
                        generator=runtime.generator(seed, device))
 for name, tensor in task._asdict().items():
-    print(f"{name:>9} {str(tuple(tensor.shape)):>20} {tensor.dtype}")
+    print(f"{name:>9} {tuple(tensor.shape)!s:>20} {tensor.dtype}")
 
 # %% [markdown]
 # Now be the learner. Above, one example of each class; below, ten queries. Which class is each? Write your ten answers
@@ -253,7 +253,8 @@ figure, ax = plt.subplots(figsize=(10, 4.5))
 ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)], color=plots.COLOURS[5])
 ax.axvline(20, color="black", linestyle=":", label="guessing")
 ax.axvline(100 * pixels["value"], color=plots.COLOURS[1], label="mean")
-ax.axvspan(100 * pixels["low"], 100 * pixels["high"], color=plots.COLOURS[1], alpha=0.35, label="95 % interval of the mean")
+ax.axvspan(100 * pixels["low"], 100 * pixels["high"], color=plots.COLOURS[1], alpha=0.35,
+           label="95 % interval of the mean")
 ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
        title=f"Single episodes scatter widely; their mean, {100 * pixels['value']:.1f} %, is known well")
 ax.legend()
