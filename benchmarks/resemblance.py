@@ -8,8 +8,9 @@ Writes figures/glyphs_vs_omniglot.png and figures/results/resemblance.json:
 - 5-way 1-shot accuracy on real Omniglot of the nearest neighbour in pixels, and of a ProtoNet (Snell et al. 2017)
   that was trained on glyphs only. Inductive: batch norm keeps the statistics of the glyphs.
 
-The simulator was tuned looking at omniglot-small1's train and val alphabets (Balinese, Early Aramaic, Latin, Greek).
-Korean and the alphabets that only omniglot-small2 has were measured once, at the end: split "test".
+The simulator was tuned looking at omniglot-small1's train and val alphabets (Balinese, Early Aramaic, Latin, Greek),
+and the encoder was chosen by its accuracy on them. Korean and the alphabets that only omniglot-small2 has (split
+"test") were used for no choice: that row is the clean, held-out number.
 """
 
 import argparse
@@ -89,16 +90,15 @@ def ratios(classes):
     return torch.cat(found)
 
 
-def picture(glyphs, real, title, rows=8, columns=10):
-    """Both data sets side by side: a character in a row, a drawer in a column; two characters of an alphabet."""
+def picture(glyphs, real, columns=10):
+    """Both data sets side by side: a character in a row, a drawer in a column; four characters of two alphabets."""
     plots.use_style()
-    figure, axes = plots.plt.subplots(1, 2, figsize=(8.8, 4.7))
+    figure, axes = plots.plt.subplots(1, 2, figsize=(8.8, 4.2))
     for ax, classes, name in zip(axes, (glyphs, real), ("simulated: glyphs", "handwritten: Omniglot")):
-        names = list(dict.fromkeys(classes.alphabets))[:rows // 2]
-        starts = [classes.alphabets.index(name) for name in names]
-        chosen = [start + step for start in starts for step in (3, 11)]
+        starts = [classes.alphabets.index(alphabet) for alphabet in list(dict.fromkeys(classes.alphabets))[:2]]
+        chosen = [start + step for start in starts for step in (2, 7, 12, 17)]
         plots.sheet(classes.images[chosen, :columns], ax, name)
-    figure.suptitle(title, fontsize=16)
+    figure.suptitle("A network that has seen only the left can read the right", fontsize=16)
     return plots.save(figure, "glyphs_vs_omniglot")
 
 
@@ -131,10 +131,7 @@ def main():
             show(results.add("5-way 1-shot", accuracy, arm="ProtoNet trained on glyphs", dataset=dataset, split=split,
                              seed=seed, steps=options.steps, minutes=round(minutes, 2), **kind))
 
-    on_small1 = [r for r in results.records if (r["dataset"], r["split"]) == ("omniglot-small1", "all")]
-    pixels, trained = on_small1[0]["value"], [r["value"] for r in on_small1[1:]]
-    print(picture(glyphs, seen, f"Trained on the left only, a network reads real handwriting:\n"
-                  f"{100 * sum(trained) / len(trained):.0f} % in 5-way 1-shot (pixels: {100 * pixels:.0f} %)"))
+    print(picture(glyphs, seen))
 
 
 def show(record):

@@ -9,6 +9,7 @@ in every profile), `machine` (output that describes one machine; a stored notebo
 Needs the extra `teach` (jupytext, nbgrader).
 """
 
+import ast
 import copy
 import hashlib
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-from .runtime import atomic_path, project_root
+from .runtime import PROFILES, atomic_path, project_root
 
 MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]     # a kernel's own log is no message to the reader
@@ -81,6 +82,38 @@ def exercise_edition(notebook):
     return edition
 
 
+def code_fingerprint(script):
+    """Eight digits that change with the code behind a notebook's numbers, not with comments or docstrings.
+
+    Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number.
+    """
+    rooms, todo = {}, [script]
+    while todo:
+        tree = ast.parse(Path(todo.pop()).read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            for name in _rooms_imported(node) - set(rooms) - MOVE_NO_NUMBER:
+                path = Path(__file__).with_name(f"{name}.py")
+                rooms[name] = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+                todo.append(path)
+    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES]).encode()).hexdigest()[:8]
+
+
+MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count
+
+
+def _rooms_imported(node):
+    if not isinstance(node, ast.ImportFrom) or not (node.level == 1 or node.module == "course_lib"):
+        return set()
+    return {node.module} if node.level == 1 and node.module else {alias.name for alias in node.names}
+
+
+def _without_docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
 # ---------------------------------------------------------------- execution
 
 
@@ -132,7 +165,7 @@ def build(script):
                                                    extra_arguments=QUIET_KERNEL), keep_machine=False)
     for cell, original in zip(executed.cells, source.cells, strict=True):
         cell["id"], cell.metadata = original["id"], original.metadata
-    executed.metadata = source.metadata
+    executed.metadata = nbformat.from_dict({**source.metadata, "course": {"code": code_fingerprint(script)}})
     _refuse_warnings(executed, script)
     with atomic_path(executed_path(script)) as part:
         nbformat.write(executed, part)
@@ -172,6 +205,9 @@ def stale(script):
         elif _content(nbformat.read(path, as_version=4)) != _content(notebook):
             reasons.append(f"{path.parent.name}/{path.name} differs from source/{Path(script).name}")
     if not reasons:
+        made = nbformat.read(executed_path(script), as_version=4).metadata.get("course", {}).get("code")
+        if made != code_fingerprint(script):
+            reasons.append("the code of course_lib behind its numbers has changed")
         code = [c for c in nbformat.read(executed_path(script), as_version=4).cells if c.cell_type == "code"]
         if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
             reasons.append(f"{executed_path(script).name} was not executed from top to bottom")

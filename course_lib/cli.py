@@ -14,6 +14,9 @@ from .runtime import DEVICES, PROFILES, one_of, project_root
 
 def main(argv=None):
     """Entry point. Returns the exit code: 0 done, 1 something failed, 2 bad input, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):     # a report piped into a file on Windows may not know the sign ✓
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     parser = _parser()
     arguments, arguments.others = parser.parse_known_args(argv)
     if arguments.others and arguments.action is not _lab:
@@ -36,7 +39,7 @@ def _parser():
     run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
     run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"), help="default glyphs")
     run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
-    run.add_argument("--seed", type=int, default=int(os.environ.get("COURSE_SEED", "0")))
+    run.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
     run.set_defaults(action=_run)
     lab = commands.add_parser("lab", help="open JupyterLab on the course; further options go to it (--no-browser)")
@@ -63,11 +66,11 @@ def _run(arguments):
         running.check_parameters(notebook, parameters)
     data.load(arguments.dataset)        # an absent dataset is one clear line here, not a traceback per notebook
     folder = running.new_run_folder()
-    print(f"{len(notebooks)} notebooks into {folder}", flush=True)
+    print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
     outcomes = running.run(notebooks, parameters, folder)
     print("\n".join(["", *running.table(outcomes), "", f"open {folder / 'index.html'}"]))
     if outcomes[-1].status == "interrupted":
-        print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebooks not started", file=sys.stderr)
+        print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebook(s) not started", file=sys.stderr)
         return 130
     return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
 
@@ -90,7 +93,7 @@ def _name_value(text):
 
 def _lab(arguments):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
-               "--LabApp.default_url=/lab/tree/notebooks", *arguments.others]
+               "--LabApp.default_url=/lab/tree/notebooks/exercises", *arguments.others]
     return subprocess.call(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
 
 
@@ -106,7 +109,7 @@ def _notebooks(arguments):
 def _doctor(arguments):
     """Print one line per check, '✓' or '✗' with what to do; exit code 1 if a check failed."""
     failed = 0
-    for check in (_python, _packages, _machine, _disk, _datasets, _kernel, _speed):
+    for check in (_python, _packages, _settings, _machine, _disk, _datasets, _kernel, _speed):
         try:
             print(f"✓ {check()}", flush=True)
         except Exception as error:
@@ -128,6 +131,19 @@ def _packages():
         return "  ".join(f"{name} {version(name)}" for name in names)
     except PackageNotFoundError as error:
         raise RuntimeError(f"{error.name} is missing: pip install -e . -c constraints.txt") from None
+
+
+def _settings():
+    """The COURSE_* variables, which silently change every run."""
+    from . import data, runtime
+
+    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COURSE_")}
+    runtime.profile(given.get("COURSE_PROFILE", "cpu"))
+    one_of("dataset", given.get("COURSE_DATASET", "glyphs"), data.DATASETS)
+    one_of("device", given.get("COURSE_DEVICE", "auto"), DEVICES)
+    if "COURSE_DATA" in given and not data.data_root().is_dir():
+        raise ValueError(f"COURSE_DATA={given['COURSE_DATA']} is no folder: make it or unset the variable")
+    return "variables: " + (", ".join(f"{name}={value}" for name, value in given.items()) or "none set")
 
 
 def _machine():
@@ -170,7 +186,7 @@ def _kernel():
     if not folder.startswith(sys.prefix):
         raise RuntimeError(f"the python3 kernel is {folder}, outside {sys.prefix}: pip install ipykernel here")
     count = len(list((project_root() / "notebooks").glob("*.ipynb")))
-    return f"the python3 kernel is this environment's; {count} notebooks"
+    return f"the python3 kernel is this environment's; {count} notebook(s)"
 
 
 def _speed():

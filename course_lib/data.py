@@ -18,7 +18,9 @@ import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -44,6 +46,11 @@ class ImageClasses:
     images: torch.Tensor        # uint8 [C, M, 1, H, W], 0 = empty, 255 = ink
     alphabets: tuple            # C strings: the alphabet of each class
     names: tuple                # C strings: the name of each class within its alphabet
+
+    @cached_property
+    def ink(self):
+        """The images as float [C*M, H*W] in [0, 1]. Made once, at first use: sampling is then one gather of rows."""
+        return self.images.flatten(0, 1).flatten(1).float() / 255
 
     def take(self, indices):
         """The classes numbered `indices` (a sequence of ints), in that order."""
@@ -139,7 +146,7 @@ def _cached(name, root):
         return _read_prepared(path)
     classes = recipe.read(sources)
     header = {"alphabets": "\n".join(classes.alphabets), "names": "\n".join(classes.names)}
-    with atomic_path(path) as part:
+    with suppress(PermissionError), atomic_path(path) as part:      # without a cache it is made anew each time
         save_file({"images": classes.images.contiguous()}, part, metadata=header)
     return classes
 

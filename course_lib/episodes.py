@@ -38,10 +38,10 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
     keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=generator)
     drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
     rows = drawn[:, :, None] * n_drawings + drawings                                                # [T, N, K+Q]
-    support_x, query_x = _gather(images, rows[:, :, :k_shot], rows[:, :, k_shot:])
-    labels = torch.arange(n_way, device=images.device)
-    return Episodes(support_x, labels.repeat_interleave(k_shot).expand(n_tasks, -1),
-                    query_x, labels.repeat_interleave(q_query).expand(n_tasks, -1))
+    support_x, query_x = _gather(classes, rows[:, :, :k_shot], rows[:, :, k_shot:])
+    labels = torch.arange(n_way, device=images.device)[:, None]
+    return Episodes(support_x, labels.expand(-1, k_shot).flatten().expand(n_tasks, -1),
+                    query_x, labels.expand(-1, q_query).flatten().expand(n_tasks, -1))
 
 
 def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
@@ -64,12 +64,10 @@ def _few_of_many(n_classes, n_way, n_tasks, device, generator):
     return drawn
 
 
-def _gather(images, *parts):
-    """For each part, flat indices [T, N, K]: its images as float [T, N*K, 1, H, W] in [0, 1]. One gather for all."""
-    rows = torch.cat([part.flatten() for part in parts])
-    flat = images.view(-1, images[0, 0].numel())            # [C*M, 1*H*W]
-    x = flat.index_select(0, rows).float().mul_(1 / 255)    # gathered as bytes: a quarter of the traffic of floats
-    return [chunk.view(len(part), -1, *images.shape[2:])
+def _gather(classes, *parts):
+    """For each part, image numbers [T, N, K]: the images, float [T, N*K, 1, H, W]. One gather for all parts."""
+    x = classes.ink.index_select(0, torch.cat([part.flatten() for part in parts]))
+    return [chunk.view(len(part), -1, *classes.images.shape[2:])
             for part, chunk in zip(parts, x.split([part.numel() for part in parts]))]
 
 

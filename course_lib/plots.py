@@ -40,15 +40,21 @@ def episode(episodes, task=0, n_queries=10):
 
     Returns (figure, labels of the queries shown): the labels are the answer, kept out of the picture.
     """
-    support_x, support_y = episodes.support_x[task], episodes.support_y[task]
+    support_x, support_y = episodes.support_x[task].cpu(), episodes.support_y[task]
     order = torch.randperm(len(episodes.query_y[task]), generator=torch.Generator().manual_seed(0))[:n_queries]
     columns = max(len(support_x), -(-n_queries // 2))
-    figure, axes = plt.subplots(3, columns, figsize=(1.7 * columns, 6.3))
-    for ax in axes.flat:
+    figure = plt.figure(figsize=(1.7 * columns, 6.8))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 2), hspace=0.04)
+    above.set_facecolor("#E8F1F8")
+    above.suptitle("support: one labelled example of each class" if len(support_x) == len(support_y.unique())
+                   else "support: labelled examples", fontsize=15)
+    below.suptitle("queries: which class is each?", fontsize=15)
+    axes = [*above.subplots(1, columns, squeeze=False), *below.subplots(2, columns)]
+    for ax in (ax for row in axes for ax in row):
         ax.axis("off")
-    for ax, image, label in zip(axes[0], support_x, support_y.tolist(), strict=False):
+    for ax, image, label in zip(axes[0], support_x, support_y.tolist()):
         show(ax, image, f"class {label}")
-    for number, (ax, q) in enumerate(zip(axes[1:].flat, order.tolist(), strict=False)):
+    for number, (ax, q) in enumerate(zip([*axes[1], *axes[2]], order.tolist())):
         show(ax, episodes.query_x[task, q], f"query {number}")
     return figure, episodes.query_y[task, order].tolist()
 

@@ -34,6 +34,7 @@ def find_notebooks(wanted=()):
     if not present:
         raise ValueError(f"no notebooks in {folder}. Run this in a clone of the course, or install it with "
                          f"pip install -e . -c constraints.txt")
+    wanted = [Path(prefix).name for prefix in wanted]       # a whole path will do too
     for prefix in wanted:
         if not any(path.name.startswith(prefix) for path in present):
             raise ValueError(f"no notebook {prefix!r}. Choose from: {', '.join(path.stem for path in present)}.")
@@ -115,12 +116,12 @@ def _write_page(executed):
 
 
 def point_latest(folder):
-    """Make runs/latest a link to `folder`; where links are not allowed (Windows), a file that holds its name."""
+    """Make runs/latest a link to `folder`; on Windows, where links need rights, a file that holds its name."""
     latest, temporary = folder.parent / "latest", folder.parent / f".latest-{os.getpid()}"
-    try:
-        temporary.symlink_to(folder.name, target_is_directory=True)
-    except OSError:
+    if os.name == "nt":
         temporary.write_text(folder.name + "\n", encoding="utf-8")
+    else:
+        temporary.symlink_to(folder.name, target_is_directory=True)
     os.replace(temporary, latest)
 
 

@@ -33,7 +33,7 @@ class Profile:
 
 
 PROFILES = {p.name: p for p in (
-    Profile("smoke", eval_episodes=50, train_steps=5, batch=16),            # seconds: CI
+    Profile("smoke", eval_episodes=200, train_steps=5, batch=16),            # seconds: CI
     Profile("cpu", eval_episodes=1_000, train_steps=300, batch=64),         # minutes: a laptop
     Profile("gpu", eval_episodes=10_000, train_steps=30_000, batch=256),    # published scale
 )}
@@ -64,11 +64,11 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def device(name="auto"):
-    """The torch.device called `name`; "auto" takes cuda, else mps, else cpu.
+    """The torch.device called `name` (or `name` itself, if it is one); "auto" takes cuda, else mps, else cpu.
 
     Raises ValueError for an unknown name, or for one this machine or this build of torch does not have.
     """
-    one_of("device", name, DEVICES)
+    name = one_of("device", getattr(name, "type", name), DEVICES)
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if present[d]))

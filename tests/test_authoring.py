@@ -1,6 +1,7 @@
 """The chain itself, tried on small scripts, whole and broken."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -73,7 +74,27 @@ def test_every_kind_of_edit_is_noticed(script, old, new):
 def test_an_unexecuted_notebook_is_stale(script):
     authoring.build(script)
     nbformat.write(authoring.read_script(script), authoring.executed_path(script))
-    assert authoring.stale(script) == ["98_tiny.ipynb was not executed from top to bottom"]
+    assert "98_tiny.ipynb was not executed from top to bottom" in authoring.stale(script)
+
+
+def test_a_change_of_the_code_behind_the_numbers_is_noticed(script, tmp_path, monkeypatch):
+    script.write_text(SCRIPT + "\n# %%\nfrom course_lib import evaluate\n")
+    package = tmp_path / "course_lib"
+    shutil.copytree(Path(authoring.__file__).parent, package)
+    monkeypatch.setattr(authoring, "__file__", str(package / "authoring.py"))
+    first = authoring.code_fingerprint(script)
+    room = package / "episodes.py"          # evaluate imports it
+    room.write_text(room.read_text().replace('"""N-way', '"""Some N-way') + "# a comment\n")
+    assert authoring.code_fingerprint(script) == first
+    room.write_text(room.read_text().replace("n_way**2 <= n_classes", "n_way**2 < n_classes"))
+    changed = authoring.code_fingerprint(script)
+    assert changed != first
+    (package / "networks.py").write_text("# imported by nobody here\nx = 1\n")
+    assert authoring.code_fingerprint(script) == changed
+    script.write_text(SCRIPT)
+    authoring.build(script)
+    monkeypatch.setattr(authoring, "PROFILES", {})
+    assert authoring.stale(script) == ["the code of course_lib behind its numbers has changed"]
 
 
 @pytest.mark.parametrize("code, error, message", [

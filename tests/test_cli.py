@@ -26,6 +26,14 @@ def test_doctor_says_what_is_wrong(monkeypatch, capsys):
     assert "✗ Python" in shown and "needs 3.11 to 3.13" in shown and shown.endswith("1 checks failed\n")
 
 
+@pytest.mark.parametrize("name, value", [("PROFILE", "big"), ("DEVICE", "gpu"), ("DATASET", "x"), ("DATA", "/nowhere")])
+def test_doctor_looks_at_the_variables(monkeypatch, name, value):
+    assert "none set" in cli._settings() or "COURSE_" in cli._settings()
+    monkeypatch.setenv(f"COURSE_{name}", value)
+    with pytest.raises(ValueError, match=value):
+        cli._settings()
+
+
 def test_help_and_wrong_commands(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["dance"])

@@ -166,6 +166,12 @@ def test_a_missing_alphabet_and_a_missing_drawing(root, small_omniglot):
         data.load("omniglot-small1", root=root)
 
 
+def test_an_unwritable_cache_costs_time_and_nothing_else(root, monkeypatch):
+    (root / "file").write_text("")
+    monkeypatch.setattr(data, "cache_folder", lambda: root / "file" / "cache")
+    assert len(data.load("digits", root=root).names) == 10
+
+
 def test_damaged_cache_says_so(root):
     data.load("digits", root=root)
     cached, = (root.parent / "cache").iterdir()

@@ -112,5 +112,8 @@ def test_house_style(script):
         text = json.dumps(cell.outputs)
         assert "Warning" not in text and "Traceback" not in text and str(Path.home()) not in text
     assert authoring.executed_path(script).stat().st_size < 1_000_000
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert len(output.get("data", {}).get("image/png", "x" * 3000)) > 2000, "a blank picture"
     figures = list((runtime.project_root() / "figures").glob("*.png"))
     assert figures and all(figure.stat().st_size < 200_000 for figure in figures)

@@ -41,6 +41,7 @@ def test_auto_prefers_cuda_then_mps_then_cpu(monkeypatch):
     assert runtime.device().type == "mps"
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert runtime.device().type == "cpu"
+    assert runtime.device(runtime.device("cpu")) == torch.device("cpu"), "running a cell twice must not fail"
 
 
 def test_profiles_grow():

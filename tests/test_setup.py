@@ -1,5 +1,6 @@
 """The files that install the course say the same thing."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from course_lib import evaluate
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -46,11 +49,29 @@ def test_torch_and_torchvision_pins_belong_together():
     assert vision_minor - torch_minor == 15         # 2.11 with 0.26, 2.12 with 0.27, 2.13 with 0.28
 
 
+def test_readme_names_the_pinned_torch():
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    quoted = re.findall(r"(torch|torchvision)==([\d.]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(quoted) == 2 and all(f"\n{name}=={version}\n" in pins for name, version in quoted)
+
+
 def test_ci_and_readme_use_the_same_command():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make run" in readme and "make test" in readme
+
+
+def test_the_numbers_in_the_readme_are_the_measured_ones():
+    """README's caption quotes figures/results/resemblance.json: the range over seeds, and pixels with interval."""
+    records = json.loads((ROOT / "figures" / "results" / "resemblance.json").read_text(encoding="utf-8"))
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for dataset, split in (("omniglot-small1", "all"), ("omniglot-small2", "test")):
+        rows = [r for r in records if (r["dataset"], r["split"], r["unit"]) == (dataset, split, "accuracy")]
+        trained = [100 * r["value"] for r in rows if r["arm"] == "ProtoNet trained on glyphs"]
+        pixels, = (r for r in rows if r["arm"] == "nearest neighbour in pixels")
+        assert len(trained) == 3 and f"{min(trained):.1f} to {max(trained):.1f} %" in readme
+        assert evaluate.percent(pixels) in readme
 
 
 def test_lint():

@@ -75,8 +75,7 @@ print(f"device {device}, {torch.get_num_threads()} threads, {runtime.free_memory
 print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
 
 # %% [markdown]
-# And one step of training, for the small network most few-shot papers use: forward, backward, update. The notebooks
-# take a few thousand such steps in profile `cpu`.
+# And one step of training, for the small network most few-shot papers use: forward, backward, update.
 
 # %% tags=["machine"]
 network = networks.ConvNet(n_way=5).to(device)
@@ -96,8 +95,8 @@ step = seconds(training_step)
 print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1000 * step:.0f} s")
 
 # %% [markdown]
-# If 1,000 steps take under two minutes, every notebook runs comfortably here. The command `course doctor` prints the
-# same facts and more: disc, the kernel, which data are present.
+# Slow? Set `profile = "smoke"` in the parameters cell: everything gets smaller, and all exercises work the same. The
+# command `course doctor` prints these facts and more: disc, the kernel, which data are present.
 
 # %% [markdown]
 # ## The data
@@ -119,7 +118,7 @@ print("one class:", glyphs.alphabets[0], glyphs.names[0])
 
 # %%
 shown = list(dict.fromkeys(["glyphs", "digits", dataset]))
-figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.2))
+figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.8))
 for ax, name in zip(axes, shown):
     plots.sheet(data.load(name).images[:8, :8], ax, title=f"{name}: eight classes, eight drawings each")
 plots.save(figure, "00_data")
@@ -127,15 +126,15 @@ plt.show()
 
 # %% [markdown]
 # How good a stand-in for real handwriting is the simulator? Below it stands beside *Omniglot* (Lake et al. 2015), real
-# characters of real alphabets. Cover the titles: which is which?
+# characters of real alphabets: four each of Balinese and Early Aramaic. Cover the titles: which is which?
 
 # %%
 Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", width=900)
 
 # %% [markdown]
 # **Splits.** Some alphabets are for training, some for choosing between methods (`val`), some are locked away until
-# the very end (`test`). The split is by *alphabet*: what is measured is how well a learner does with writing it
-# has never seen. In this notebook we only open `train`.
+# the very end (`test`). The split is by *alphabet* (by class, where there are none): what is measured is how well a
+# learner does with writing it has never seen. In this notebook we measure on `train` only.
 
 # %%
 classes = data.load(dataset, split="train").to(device)
@@ -171,14 +170,21 @@ my_answers = []             # for instance [4, 0, 2, 2, 1, 3, 0, 0, 1, 4], in th
 
 if my_answers:
     right = sum(mine == true for mine, true in zip(my_answers, answers))
-    print(f"you: {right} of {len(answers)}")
-print("the labels are", answers)
+    print(f"you: {right} of {len(answers)}. The labels are {answers}")
+else:
+    print("Write your ten answers into my_answers and run this cell again.")
 
 # %% [markdown]
 # However many you got, you used everything you know about pens, strokes and hands. The rest of the course is about
 # giving a network something like that.
 #
-# ### Exercise 1 · Draw an episode (★★, 20 minutes)
+# ### How exercises work
+#
+# You write a function, then run the cell below it: `checks.…` calls your function. A right answer prints one line. A wrong
+# one raises an error that says what was expected, what came, and a hint. `notebooks/exercises/` is where to work;
+# `notebooks/` holds the same with a solution to every exercise. Stuck for long? Go on: no later cell needs your function.
+#
+# ### Exercise 1 · Draw an episode (★★, important, 20 minutes)
 #
 # Everything later rests on the sampler, and published code gets it wrong in three classic ways: a class drawn twice,
 # a query that is its own support, labels that belong to the dataset. Write one for a single task.
@@ -206,12 +212,8 @@ def my_sampler(images, n_way, k_shot, q_query, generator):
 checks.episode_sampler(my_sampler)
 
 # %% [markdown]
-# How this works, here and in every notebook: `checks.…` calls your function. A right answer prints one line. A wrong one
-# raises an error that says what was expected, what came, and a hint. You are reading the complete edition;
-# `notebooks/exercises/` holds the same notebook with the solutions taken out.
-#
-# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once: one random key per class and
-# the $N$ largest win, which is a shuffle without a loop. Read it now: it is shorter than this section.
+# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop: each drawing
+# gets a random key, and the $K+Q$ largest keys win. Read it now: it is shorter than this section.
 
 # %% [markdown]
 # ## How good is doing nothing?
@@ -220,7 +222,7 @@ checks.episode_sampler(my_sampler)
 #
 # $$ \hat y = y_{s^*}, \qquad s^* = \arg\min_s \lVert x - x_s \rVert_2 . $$
 #
-# ### Exercise 2 · Nearest neighbour (★, 10 minutes)
+# ### Exercise 2 · Nearest neighbour (★, important, 10 minutes)
 #
 # For one task with flat images: `support_x` `[S, P]`, `support_y` `[S]`, `query_x` `[Q, P]`; return labels `[Q]`.
 # (`torch.cdist` makes a table of distances.)
@@ -251,27 +253,26 @@ print(evaluate.percent(pixels), f"over {pixels['n']} episodes")
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
 ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)], color=plots.COLOURS[5])
-ax.axvline(20, color="black", linestyle=":", label="guessing")
-ax.axvline(100 * pixels["value"], color=plots.COLOURS[1], label="mean")
-ax.axvspan(100 * pixels["low"], 100 * pixels["high"], color=plots.COLOURS[1], alpha=0.35,
-           label="95 % interval of the mean")
+ax.axvline(20, ymax=0.85, color="black", linestyle=":")
+ax.axvspan(100 * pixels["low"], 100 * pixels["high"], ymax=0.92, color=plots.COLOURS[1])
+ax.margins(y=0.25)
+ax.text(20, ax.get_ylim()[1] * 0.87, "guessing", ha="center")
+ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {evaluate.percent(pixels)}", ha="center")
 ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
-       title=f"Single episodes scatter widely; their mean, {100 * pixels['value']:.1f} %, is known well")
-ax.legend()
+       title="Single episodes scatter widely; their mean is known far better")
 plots.save(figure, "00_baseline")
 plt.show()
 
 # %% [markdown]
 # ## A number without an interval is a rumour
 #
-# One episode is luck; a mean over $n$ episodes is less so. Its 95 % interval is
+# One episode is luck; a mean over $n$ episodes is less so. How much less?
 #
-# $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
+# ### Exercise 3 · The interval (★, very important, 10 minutes)
 #
-# It says what *other episodes* would change. It is silent about another seed or another choice of alphabets; those get
-# intervals of their own in later notebooks.
-#
-# ### Exercise 3 · The interval (★, 10 minutes)
+# The accuracies of single episodes scatter with standard deviation $s$. How far does the mean of $n$ of them scatter?
+# Return the mean, and the distance within which it lies from the truth 95 % of the time. (95 % of a normal
+# distribution lie within 1.96 of its standard deviations.)
 
 # %%
 def my_interval(accuracies):
@@ -285,6 +286,25 @@ def my_interval(accuracies):
 checks.interval(my_interval)
 
 # %% [markdown]
+# In symbols, with accuracies $a_1 \dots a_n$ and their mean $\bar a$:
+#
+# $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
+#
+# Does it keep its promise? Let the mean of all our episodes be the truth, draw 50 of them a thousand times, and count how
+# often the interval contains it. **Predict** the number.
+
+# %%
+truth, chance, hits = accuracies.mean(), runtime.generator(seed), 0
+for _ in range(1000):
+    few = accuracies[torch.randint(len(accuracies), (50,), generator=chance)]
+    mean, half = evaluate.mean_interval(few)
+    hits += abs(mean - truth) <= half
+print(f"the truth lies in {hits} of 1000 intervals")
+
+# %% [markdown]
+# The interval says what *other episodes* would change. It is silent about another seed or another choice of alphabets;
+# those get intervals of their own in later notebooks.
+#
 # **Predict, then look.** How many times more episodes does an interval of half the width take?
 
 # %%
