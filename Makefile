@@ -21,9 +21,9 @@ bench: .venv/author           ## time the episode sampler against a DataLoader
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)
-	echo "# Exact versions that were tested together, for every system (pip install -c). Made by: make constraints" > $@.txt
+	echo "# Exact versions that were tested together, for every system (pip install -c). Made by: make constraints" > $@.new
 	printf 'torch==2.13.0\ntorchvision==0.28.0\n' | uv pip compile pyproject.toml --extra test --universal \
-	    --python-version 3.11 --no-annotate --no-header --quiet --constraint - >> $@.txt
+	    --python-version 3.11 --no-annotate --no-header --quiet --constraint - >> $@.new && mv $@.new $@.txt
 
 # What a student needs, and what an author or CI needs on top. One installation at a time.
 .venv/author: EXTRA := [test]

@@ -13,6 +13,8 @@ import ast
 import copy
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,13 +51,14 @@ def read_script(script):
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     seen = {}
-    for number, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, -1) + 1
         cell["id"] = f"{digest}-{seen[digest]}"
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if cell.metadata.get(key)})
         if role := _nbgrader_role(cell):
-            cell.metadata["nbgrader"] = {**role, "grade_id": f"cell-{number:03d}", "schema_version": 3, "task": False}
+            name = re.sub(r"\W+", "-", cell.source.split("(")[0]).strip("-")        # def-my_sampler, checks-interval
+            cell.metadata["nbgrader"] = {**role, "grade_id": name, "schema_version": 3, "task": False}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -83,35 +86,33 @@ def exercise_edition(notebook):
 
 
 def code_fingerprint(script):
-    """Eight digits that change with the code behind a notebook's numbers, not with comments or docstrings.
+    """Eight digits that change with the code behind a notebook's numbers.
 
     Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number.
     """
-    rooms, todo = {}, [script]
+    rooms, todo = {}, [Path(script)]
     while todo:
-        tree = ast.parse(Path(todo.pop()).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            for name in _rooms_imported(node) - set(rooms) - MOVE_NO_NUMBER:
-                path = Path(__file__).with_name(f"{name}.py")
-                rooms[name] = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-                todo.append(path)
+        for name in _rooms_imported(todo.pop().read_text(encoding="utf-8")) - set(rooms) - MOVE_NO_NUMBER:
+            path = Path(__file__).with_name(f"{name}.py")
+            rooms[name] = path.read_text(encoding="utf-8")
+            todo.append(path)
     return hashlib.md5(repr([*sorted(rooms.items()), PROFILES]).encode()).hexdigest()[:8]
 
 
 MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count
 
 
-def _rooms_imported(node):
-    if not isinstance(node, ast.ImportFrom) or not (node.level == 1 or node.module == "course_lib"):
-        return set()
-    return {node.module} if node.level == 1 and node.module else {alias.name for alias in node.names}
-
-
-def _without_docstrings(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
+def _rooms_imported(source):
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            package, _, room = (node.module or "").partition(".")
+            if node.level == 1 or package == "course_lib":
+                room = room or (package if node.level == 1 else "")
+                names |= {room} if room else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("course_lib.")}
+    return names
 
 
 # ---------------------------------------------------------------- execution
@@ -139,41 +140,55 @@ def tidy(notebook, *, keep_machine=True):
             cell.metadata.pop(key, None)
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if not _is_progress(output)]
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr" and "\r" in output.text:
+                output.text = _without_bars(output.text)
+        cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
         if not keep_machine and "machine" in cell.metadata.get("tags", []):
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=MACHINE_NOTE)]
     notebook.metadata.pop("papermill", None)
     return notebook
 
 
-def _is_progress(output):
-    return output.output_type == "stream" and output.name == "stderr" and "\r" in output.text
+def _without_bars(text):
+    """What a stream says besides progress bars: each bar starts with a carriage return and ends with its line."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip() and not BAR.search(line))
+
+
+BAR = re.compile(r"it/s|s/it|\d+%\||B/s|cell/s|\?it")        # tqdm's own words
 
 
 def build(script):
     """Execute one script in profile `cpu` on embedded data and store both notebooks, its figures and its numbers.
 
-    Raises RuntimeError if the notebook leaves a warning behind, or its file is too large to be read online.
+    Raises RuntimeError if the notebook leaves a warning behind, or its file is too large to be read online; then
+    nothing is stored.
     """
     import papermill
 
-    source = read_script(script)
-    bar = {"desc": Path(script).stem, "leave": False}
-    with (tempfile.TemporaryDirectory() as empty,
-          environment(COURSE_OUT=project_root(), COURSE_DATA=empty, **DEFAULTS)):
-        executed = tidy(papermill.execute_notebook(_written(source, empty), None, progress_bar=bar, cwd=empty,
-                                                   extra_arguments=QUIET_KERNEL), keep_machine=False)
-    for cell, original in zip(executed.cells, source.cells, strict=True):
-        cell["id"], cell.metadata = original["id"], original.metadata
-    executed.metadata = nbformat.from_dict({**source.metadata, "course": {"code": code_fingerprint(script)}})
-    _refuse_warnings(executed, script)
-    with atomic_path(executed_path(script)) as part:
-        nbformat.write(executed, part)
-        if part.stat().st_size > 1_000_000:
-            raise RuntimeError(f"{executed_path(script)} would have {part.stat().st_size / 1e6:.1f} MB; at most 1 MB. "
-                               f"Draw fewer or smaller pictures.")
-    with atomic_path(exercise_path(script)) as part:
-        nbformat.write(exercise_edition(source), part)
+    source, bar = read_script(script), {"desc": Path(script).stem, "leave": False}
+    with tempfile.TemporaryDirectory() as folder:
+        with environment(COURSE_OUT=folder, COURSE_DATA=folder, **DEFAULTS):
+            executed = tidy(papermill.execute_notebook(_written(source, folder), None, progress_bar=bar, cwd=folder,
+                                                       extra_arguments=QUIET_KERNEL), keep_machine=False)
+        for cell, original in zip(executed.cells, source.cells, strict=True):
+            cell["id"], cell.metadata = original["id"], original.metadata
+        made = sorted(path for path in Path(folder, "figures").rglob("*") if path.is_file())
+        files = {path.relative_to(folder).as_posix(): _md5(path) for path in made}
+        course = {"code": code_fingerprint(script), "files": files}
+        executed.metadata = nbformat.from_dict({**source.metadata, "course": course})
+        _refuse_warnings(executed, script)
+        _refuse_large(executed, script)
+        for path, name in zip(made, files):
+            with atomic_path(project_root() / name) as part:
+                shutil.copyfile(path, part)
+    for path, notebook in ((executed_path(script), executed), (exercise_path(script), exercise_edition(source))):
+        with atomic_path(path) as part:
+            nbformat.write(notebook, part)
+
+
+def _md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 
 
 def _written(notebook, folder):
@@ -192,6 +207,13 @@ def _refuse_warnings(notebook, script):
                 raise RuntimeError(f"{Path(script).name} leaves this on stderr: {output.text.strip()[-300:]}")
 
 
+def _refuse_large(notebook, script):
+    size = len(nbformat.writes(notebook).encode())
+    if size > 1_000_000:
+        raise RuntimeError(f"{Path(script).stem}.ipynb would have {size / 1e6:.1f} MB; at most 1 MB. "
+                           f"Draw fewer or smaller pictures.")
+
+
 # ---------------------------------------------------------------- freshness
 
 
@@ -205,9 +227,11 @@ def stale(script):
         elif _content(nbformat.read(path, as_version=4)) != _content(notebook):
             reasons.append(f"{path.parent.name}/{path.name} differs from source/{Path(script).name}")
     if not reasons:
-        made = nbformat.read(executed_path(script), as_version=4).metadata.get("course", {}).get("code")
-        if made != code_fingerprint(script):
+        made = nbformat.read(executed_path(script), as_version=4).metadata.get("course", {})
+        if made.get("code") != code_fingerprint(script):
             reasons.append("the code of course_lib behind its numbers has changed")
+        reasons += [f"{name} is not the one it made" for name, digest in made.get("files", {}).items()
+                    if _md5(project_root() / name) != digest]
         code = [c for c in nbformat.read(executed_path(script), as_version=4).cells if c.cell_type == "code"]
         if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
             reasons.append(f"{executed_path(script).name} was not executed from top to bottom")

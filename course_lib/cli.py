@@ -58,17 +58,18 @@ def _run(arguments):
     from . import data, running, runtime
 
     notebooks = running.find_notebooks(arguments.notebooks)
-    parameters = {"profile": one_of("profile", arguments.profile, PROFILES),
-                  "dataset": one_of("dataset", arguments.dataset, data.DATASETS),
-                  "device": str(runtime.device(arguments.device)), "seed": arguments.seed,
-                  **dict(_name_value(text) for text in arguments.parameter)}
+    parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
+                  "seed": arguments.seed, **dict(_name_value(text) for text in arguments.parameter)}
+    runtime.profile(parameters["profile"])
+    one_of("dataset", parameters["dataset"], data.DATASETS)
+    parameters["device"] = str(runtime.device(parameters["device"]))
     for notebook in notebooks:
         running.check_parameters(notebook, parameters)
-    data.load(arguments.dataset)        # an absent dataset is one clear line here, not a traceback per notebook
+    data.load(parameters["dataset"])        # an absent dataset is one clear line here, not a traceback per notebook
     folder = running.new_run_folder()
     print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
     outcomes = running.run(notebooks, parameters, folder)
-    print("\n".join(["", *running.table(outcomes), "", f"open {folder / 'index.html'}"]))
+    print("\n".join(["", *running.table(folder, outcomes), "", f"open {folder / 'index.html'}"]))
     if outcomes[-1].status == "interrupted":
         print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebook(s) not started", file=sys.stderr)
         return 130
@@ -94,7 +95,12 @@ def _name_value(text):
 def _lab(arguments):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
                "--LabApp.default_url=/lab/tree/notebooks/exercises", *arguments.others]
-    return subprocess.call(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
+    server = subprocess.Popen(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:       # the server got it too; it asks, and stops its kernels
+            continue
 
 
 def _notebooks(arguments):
@@ -151,7 +157,7 @@ def _machine():
 
     from . import runtime
 
-    device = runtime.device()
+    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
     return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
             f"{runtime.free_memory():.1f} GiB memory free")
@@ -194,7 +200,7 @@ def _speed():
 
     from . import runtime
 
-    device = runtime.device()
+    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
     a = torch.randn(1024, 1024, device=device)
     (a @ a).sum().item()
     start = time.perf_counter()

@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -28,10 +28,9 @@ from typing import NamedTuple
 import platformdirs
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from . import glyphs
-from .runtime import atomic_path, one_of, progress
+from .runtime import atomic_path, one_of, progress, write_tensors
 from .torchvision_guard import import_torchvision
 
 
@@ -97,9 +96,10 @@ SPLITS = ("all", "train", "val", "test")
 def split_of(name, alphabet, class_name):
     """"train", "val" or "test": where a class of dataset `name` belongs.
 
-    glyphs: the first 35 alphabets train, the next 5 validate, the rest test. Omniglot: the 20 evaluation
-    alphabets and Korean test; the three that only small2 has (katakana, Sanskrit, Tagalog) test within small2;
-    Greek validates. No alphabet trains in one Omniglot set and is held out in another.
+    glyphs: the first 35 alphabets train, the next 5 validate, the rest test.
+    omniglot: the 20 evaluation alphabets test; Greek, Korean, katakana, Sanskrit and Tagalog validate.
+    omniglot-small1: Korean tests, Greek validates. omniglot-small2: katakana, Sanskrit and Tagalog test (small1 does
+    not have them), Greek validates. So no alphabet trains in one Omniglot set and is held out in another.
     digits, mnist, fashion-mnist: classes 0-4 train, 5-6 validate, 7-9 test.
     """
     if name == "glyphs":
@@ -147,7 +147,7 @@ def _cached(name, root):
     classes = recipe.read(sources)
     header = {"alphabets": "\n".join(classes.alphabets), "names": "\n".join(classes.names)}
     with suppress(PermissionError), atomic_path(path) as part:      # without a cache it is made anew each time
-        save_file({"images": classes.images.contiguous()}, part, metadata=header)
+        write_tensors(part, {"images": classes.images.contiguous()}, header)
     return classes
 
 
@@ -165,7 +165,7 @@ def _fingerprint(sources):
     """Twelve digits that change with the source files and with the code that reads them."""
     digest = hashlib.md5(b"".join(Path(module).read_bytes() for module in (__file__, glyphs.__file__)))
     for source in sources:
-        for path in [source, *(Path(folder) for folder, _, _ in os.walk(source))]:
+        for path in [source, *sorted(source.rglob("*"))]:
             stat = path.stat()
             digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:12]
@@ -251,7 +251,7 @@ def _omniglot_part(part, source):
     drawings = _drawings(_folder(source) if source.is_dir() else _archive(source, _omniglot_md5(part)), part)
     classes = []
     for (alphabet, character), group in groupby(progress(sorted(drawings), desc=part), key=lambda key: key[:2]):
-        ink = torch.stack([_ink(drawings[key]()) for key in group])             # [20, 105, 105]
+        ink = torch.stack([_ink(drawings[key](), key) for key in group])        # [20, 105, 105]
         classes.append((alphabet, character, glyphs.to_28(ink)[:, None]))
     return classes
 
@@ -264,9 +264,9 @@ def _folder(folder):
 def _archive(archive, md5):
     """The same for the members of a zip, which is never unpacked to disk."""
     check_md5(archive, md5)
-    zipped = zipfile.ZipFile(archive)
-    _refuse_unsafe(zipped.namelist(), archive)
-    return {name: lambda name=name: zipped.read(name) for name in zipped.namelist() if name.endswith(".png")}
+    with zipfile.ZipFile(archive) as zipped:
+        _refuse_unsafe(zipped.namelist(), archive)
+        return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if name.endswith(".png")}
 
 
 def _refuse_unsafe(names, archive):
@@ -291,11 +291,15 @@ def _drawings(files, part):
     return {key: drawings[key] for key in expected}
 
 
-def _ink(png):
+def _ink(png, key):
     """The bytes of a PNG (black on white) as float ink [105, 105], 1 where the pen went."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(png)) as image:
+    try:
+        image = Image.open(io.BytesIO(png))
+    except OSError:
+        raise DataError("{}/{}, drawer {}: the drawing is damaged. Unpack the archive again.".format(*key)) from None
+    with image:
         grey = torch.frombuffer(bytearray(image.convert("L").tobytes()), dtype=torch.uint8)
         return (grey < 128).float().view(image.height, image.width)
 

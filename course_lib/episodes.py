@@ -39,29 +39,18 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
     drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
     rows = drawn[:, :, None] * n_drawings + drawings                                                # [T, N, K+Q]
     support_x, query_x = _gather(classes, rows[:, :, :k_shot], rows[:, :, k_shot:])
-    labels = torch.arange(n_way, device=images.device)[:, None]
-    return Episodes(support_x, labels.expand(-1, k_shot).flatten().expand(n_tasks, -1),
-                    query_x, labels.expand(-1, q_query).flatten().expand(n_tasks, -1))
+    labels = torch.arange(n_way, device=images.device)
+    return Episodes(support_x, labels.repeat_interleave(k_shot).repeat(n_tasks, 1),
+                    query_x, labels.repeat_interleave(q_query).repeat(n_tasks, 1))
 
 
 def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
-    """Class numbers [T, N], no class twice in a row, every row equally likely."""
-    if alphabet_ids is None and n_way**2 <= n_classes:
-        return _few_of_many(n_classes, n_way, n_tasks, device, generator)
+    """Class numbers [T, N], no class twice in a row: the N largest of one random key per class, a loopless shuffle."""
     keys = torch.rand(n_tasks, n_classes, device=device, generator=generator)
     if alphabet_ids is not None:    # a class drawn evenly names the alphabet; classes of others lose their key
         first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=generator)
         keys = keys.masked_fill(alphabet_ids != alphabet_ids[first], -1.0)
-    return keys.topk(n_way).indices     # the N largest of one random key per class: a shuffle without a loop
-
-
-def _few_of_many(n_classes, n_way, n_tasks, device, generator):
-    """The same where repetitions are rare: rows that have one are drawn again. Spares a key for every class."""
-    drawn = torch.randint(n_classes, (n_tasks, n_way), device=device, generator=generator)
-    while (repeated := (drawn.sort().values.diff() == 0).any(1)).any():
-        again = (int(repeated.sum()), n_way)
-        drawn[repeated] = torch.randint(n_classes, again, device=device, generator=generator)
-    return drawn
+    return keys.topk(n_way).indices
 
 
 def _gather(classes, *parts):

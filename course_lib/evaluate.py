@@ -5,7 +5,7 @@ import json
 import torch
 
 from . import episodes
-from .runtime import atomic_path, output_dir, progress, versions
+from .runtime import atomic_path, output_dir, positive, progress, versions
 
 
 def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, generator, within_alphabet=False, chunk=50):
@@ -13,6 +13,7 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, generato
 
     learner: a function of `Episodes` that returns predicted labels [T, N*Q]. Episodes are drawn `chunk` at a time.
     """
+    positive(n_episodes=n_episodes, chunk=chunk)
     scores = []
     for start in progress(range(0, n_episodes, chunk), desc="episodes"):
         tasks = episodes.sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, generator=generator,

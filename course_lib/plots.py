@@ -18,8 +18,9 @@ def use_style():
 
 def show(ax, image, title=""):
     """Draw one image [1, H, W] or [H, W] as ink on paper (bright ink is shown dark), without axes."""
-    image = torch.as_tensor(image).float().cpu()
-    ax.imshow(image.reshape(image.shape[-2:]), cmap="gray_r", vmin=0, vmax=255 if image.max() > 1 else 1)
+    image = torch.as_tensor(image).cpu()
+    full = 1 if image.is_floating_point() else 255      # floats are in [0, 1], bytes in 0..255
+    ax.imshow(image.reshape(image.shape[-2:]).float(), cmap="gray_r", vmin=0, vmax=full)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set_visible(False)
 
@@ -27,7 +28,7 @@ def show(ax, image, title=""):
 def sheet(images, ax, title="", gap=2):
     """Draw images [R, K, 1, H, W] as one sheet: R rows (classes), K columns (drawings)."""
     rows, columns, _, height, width = images.shape
-    page = torch.zeros(rows * (height + gap) - gap, columns * (width + gap) - gap)
+    page = torch.zeros(rows * (height + gap) - gap, columns * (width + gap) - gap, dtype=images.dtype)
     for r in range(rows):
         for k in range(columns):
             top, left = r * (height + gap), k * (width + gap)

@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import sys
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -71,42 +72,43 @@ def new_run_folder():
 
 def run(notebooks, parameters, folder):
     """Execute `notebooks` into `folder`; a failure does not stop the others, Ctrl-C does. Returns [Outcome]."""
-    outcomes, interrupted = [], False
+    outcomes = []
     for notebook in notebooks:
-        outcome = _run_one(notebook, parameters, folder)
-        outcomes.append(outcome)
+        start = time.monotonic()
+        try:
+            status, error = _execute(notebook, parameters, folder)
+            _write_page(folder / notebook.name)
+        except KeyboardInterrupt:
+            status, error = "interrupted", "stopped by Ctrl-C"
+        outcomes.append(Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error))
         write_report(folder, outcomes, parameters)
-        if interrupted := outcome.status == "interrupted":
-            break
-    if not interrupted:
-        point_latest(folder)
+        if status == "interrupted":
+            return outcomes
+    point_latest(folder)
     return outcomes
 
 
-def _run_one(notebook, parameters, folder):
+def _execute(notebook, parameters, folder):
+    """(status, error) of one notebook, executed into `folder`."""
     import papermill
 
-    executed, start = folder / notebook.name, time.monotonic()
-    status, error = "ok", ""
     try:
         with environment(COURSE_OUT=folder):
-            papermill.execute_notebook(str(notebook), str(executed), parameters=parameters, cwd=str(folder),
-                                       extra_arguments=QUIET_KERNEL,
+            papermill.execute_notebook(str(notebook), str(folder / notebook.name), parameters=parameters,
+                                       cwd=str(folder), extra_arguments=QUIET_KERNEL,
                                        progress_bar={"desc": notebook.stem, "dynamic_ncols": True})
-    except KeyboardInterrupt:
-        status, error = "interrupted", "stopped by Ctrl-C"
     except papermill.PapermillExecutionError as failure:
-        status, error = "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+        return "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     except Exception as failure:    # a kernel that died or timed out: the next notebook gets its chance
-        status, error = "failed", f"{type(failure).__name__}: {failure}"
-    if executed.is_file():
-        _write_page(executed)
-    return Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error)
+        return "failed", f"{type(failure).__name__}: {failure}"
+    return "ok", ""
 
 
 def _write_page(executed):
     from nbconvert import HTMLExporter
 
+    if not executed.is_file():
+        return
     notebook = tidy(nbformat.read(executed, as_version=4))
     with atomic_path(executed) as part:
         nbformat.write(notebook, part)
@@ -122,7 +124,11 @@ def point_latest(folder):
         temporary.write_text(folder.name + "\n", encoding="utf-8")
     else:
         temporary.symlink_to(folder.name, target_is_directory=True)
-    os.replace(temporary, latest)
+    try:
+        os.replace(temporary, latest)
+    except OSError as error:        # a real folder of that name, say
+        temporary.unlink()
+        print(f"runs/latest still shows an earlier run ({error.strerror})", file=sys.stderr)
 
 
 # ---------------------------------------------------------------- report
@@ -130,8 +136,7 @@ def point_latest(folder):
 
 def write_report(folder, outcomes, parameters):
     """results.json and index.html for what has finished so far."""
-    results = {path.stem: json.loads(path.read_text(encoding="utf-8"))
-               for path in sorted((folder / "figures" / "results").glob("*.json"))}
+    results = {outcome.notebook: _records(folder, outcome.notebook) for outcome in outcomes}
     report = {"parameters": parameters, "versions": versions(), "notebooks": [asdict(o) for o in outcomes],
               "results": [record for records in results.values() for record in records]}
     with atomic_path(folder / "results.json") as part:
@@ -147,10 +152,18 @@ def headline(record):
     return f"{record['name']}: {value:.1f}{sign} ({low:.1f} to {high:.1f}, n={record['n']})"
 
 
-def table(outcomes):
-    """The outcomes as lines of text for a terminal."""
-    width = max(len(o.notebook) for o in outcomes)
-    return [f"{o.notebook:<{width}}  {o.status:<11}  {o.minutes:5.1f} min  {o.error[:150]}".rstrip() for o in outcomes]
+def table(folder, outcomes):
+    """The outcomes and the headline numbers as lines of text for a terminal."""
+    width, lines = max(len(o.notebook) for o in outcomes), []
+    for o in outcomes:
+        lines.append(f"{o.notebook:<{width}}  {o.status:<11}  {o.minutes:5.1f} min  {o.error[:150]}".rstrip())
+        lines += [f"{'':<{width}}  {headline(record)}" for record in _records(folder, o.notebook)]
+    return lines
+
+
+def _records(folder, stem):
+    path = folder / "figures" / "results" / f"{stem}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 _PAGE = """<!doctype html>

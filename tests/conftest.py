@@ -9,4 +9,5 @@ import pytest
 def defaults(monkeypatch, tmp_path):
     for name in [n for n in os.environ if n.startswith("COURSE_") and n != "COURSE_DATA"]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")      # hosted Macs report a GPU that cannot be used
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "out"))

@@ -11,7 +11,7 @@ import pytest
 from course_lib import authoring
 
 SCRIPT = '''# %% [markdown]
-# # 98 · A tiny notebook
+# # 98. A tiny notebook
 
 # %% tags=["parameters"]
 n = 3
@@ -34,12 +34,20 @@ checks.double(double) if False else print("checked")
 '''
 
 
+FIGURE = """
+# %%
+import os, pathlib
+folder = pathlib.Path(os.environ["COURSE_OUT"], "figures"); folder.mkdir()
+_ = (folder / "98_x.png").write_text("{}")
+"""
+
+
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     monkeypatch.setattr(authoring, "project_root", lambda: tmp_path)
     path = tmp_path / "notebooks" / "source" / "98_tiny.py"
     path.parent.mkdir(parents=True)
-    path.write_text(SCRIPT)
+    path.write_text(SCRIPT, encoding="utf-8")
     return path
 
 
@@ -84,9 +92,7 @@ def test_a_change_of_the_code_behind_the_numbers_is_noticed(script, tmp_path, mo
     monkeypatch.setattr(authoring, "__file__", str(package / "authoring.py"))
     first = authoring.code_fingerprint(script)
     room = package / "episodes.py"          # evaluate imports it
-    room.write_text(room.read_text().replace('"""N-way', '"""Some N-way') + "# a comment\n")
-    assert authoring.code_fingerprint(script) == first
-    room.write_text(room.read_text().replace("n_way**2 <= n_classes", "n_way**2 < n_classes"))
+    room.write_text(room.read_text().replace("topk(n_way)", "topk(n_way + 1)"))
     changed = authoring.code_fingerprint(script)
     assert changed != first
     (package / "networks.py").write_text("# imported by nobody here\nx = 1\n")
@@ -102,18 +108,44 @@ def test_a_change_of_the_code_behind_the_numbers_is_noticed(script, tmp_path, mo
     ("1 / 0", Exception, "ZeroDivisionError"),
     ("print('x' * 1_100_000)", RuntimeError, "would have 1.1 MB; at most 1 MB")])
 def test_a_broken_notebook_is_refused_and_the_old_one_kept(script, code, error, message):
+    script.write_text(SCRIPT + FIGURE.format("first"))
     authoring.build(script)
     before = authoring.executed_path(script).read_bytes()
-    script.write_text(SCRIPT + f"\n# %%\n{code}\n")
+    script.write_text(SCRIPT + FIGURE.format("second") + f"\n# %%\n{code}\n")
     with pytest.raises(error, match=message):
         authoring.build(script)
     assert authoring.executed_path(script).read_bytes() == before
     left = sorted(path.name for path in authoring.executed_path(script).parent.iterdir())
     assert left == ["98_tiny.ipynb", "exercises", "source"]
+    assert (script.parents[2] / "figures" / "98_x.png").read_bytes() == b"first", "figures belong to the notebook kept"
+
+
+def test_a_figure_that_is_lost_or_changed_makes_the_notebook_stale(script):
+    script.write_text(SCRIPT + FIGURE.format("first"))
+    authoring.build(script)
+    figure = script.parents[2] / "figures" / "98_x.png"
+    assert authoring.stale(script) == [] and figure.read_text() == "first"
+    figure.write_text("other")
+    assert authoring.stale(script) == ["figures/98_x.png is not the one it made"]
+    figure.unlink()
+    assert authoring.stale(script) == ["figures/98_x.png is not the one it made"]
+
+
+@pytest.mark.parametrize("style", ["from course_lib import evaluate, plots", "from course_lib.evaluate import percent",
+                                   "import course_lib.evaluate", "from . import evaluate", "from .evaluate import x"])
+def test_every_way_to_import_a_room_is_seen(style):
+    assert "evaluate" in authoring._rooms_imported(style)
+
+
+def test_a_warning_beside_a_progress_bar_is_not_lost(script):
+    script.write_text(SCRIPT + "\n# %%\nimport warnings\nfrom course_lib import runtime\n"
+                      "for _ in runtime.progress(range(3)):\n    pass\nwarnings.warn('beware')\n")
+    with pytest.raises(RuntimeError, match="beware"):
+        authoring.build(script)
 
 
 def test_progress_bars_leave_no_trace():
-    bar = nbformat.v4.new_output("stream", name="stderr", text="\rtraining: 50%")
+    bar = nbformat.v4.new_output("stream", name="stderr", text="\rtrain:  50%|#  | 1/2 [00:01<00:01, 1s/it]\r   \r")
     kept = nbformat.v4.new_output("stream", name="stdout", text="done")
     cell = nbformat.v4.new_code_cell("x", outputs=[bar, kept], metadata={"papermill": {"duration": 3}})
     notebook = authoring.tidy(nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {}}))

@@ -11,7 +11,7 @@ def test_doctor_reports_and_is_quick(tmp_path):
     start = time.monotonic()
     command = [sys.executable, "-m", "course_lib.cli", "doctor"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert time.monotonic() - start < 20, "10 s on a quiet machine; tests share theirs"
+    assert time.monotonic() - start < 60, "under 10 s on a quiet machine; a test shares its own"
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
     assert lines[-1] == "ready" and all(line.startswith("✓ ") for line in lines[:-1])
@@ -48,8 +48,19 @@ def test_help_and_wrong_commands(capsys):
 
 def test_lab_opens_the_course(monkeypatch):
     called = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command, env: called.append((command, env)) or 0)
-    assert cli.main(["lab", "--no-browser"]) == 0
+
+    class Server:
+        def __init__(self, command, env):
+            called.append((command, env))
+            self.waits = [KeyboardInterrupt, 0]
+
+        def wait(self):
+            if (outcome := self.waits.pop(0)) is KeyboardInterrupt:
+                raise outcome
+            return outcome
+
+    monkeypatch.setattr(cli.subprocess, "Popen", Server)
+    assert cli.main(["lab", "--no-browser"]) == 0, "Ctrl-C is left to the server"
     (command, env), = called
     assert command[:3] == [sys.executable, "-m", "jupyterlab"] and env["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert any("notebooks" in word for word in command) and command[-1] == "--no-browser"

@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,6 +53,8 @@ def test_embedded_data_and_their_splits(name):
     parts = [data.load(name, split=split) for split in ("train", "val", "test")]
     classes = [set(zip(part.alphabets, part.names)) for part in parts]
     assert len(set.union(*classes)) == sum(map(len, classes)) == len(everything.names)
+    counts = {"glyphs": (875, 125, 250), "digits": (5, 2, 3)}       # fixed: stored results depend on them
+    assert tuple(len(part.names) for part in parts) == counts[name]
     if name == "glyphs":
         assert len(set.union(*(set(p.alphabets) for p in parts))) == sum(len(set(p.alphabets)) for p in parts)
         assert len(set(everything.alphabets)) >= 40 and everything.images.shape[1] == 20
@@ -138,6 +142,25 @@ def test_a_second_load_reads_the_cache_and_notices_changed_sources(root, small_o
         data.load("omniglot-small1", root=root)
 
 
+def test_what_is_absent_is_fetched_from_its_public_home(root, monkeypatch):
+    """Of each dataset: the address, the place and the md5 that `download` is called with."""
+    asked = []
+
+    def note(urls, path, md5):
+        asked.append((urls, path.relative_to(root).as_posix(), md5))
+        raise data.DataError("offline")
+
+    monkeypatch.setattr(data, "download", note)
+    for name in ("omniglot-small1", "omniglot", "mnist"):
+        with pytest.raises(data.DataError, match="offline"):
+            data.load(name, root=root)
+    home = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+    assert asked[0] == ([f"{home}/{PART}.zip"], f"omniglot/{PART}.zip", "e704a628b5459e08445c13499850abc4")
+    assert asked[1][1:] == ("omniglot/images_background.zip", "68d2efa1b9178cc56df9314c21c6e718")
+    assert asked[2][1:] == ("mnist/train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873")
+    assert asked[2][0][0].endswith("/train-images-idx3-ubyte.gz")
+
+
 def test_truncated_archive(root, small_omniglot, monkeypatch):
     path = archive(root / f"{PART}.zip", small_omniglot, monkeypatch)
     path.write_bytes(path.read_bytes()[:5000])
@@ -160,6 +183,12 @@ def test_a_missing_alphabet_and_a_missing_drawing(root, small_omniglot):
     assert len(data.load("omniglot-small1", root=root).names) == 3
     next((root / PART / "Greek" / "character02").iterdir()).unlink()
     with pytest.raises(data.DataError, match=r"Greek/character02, drawer \d+ is missing \(1 of 60 drawings\)"):
+        data.load("omniglot-small1", root=root)
+    damaged = next((root / PART / "Greek" / "character01").iterdir())
+    for d in range(1, 21):
+        (root / PART / "Greek" / "character02" / f"0001_{d:02d}.png").write_bytes(png(d)[0])
+    damaged.write_bytes(b"")
+    with pytest.raises(data.DataError, match=r"Greek/character01, drawer \d+: the drawing is damaged"):
         data.load("omniglot-small1", root=root)
     shutil.rmtree(root / PART / "Latin")
     with pytest.raises(data.DataError, match=r"incomplete: the alphabet Latin is missing \(21 of 60"):
@@ -300,29 +329,28 @@ def test_a_name_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     assert time.monotonic() - start < 3
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_read_only_data_folder(tmp_path, server):
-    folder = tmp_path / "shared"
-    folder.mkdir()
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, to become another user where need be")
+def test_read_only_data_folder(server):
+    """The administrator may write anywhere; so, if that is who runs the tests, a child becomes nobody first."""
+    folder = Path(tempfile.mkdtemp())
     folder.chmod(0o555)
-    for parent in [tmp_path, *tmp_path.parents]:        # the other user must be able to get here
-        if parent.stat().st_uid == os.getuid() and parent != parent.parent:
-            parent.chmod(parent.stat().st_mode | 0o055)
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         try:
             if os.getuid() == 0:
-                os.setuid(65534)        # the administrator may write anywhere
+                os.setuid(65534)
             data.download([f"{server}/good"], folder / "omniglot" / "file", MD5)
             message = "written"
         except BaseException as error:
             message = f"{type(error).__name__}: {error}"
         os.write(writer, message.encode())
         os._exit(0)
-    os.waitpid(child, 0)
+    os.close(writer)
     message = os.read(reader, 10_000).decode()
+    os.waitpid(child, 0)
     assert message.startswith("PermissionError: cannot write file into") and "COURSE_DATA" in message
     assert os.listdir(folder) == []
+    folder.rmdir()
 
 
 def test_two_processes_loading_at_once(tmp_path):

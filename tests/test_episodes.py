@@ -32,7 +32,7 @@ def test_shapes_and_range():
     assert e.support_y.shape == (5, 8) and e.query_y.shape == (5, 12)
     assert e.support_x.dtype == torch.float32 and e.support_y.dtype == torch.int64
     assert e.query_x.max() == 1.0 and e.query_x.min() == 0.0
-    assert e.support_x.is_contiguous() and e.query_x.is_contiguous()
+    assert all(tensor.is_contiguous() for tensor in e)
 
 
 def test_labels_are_balanced_and_belong_to_their_images():
@@ -47,8 +47,9 @@ def test_labels_are_balanced_and_belong_to_their_images():
 
 
 @pytest.mark.parametrize("within_alphabet", [False, True])
-def test_brute_force_over_a_thousand_episodes(within_alphabet):
-    classes = numbered()
+@pytest.mark.parametrize("n_classes", [12, 60])
+def test_brute_force_over_a_thousand_episodes(within_alphabet, n_classes):
+    classes = numbered(n_classes)
     e = draw(classes, n_tasks=1000, within_alphabet=within_alphabet)
     (support_c, support_d), (query_c, query_d) = origin(e.support_x), origin(e.query_x)
     for t in range(1000):

@@ -15,7 +15,7 @@ from course_lib import authoring, runtime
 TESTS = Path(__file__).parent
 SCRIPTS = pytest.mark.parametrize("script", authoring.scripts(), ids=lambda path: path.stem)
 CHECKED = "nbval-check-output"
-NBVAL = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "120",
+NBVAL = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300",
          "-p", "nbval_audit", "-p", "no:cacheprovider", "-c", os.devnull]
 
 
@@ -29,7 +29,7 @@ def run_nbval(notebook, folder):
                    "PYTHONPATH": str(TESTS), "NBVAL_AUDIT": str(folder / "audit.json")}
     for name in ("COURSE_DATA", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         environment.pop(name, None)
-    done = subprocess.run([*NBVAL, str(notebook)], env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*NBVAL, str(notebook)], env=environment, capture_output=True, text=True, timeout=1200)
     return done.returncode, done.stdout + done.stderr, json.loads((folder / "audit.json").read_text())
 
 
@@ -89,7 +89,7 @@ def test_in_the_exercise_edition_only_the_checks_stop_and_only_with_not_implemen
     with authoring.environment(COURSE_PROFILE="smoke", COURSE_DEVICE="cpu", OMP_NUM_THREADS="1"):
         from nbclient import NotebookClient
 
-        NotebookClient(edition, timeout=120, allow_errors=True, kernel_name="python3").execute(cwd=str(tmp_path))
+        NotebookClient(edition, timeout=300, allow_errors=True, kernel_name="python3").execute(cwd=str(tmp_path))
     stopped = {}
     for cell in code_cells(edition):
         for output in cell.outputs:

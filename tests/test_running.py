@@ -30,7 +30,7 @@ def course(tmp_path, monkeypatch):
             "out = pathlib.Path(os.environ['COURSE_OUT'], 'figures', 'results')",
             f"out.mkdir(parents=True, exist_ok=True); (out / '00_good.json').write_text(json.dumps([{record}]))",
             "(out.parent / '00_picture.png').write_bytes(b'png')",
-            "print('\\rbar', file=sys.stderr); print(profile, seed)")
+            "print('\\rbar:  50%|#  | 1/2', file=sys.stderr); print(profile, seed)")
     write_notebook(folder, "00_good.ipynb", *good)
     write_notebook(folder, "01_bad.ipynb", "raise KeyError('<lost>')")
     write_notebook(folder, "02_also_good.ipynb", "print('fine')")
@@ -45,6 +45,7 @@ def run(*arguments):
 def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, capsys):
     assert run("--profile", "smoke", "--seed", "4") == 1
     shown = capsys.readouterr().out
+    assert "accuracy: 50.0 % (40.0 to 60.0, n=10)" in shown
     assert "01_bad        failed" in shown and "KeyError" in shown and "02_also_good  ok" in shown
     latest = course / "runs" / "latest"
     assert latest.is_symlink() and latest.resolve().parent == course / "runs"
@@ -74,6 +75,8 @@ def test_run_folders_of_the_same_second_do_not_collide(course):
     (["--profile", "huge"], "unknown profile 'huge'. Choose one of: smoke, cpu, gpu."),
     (["--dataset", "imagenet"], "unknown dataset 'imagenet'. Choose one of: glyphs, digits,"),
     (["--device", "tpu"], "unknown device 'tpu'. Choose one of: auto, cpu, cuda, mps."),
+    (["-p", "profile=huge"], "unknown profile 'huge'. Choose one of: smoke, cpu, gpu."),
+    (["-p", "device=tpu"], "unknown device 'tpu'"),
     (["07"], "no notebook '07'. Choose from: 00_good, 01_bad, 02_also_good."),
     (["-p", "n_wya=5"], "00_good has no parameter 'n_wya'. It has: profile, dataset, device, seed."),
     (["-p", "seed"], "-p 'seed' is not NAME=VALUE. Write for instance -p seed=3."),
@@ -110,6 +113,13 @@ def test_a_read_only_course_says_so(course, capsys, monkeypatch):
     assert "cannot write to" in capsys.readouterr().err
 
 
+def test_a_folder_named_latest_loses_nothing(course, capsys):
+    (course / "runs" / "latest" / "mine").mkdir(parents=True)
+    assert run("02") == 0
+    printed = capsys.readouterr()
+    assert "02_also_good  ok" in printed.out and "runs/latest still shows an earlier run" in printed.err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(course):
     write_notebook(course / "notebooks", "01_bad.ipynb", "import os, time",
@@ -118,11 +128,11 @@ def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(course):
             f"running.project_root = lambda: pathlib.Path({str(course)!r}); "
             "sys.exit(cli.main(['run', '--dataset', 'digits', '--device', 'cpu']))")
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (pids := list((course / "runs").glob("*/pid"))) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "00_good  ok" in out and "01_bad   interrupted" in out
     assert "stopped by Ctrl-C: 1 notebook(s) not started" in err and "Traceback" not in err

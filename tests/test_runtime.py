@@ -1,7 +1,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -81,11 +80,15 @@ def test_atomic_path_in_an_impossible_folder(tmp_path):
 
 
 def test_save_and_load_any_state(tmp_path):
-    state = {"model": {"w": torch.randn(2, 3).T}, "history": [1, 2.5, None, True, "text"], 7: (torch.tensor(1), [])}
+    state = {"model": {"w": torch.randn(2, 3).T}, "history": [1, 2.5, None, True, "text"], 7: (torch.tensor(1), []),
+             "shape": torch.Size([2, 3])}
     runtime.save(tmp_path / "c.safetensors", state, profile="smoke", accuracy=0.5)
     loaded = runtime.load(tmp_path / "c.safetensors")
     assert torch.equal(loaded["model"]["w"], state["model"]["w"]) and loaded["history"] == state["history"]
     assert isinstance(loaded[7], tuple) and loaded[7][0] == 1
+    assert loaded["shape"] == (2, 3)
+    with pytest.raises(TypeError, match=r"cannot save the key \(1, 2\)"):
+        runtime.save(tmp_path / "d", {(1, 2): 3})
     made = json.loads((tmp_path / "c.json").read_text())
     assert made["profile"] == "smoke" and made["accuracy"] == 0.5 and made["versions"]["torch"] == torch.__version__
 
@@ -120,7 +123,6 @@ def main(path, n_steps, pause, save_every):
     return model, optimiser, step if n_steps else None
 
 if __name__ == "__main__":
-    print("started", flush=True)
     main(sys.argv[1], int(sys.argv[2]), 0.01, 3)
 """
 STEPS = 100
@@ -140,15 +142,15 @@ def bits(model, optimiser):
 def test_killed_at_random_steps_and_resumed_ends_in_the_same_bits(tmp_path):
     train, path = training_module(), tmp_path / "state.safetensors"
     model, optimiser, _ = train(None, STEPS, 0, 3)
-    for _ in range(2):
-        child = subprocess.Popen([sys.executable, "-c", TRAINING, str(path), str(STEPS)], stdout=subprocess.PIPE,
-                                 stderr=subprocess.DEVNULL)
-        child.stdout.readline()
-        time.sleep(random.uniform(0.1, 0.7))        # 100 steps take at least a second
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL, "it finished before it was killed"
-    reached = runtime.load(path)["step"] if path.exists() else 0
-    assert reached < STEPS
+    for goal in (random.randint(1, 40), random.randint(45, 90)):
+        child = subprocess.Popen([sys.executable, "-c", TRAINING, str(path), str(STEPS)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 300
+        while not (path.exists() and runtime.load(path)["step"] >= goal) and time.monotonic() < deadline:
+            time.sleep(random.uniform(0, 0.02))         # killed anywhere: in a step, in a save, between them
+        child.kill()
+        assert child.wait() != 0, "it finished before it was killed"
+    reached = runtime.load(path)["step"]
+    assert 40 < reached < STEPS
     resumed_model, resumed_optimiser, last = train(path, STEPS, 0, 3)
     assert bits(resumed_model, resumed_optimiser) == bits(model, optimiser), f"killed after step {reached}"
     assert last == STEPS - 1 and runtime.load(path)["step"] == STEPS
@@ -170,6 +172,29 @@ def test_a_state_of_other_parts_is_refused(tmp_path):
     list(runtime.training_steps(1, path=tmp_path / "s", noise=runtime.generator(0)))
     with pytest.raises(ValueError, match=r"holds \['noise'\], this run trains \['chance'\]. Delete the file"):
         list(runtime.training_steps(2, path=tmp_path / "s", chance=runtime.generator(0)))
+
+
+def test_another_experiment_is_not_continued(tmp_path):
+    def train(n_steps, width=2, **made):
+        return list(runtime.training_steps(n_steps, path=tmp_path / "s.safetensors", save_every=1, made=made,
+                                           layer=torch.nn.Linear(width, 1)))
+
+    assert train(2, lr=0.1, seed=0) == [0, 1] and train(3, lr=0.1, seed=0) == [2]
+    assert json.loads((tmp_path / "s.json").read_text())["lr"] == 0.1
+    for call, message in ((lambda: train(4, lr=0.2, seed=0), "was made with lr=0.1, this run has lr=0.2"),
+                          (lambda: train(4, lr=0.1), "was made with seed=0, this run has seed=None"),
+                          (lambda: train(1, lr=0.1, seed=0), "has 3 steps, this run is to have 1"),
+                          (lambda: train(4, 5, lr=0.1, seed=0), "holds another layer")):
+        with pytest.raises(ValueError, match=message) as error:
+            call()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sizes", [{"n_steps": -3}, {"n_steps": 5, "save_every": 0}])
+def test_bad_sizes_of_a_training_run(sizes):
+    with pytest.raises(ValueError, match="must be a whole number of at least 1"):
+        list(runtime.training_steps(**sizes))
+    assert list(runtime.training_steps(0)) == []
 
 
 def test_folders(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ import textwrap
 
 
 def in_new_process(code):
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=600)
 
 
 def test_datasets_and_transforms_work_after_the_guard():

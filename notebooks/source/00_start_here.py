@@ -212,8 +212,8 @@ def my_sampler(images, n_way, k_shot, q_query, generator):
 checks.episode_sampler(my_sampler)
 
 # %% [markdown]
-# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop: each drawing
-# gets a random key, and the $K+Q$ largest keys win. Read it now: it is shorter than this section.
+# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop: every class
+# gets a random key, and the $N$ largest win; so for the drawings. Read it now: it is shorter than this section.
 
 # %% [markdown]
 # ## How good is doing nothing?
