@@ -86,9 +86,10 @@ def exercise_edition(notebook):
 
 
 def code_fingerprint(script):
-    """Eight digits that change with the code behind a notebook's numbers.
+    """Eight digits that change with the code behind a notebook's numbers, and with the pictures it shows.
 
-    Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number.
+    Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number; and the
+    figures it names ("x.png").
     """
     rooms, todo = {}, [Path(script)]
     while todo:
@@ -96,7 +97,9 @@ def code_fingerprint(script):
             path = Path(__file__).with_name(f"{name}.py")
             rooms[name] = path.read_text(encoding="utf-8")
             todo.append(path)
-    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES]).encode()).hexdigest()[:8]
+    shown = re.findall(r'"([\w-]+\.png)"', Path(script).read_text(encoding="utf-8"))
+    pictures = [_md5(project_root() / "figures" / name) for name in shown]
+    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES, pictures]).encode()).hexdigest()[:8]
 
 
 MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count
