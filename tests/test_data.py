@@ -329,6 +329,7 @@ def test_a_name_server_that_never_answers_is_given_up(tmp_path, monkeypatch):
     assert time.monotonic() - start < 3
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")       # the child touches no lock
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, to become another user where need be")
 def test_read_only_data_folder(server):
     """The administrator may write anywhere; so, if that is who runs the tests, a child becomes nobody first."""

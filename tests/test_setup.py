@@ -66,6 +66,7 @@ def test_the_numbers_in_the_readme_are_the_measured_ones():
     """README's caption quotes figures/results/resemblance.json: the range over seeds, and pixels with interval."""
     records = json.loads((ROOT / "figures" / "results" / "resemblance.json").read_text(encoding="utf-8"))
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "@" not in readme, "a placeholder was not filled in"
     for dataset, split in (("omniglot-small1", "all"), ("omniglot-small2", "test")):
         rows = [r for r in records if (r["dataset"], r["split"], r["unit"]) == (dataset, split, "accuracy")]
         trained = [100 * r["value"] for r in rows if r["arm"] == "ProtoNet trained on glyphs"]
