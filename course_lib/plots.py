@@ -20,7 +20,7 @@ def show(ax, image, title=""):
     """Draw one image [1, H, W] or [H, W] as ink on paper (bright ink is shown dark), without axes."""
     image = torch.as_tensor(image).cpu()
     full = 1 if image.is_floating_point() else 255      # floats are in [0, 1], bytes in 0..255
-    ax.imshow(image.reshape(image.shape[-2:]).float(), cmap="gray_r", vmin=0, vmax=full)
+    ax.imshow(image.reshape(image.shape[-2:]).float().numpy(), cmap="gray_r", vmin=0, vmax=full)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set_visible(False)
 

@@ -1,0 +1,40 @@
+import os
+from pathlib import Path
+
+import matplotlib
+import torch
+
+matplotlib.use("agg")
+
+from course_lib import plots
+from course_lib.episodes import Episodes
+
+
+def test_a_float_image_a_little_over_one_is_not_blank():
+    _, ax = plots.plt.subplots()
+    plots.show(ax, torch.full((1, 4, 4), 1.0001))
+    assert ax.images[0].get_clim() == (0, 1)
+    plots.show(ax, torch.full((1, 4, 4), 200, dtype=torch.uint8))
+    assert ax.images[1].get_clim() == (0, 255)
+
+
+def test_a_sheet_puts_every_drawing_in_its_row_and_column():
+    images = torch.arange(6, dtype=torch.uint8).view(2, 3, 1, 1, 1).expand(2, 3, 1, 4, 5) + 10
+    _, ax = plots.plt.subplots()
+    plots.sheet(images, ax, gap=2)
+    page = ax.images[0].get_array()
+    assert page.shape == (10, 19)
+    for row in range(2):
+        for column in range(3):
+            assert (page[row * 6:row * 6 + 4, column * 7:column * 7 + 5] == 10 + 3 * row + column).all()
+
+
+def test_the_episode_figure_hides_the_answers_it_returns():
+    y = torch.arange(3).repeat_interleave(4)[None]
+    x = torch.rand(1, 12, 1, 8, 8)
+    figure, answers = plots.episode(Episodes(x[:, :3], torch.tensor([[0, 1, 2]]), x, y), n_queries=6)
+    assert len(answers) == 6 and set(answers) <= {0, 1, 2}
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[:3] == ["class 0", "class 1", "class 2"] and "query 5" in titles and "query 6" not in titles
+    path = plots.save(figure, "episode")
+    assert path == Path(os.environ["COURSE_OUT"]) / "figures" / "episode.png" and path.stat().st_size > 1000
