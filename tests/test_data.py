@@ -161,6 +161,16 @@ def test_what_is_absent_is_fetched_from_its_public_home(root, monkeypatch):
     assert asked[2][0][0].endswith("/train-images-idx3-ubyte.gz")
 
 
+def test_a_change_of_the_code_that_prepares_data_makes_them_anew(tmp_path, monkeypatch):
+    before = data._fingerprint([])
+    for module in (data, glyphs):
+        (tmp_path / "changed.py").write_text(Path(module.__file__).read_text(encoding="utf-8") + "#", encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", str(tmp_path / "changed.py"))
+            assert data._fingerprint([]) != before
+    assert data._fingerprint([]) == before
+
+
 def test_truncated_archive(root, small_omniglot, monkeypatch):
     path = archive(root / f"{PART}.zip", small_omniglot, monkeypatch)
     path.write_bytes(path.read_bytes()[:5000])
