@@ -1,6 +1,112 @@
-"""Networks. Nothing trains here."""
+"""Networks. Nothing trains here.
 
+Generators take noise z [B, G.z_dim], discriminators return logits [B]; both take what they are conditioned on as
+further arguments. Images are [B, 1, 28, 28] in [0, 1].
+"""
+
+from functools import partial
+
+import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+# ---------------------------------------------------------------- points: a GAN that trains in seconds
+
+
+class PointGenerator(nn.Module):
+    """z [B, z_dim] -> points [B, dim]: three layers."""
+
+    def __init__(self, z_dim=2, *, dim=2, width=128):
+        super().__init__()
+        self.z_dim = z_dim
+        self.layers = nn.Sequential(nn.Linear(z_dim, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+                                    nn.Linear(width, dim))
+
+    def forward(self, z):
+        return self.layers(z)
+
+
+class PointDiscriminator(nn.Module):
+    """Points [B, dim] -> logits [B]: three layers. spectral: make every layer 1-Lipschitz (Miyato et al. 2018)."""
+
+    def __init__(self, *, dim=2, width=128, spectral=False):
+        super().__init__()
+        norm = spectral_norm if spectral else nn.Identity()
+        self.layers = nn.Sequential(norm(nn.Linear(dim, width)), nn.LeakyReLU(0.2), norm(nn.Linear(width, width)),
+                                    nn.LeakyReLU(0.2), norm(nn.Linear(width, 1)))
+
+    def forward(self, x):
+        return self.layers(x).squeeze(1)
+
+
+# ---------------------------------------------------------------- images, with or without a class label
+
+
+class ImageGenerator(nn.Module):
+    """z [B, z_dim], and with n_classes also labels y [B] -> images [B, 1, 28, 28] in [0, 1].
+
+    Two transposed convolutions double 7x7 twice (DCGAN: Radford et al. 2016). A label enters as a scale and a shift
+    of each channel, chosen by the class (Dumoulin et al. 2017, eq. 5).
+    """
+
+    def __init__(self, z_dim=64, *, n_classes=0, width=64):
+        super().__init__()
+        self.z_dim, norm = z_dim, partial(ConditionalNorm, n_classes=n_classes)
+        self.first = nn.Linear(z_dim, 2 * width * 7 * 7, bias=False)
+        self.norm1 = norm(2 * width)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False)
+        self.norm2 = norm(width)
+        self.up2 = nn.Sequential(nn.Conv2d(width, 4, 3, padding=1), nn.PixelShuffle(2))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, z, y=None):
+        h = self.first(z).view(len(z), 7, 7, -1).permute(0, 3, 1, 2)     # [B, 2W, 7, 7], channels last
+        h = self.up1(self.norm1(h, y).relu())               # [B, W, 14, 14]
+        return self.up2(self.norm2(h, y).relu()).sigmoid()  # [B, 1, 28, 28]
+
+
+class ConditionalNorm(nn.Module):
+    """Batch norm whose scale and shift are those of the class y; without classes, plain batch norm."""
+
+    def __init__(self, channels, *, n_classes=0):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=not n_classes)
+        self.scale = nn.Embedding(n_classes, channels) if n_classes else None
+        self.shift = nn.Embedding(n_classes, channels) if n_classes else None
+        if n_classes:
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
+
+    def forward(self, h, y=None):
+        h = self.norm(h)
+        return h if self.scale is None else h * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
+
+
+class ImageDiscriminator(nn.Module):
+    """Images [B, 1, 28, 28], and with n_classes also labels y [B] -> logits [B].
+
+    Strided convolutions first, spectral norm throughout, no batch norm. With classes it is a projection
+    discriminator: logit = psi(h) + <embedding of y, h>, h the features of x (Miyato & Koyama 2018, eq. 3).
+    """
+
+    def __init__(self, *, n_classes=0, width=64, spectral=True):
+        super().__init__()
+        norm = spectral_norm if spectral else nn.Identity()
+        self.features = nn.Sequential(
+            norm(nn.Conv2d(1, width, 4, stride=2, padding=1)), nn.LeakyReLU(0.2),              # [B, W, 14, 14]
+            norm(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)), nn.LeakyReLU(0.2),      # [B, 2W, 7, 7]
+            nn.Flatten())
+        self.psi = norm(nn.Linear(2 * width * 7 * 7, 1))
+        self.embedding = norm(nn.Embedding(n_classes, 2 * width * 7 * 7)) if n_classes else None
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x, y=None):
+        h = self.features(2 * x - 1)
+        logit = self.psi(h).squeeze(1)
+        return logit if self.embedding is None else logit + (self.embedding(y) * h).sum(1)
+
+
+# ---------------------------------------------------------------- few-shot learners
 
 
 class ConvNet(nn.Module):

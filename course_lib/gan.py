@@ -1,0 +1,141 @@
+"""Adversarial training: one step of D, one step of G, and the loop that takes turns.
+
+G is called as G(z, *condition) and returns samples; D as D(x, *condition) and returns logits [B]. The condition is
+whatever the two agreed on (nothing, labels, examples), as a tuple.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from .runtime import positive, training_steps
+
+
+def noise(G, n, generator):
+    """z [n, G.z_dim], standard normal, on the generator's device."""
+    return torch.randn(n, G.z_dim, generator=generator, device=generator.device)
+
+
+def d_step(G, D, real, condition=(), *, loss, optimiser, generator, penalty=None):
+    """One step of D towards telling real x [B, ...] from G's; returns D's loss, a scalar without graph.
+
+    loss: a `losses.GANLoss`. penalty: None or a function (discriminator, real, fake, generator) -> scalar.
+    """
+    with torch.no_grad():       # no graph through G: this step is D's
+        fake = G(noise(G, len(real), generator), *condition)
+    objective = loss.d(D(real, *condition), D(fake, *condition))
+    if penalty:
+        objective = objective + penalty(lambda x: D(x, *condition), real, fake, generator)
+    optimiser.zero_grad()
+    objective.backward()
+    optimiser.step()
+    return objective.detach()
+
+
+def g_step(G, D, n, condition=(), *, loss, optimiser, generator):
+    """One step of G, with n fresh samples, towards what D takes for real; returns G's loss, a scalar without graph."""
+    fake = G(noise(G, n, generator), *condition)
+    objective = loss.g(D(fake, *condition))
+    optimiser.zero_grad()
+    objective.backward(inputs=list(G.parameters()))      # through D, into G alone
+    optimiser.step()
+    return objective.detach()
+
+
+class Diverged(RuntimeError):
+    """A loss or a weight is no longer a finite number. The message says where, and what to try."""
+
+
+class Trained(NamedTuple):
+    """What `fit` returns."""
+
+    G: nn.Module                # G with the average of its recent weights, in eval mode: draw from this one
+    d_loss: torch.Tensor        # [n_steps] D's loss in the last D step of each turn
+    g_loss: torch.Tensor        # [n_steps]
+
+
+def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e-4, 2e-4), betas=(0.5, 0.999),
+        ema=0.999, watch=None, path=None, save_every=500, made=None, half=False, compiled=False):
+    """Train G against D for `n_steps` turns of `d_steps` D steps and one G step each; both change in place.
+
+    draw: a function of the generator that returns a fresh batch (real x [B, ...], *condition), on G's device.
+    lr: of G and of D; both are trained by Adam with `betas`. ema: how much the average of G's weights keeps per turn.
+    watch: a function (turn, averaged G) called before the first turn and after each; what it shows is up to you.
+    path, save_every, made: keep all state there and go on from it; see `runtime.training_steps`.
+    half: forward passes in bfloat16 where that is safe. compiled: through torch.compile. Both are meant for cuda.
+
+    Raises Diverged when a loss or a weight stops being finite, ValueError for settings that do not fit.
+    """
+    positive(n_steps=n_steps, d_steps=d_steps, save_every=save_every)
+    if compiled and penalty:
+        raise ValueError("torch.compile cannot differentiate twice, which a gradient penalty needs. "
+                         "Use compiled=False, or spectral norm in place of the penalty.")
+    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
+    average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
+    history = _History()
+    fast_G, fast_D = (_fast(net, half, compiled) for net in (G, D))
+    for turn in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
+                               g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average, history=history,
+                               generator=generator):
+        if watch and turn == 0:
+            watch(0, average.module)
+        for _ in range(d_steps):
+            real, *condition = draw(generator)
+            d_loss = d_step(fast_G, fast_D, real, condition, loss=loss, optimiser=d_optimiser, generator=generator,
+                            penalty=penalty)
+        g_loss = g_step(fast_G, fast_D, len(real), condition, loss=loss, optimiser=g_optimiser, generator=generator)
+        average.update_parameters(G)
+        history.losses.append(torch.stack([d_loss, g_loss]))
+        if (turn + 1) % CHECK_EVERY == 0 or (turn + 1) % save_every == 0 or turn + 1 == n_steps:
+            _refuse_divergence(history.losses, [*G.parameters(), *D.parameters()], path, save_every)
+        if watch:
+            watch(turn + 1, average.module)
+    return Trained(average.module, *torch.stack(history.losses, dim=1).cpu())
+
+
+CHECK_EVERY = 20        # turns between looks at the losses, since each look makes a GPU wait
+
+
+class _History:
+    """The losses so far, as state that a checkpoint keeps."""
+
+    def __init__(self):
+        self.losses = []        # of each turn: [2], on the device
+
+    def state_dict(self):
+        return {"losses": torch.stack(self.losses)}
+
+    def load_state_dict(self, state):
+        self.losses = list(state["losses"])
+
+
+def _refuse_divergence(losses, parameters, path, save_every):
+    """Raise Diverged if one of the last losses, or a weight, is not finite. Called before every save."""
+    finite = torch.stack(losses).isfinite().all(1)
+    if finite.all() and all(p.isfinite().all() for p in parameters):
+        return
+    turn = finite.long().argmin().item() if not finite.all() else len(losses) - 1
+    what = f"D's loss is {losses[turn][0]:g}, G's {losses[turn][1]:g}" if not finite.all() else "a weight is not finite"
+    kept = (len(losses) - 1) // save_every * save_every
+    rescue = f"the last good state, after {kept} turns, is in {path}" if path and kept else "no earlier state was kept"
+    raise Diverged(f"training diverged in turn {turn + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
+                   "a penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")
+
+
+def _fast(network, half, compiled):
+    network = _Half(network) if half else network
+    return torch.compile(network) if compiled else network
+
+
+class _Half(nn.Module):
+    """`network` with its forward pass in bfloat16 where that is safe; what it returns is float32."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.z_dim = network, getattr(network, "z_dim", None)
+
+    def forward(self, *inputs):
+        with torch.autocast(inputs[0].device.type, torch.bfloat16):
+            return self.network(*inputs).float()
