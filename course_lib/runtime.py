@@ -31,6 +31,10 @@ class Profile:
     train_steps: int        # gradient steps of a training loop
     batch: int              # images, or tasks, in one step
 
+    def pick(self, *, smoke, cpu, gpu):
+        """The one of three sizes that belongs to this profile."""
+        return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[self.name]
+
 
 PROFILES = {p.name: p for p in (
     Profile("smoke", eval_episodes=200, train_steps=5, batch=16),            # seconds: CI
