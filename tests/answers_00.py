@@ -1,0 +1,183 @@
+"""Right and wrong answers to the exercises of notebook 00."""
+
+import math
+
+import torch
+
+# ---------------------------------------------------------------- answers to `nearest_neighbour`
+
+
+def nn_right(support_x, support_y, query_x):
+    return support_y[torch.cdist(query_x, support_x).argmin(1)]
+
+
+def nn_positions(support_x, support_y, query_x):
+    return torch.cdist(query_x, support_x).argmin(1)
+
+
+def nn_wrong_dimension(support_x, support_y, query_x):
+    return support_y[torch.cdist(query_x, support_x).argmin(0)]
+
+
+def nn_farthest(support_x, support_y, query_x):
+    return support_y[torch.cdist(query_x, support_x).argmax(1)]
+
+
+def nn_distances(support_x, support_y, query_x):
+    return torch.cdist(query_x, support_x).min(1).values
+
+
+def nn_first_only(support_x, support_y, query_x):
+    return support_y[:1].expand(len(query_x))
+
+
+def nn_column(support_x, support_y, query_x):
+    return nn_right(support_x, support_y, query_x)[:, None]
+
+
+def nn_in_floats(support_x, support_y, query_x):
+    return nn_right(support_x, support_y, query_x).float()
+
+
+def nn_class_means(support_x, support_y, query_x):
+    means = torch.stack([support_x[support_y == c].mean(0) for c in range(3)])
+    return torch.cdist(query_x, means).argmin(1)
+
+
+def nn_vote_of_three(support_x, support_y, query_x):
+    nearest = torch.cdist(query_x, support_x).topk(3, largest=False).indices
+    return support_y[nearest].mode(1).values
+
+
+def nn_angles(support_x, support_y, query_x):
+    return support_y[torch.nn.functional.cosine_similarity(query_x[:, None], support_x[None], dim=2).argmax(1)]
+
+
+def nn_city_block(support_x, support_y, query_x):
+    return support_y[torch.cdist(query_x, support_x, p=1).argmin(1)]
+
+
+# ---------------------------------------------------------------- answers to `episode_sampler`
+
+
+def sampler(*, classes="distinct", drawings="distinct", labels="local", order="same", chance="given", shape="right"):
+    """A sampler with one mistake, or none."""
+    def my_sampler(images, n_way, k_shot, q_query, generator):
+        g = {"given": generator, "global": None, "own": torch.Generator().manual_seed(0)}[chance]
+        n_classes, n_drawings = images.shape[:2]
+        chosen = torch.randperm(n_classes, generator=g)[:n_way]
+        if classes == "put back":
+            chosen = torch.randint(n_classes, (n_way,), generator=g)
+        if classes == "always the first":
+            chosen = torch.arange(n_way)
+        parts = {"support": [], "query": []}
+        for c in chosen:
+            taken = torch.randperm(n_drawings, generator=g)
+            if drawings == "put back":
+                taken = torch.randint(n_drawings, (k_shot + q_query,), generator=g)
+            if drawings == "in order":
+                taken = torch.arange(n_drawings)
+            parts["support"].append(images[c, taken[:k_shot]])
+            again = torch.randperm(n_drawings, generator=g) if drawings == "drawn anew" else taken[k_shot:]
+            parts["query"].append(images[c, again if drawings == "all the rest" else again[:q_query]])
+        names = chosen if labels == "global" else torch.arange(n_way)
+        support_y, query_y = names.repeat_interleave(k_shot), names.repeat_interleave(q_query)
+        if order == "mixed":
+            support_y, query_y = names.repeat(k_shot), names.repeat(q_query)
+        if order == "queries reversed":
+            query_y = query_y.flip(0)
+        if labels == "floats":
+            support_y, query_y = support_y.float(), query_y.float()
+        if shape == "lists":
+            return parts["support"], support_y, parts["query"], query_y
+        joined = torch.stack if shape == "nested" else torch.cat
+        return joined(parts["support"]), support_y, joined(parts["query"]), query_y
+    return my_sampler
+
+
+def sampler_of_uneven_shots(images, n_way, k_shot, q_query, generator):
+    """The last class gives one query less, the first one more: the totals are right."""
+    parts = {"support": [], "query": []}
+    amounts = [q_query + 1] + [q_query] * (n_way - 2) + [q_query - 1]
+    for c, amount in zip(torch.randperm(len(images), generator=generator), amounts):
+        taken = torch.randperm(images.shape[1], generator=generator)
+        parts["support"].append(images[c, taken[:k_shot]])
+        parts["query"].append(images[c, taken[k_shot:k_shot + amount]])
+    return (torch.cat(parts["support"]), torch.arange(n_way).repeat_interleave(k_shot),
+            torch.cat(parts["query"]), torch.arange(n_way).repeat_interleave(torch.tensor(amounts)))
+
+
+def sampler_of_fixed_sizes(images, n_way, k_shot, q_query, generator):
+    return sampler()(images, 4, 2, 3, generator)
+
+
+def sampler_in_floats(images, n_way, k_shot, q_query, generator):
+    support_x, support_y, query_x, query_y = sampler()(images, n_way, k_shot, q_query, generator)
+    return support_x / 255, support_y, query_x / 255, query_y
+
+
+# ---------------------------------------------------------------- answers to `interval`
+
+
+def interval_right(a):
+    return a.mean(), 1.96 * a.std() / len(a) ** 0.5
+
+
+def interval_of(half):
+    return lambda a: (a.mean(), half(a))
+
+
+RIGHT = {
+    "nearest_neighbour": [nn_right, lambda s, y, q: [int(y[((s - x) ** 2).sum(1).argmin()]) for x in q]],
+    "episode_sampler": [sampler(), sampler_in_floats],
+    "interval": [interval_right, interval_of(lambda a: 2 * a.std() / len(a) ** 0.5),
+                 interval_of(lambda a: 1.96 * a.std(correction=0).item() / len(a) ** 0.5)],
+}
+WRONG = {       # (answer, words of the message that fit this mistake and no other)
+    "nearest_neighbour": [
+        (nn_positions, "those are positions in the support set"),
+        (nn_wrong_dimension, "which dimension of the distance table"),
+        (nn_distances, "return labels, not distances"),
+        (nn_column, "no further dimension"),
+        (nn_in_floats, "whole numbers (int64)"),
+        (lambda s, y, q: None, "does your function end with `return ...`?"),
+        (lambda s, y, q: torch.cdist(q, s).min(1), "return just these, in this order"),
+        *((wrong, "at the smallest Euclidean distance decides, alone") for wrong in (
+            nn_farthest, nn_first_only, nn_class_means, nn_vote_of_three, nn_angles, nn_city_block)),
+    ],
+    "episode_sampler": [
+        (sampler(classes="put back"), "Was a class drawn, put back, and drawn again"),
+        (sampler(drawings="drawn anew"), "does the choice of the queries know what the support took"),
+        (sampler(drawings="put back"), "Were drawings put back and drawn again"),
+        (sampler(drawings="all the rest"), "query_x of shape [12, 1, 4, 4]"),
+        (sampler_of_uneven_shots, "every class gets K drawings to learn from"),
+        (sampler_of_fixed_sizes, "support_x of shape [3, 1, 4, 4]"),
+        (sampler(labels="floats"), "in whole numbers (int64)"),
+        (sampler(shape="lists"), "torch.cat and torch.stack make one tensor of many"),
+        (sampler(chance="own"), "does your code make or seed a generator of its own"),
+        (lambda *a: None, "does your function end with `return ...`?"),
+        (lambda *a: sampler()(*a)[:3], "4 result(s): support_x, support_y, query_x, query_y; got tuple of 3"),
+        (sampler(labels="global"), "not those of the dataset"),
+        (sampler(order="mixed"), "are images and labels in the same order?"),
+        (sampler(order="queries reversed"), "go through the classes in the same order"),
+        (sampler(chance="global"), "pass `generator` to every call that draws"),
+        (sampler(shape="nested"), "flatten the first two dimensions"),
+        (sampler(classes="always the first"), "which classes can your code never reach"),
+        (sampler(drawings="in order"), "are the drawings shuffled"),
+    ],
+    "interval": [
+        (interval_of(lambda a: 1.96 * a.std()), "that is how far single values scatter"),
+        (interval_of(lambda a: a.std() / len(a) ** 0.5), "that is one standard error"),
+        (interval_of(lambda a: 2 * 1.96 * a.std() / len(a) ** 0.5), "that is the whole width"),
+        (interval_of(lambda a: 1.96 * a.std() / len(a)), "but not n times less"),
+        (interval_of(lambda a: a.std()), "standard deviation of single values"),
+        (interval_of(lambda a: -1.96 * a.std() / len(a) ** 0.5), "a half-width is positive"),
+        (interval_of(lambda a: 1.96 * a.var() / len(a) ** 0.5), "variance or standard deviation"),
+        (interval_of(lambda a: 1.96 * a.std() / 200 ** 0.5), "how much less does a mean of n"),
+        (interval_of(lambda a: math.nan), "what is divided by what"),
+        (interval_of(lambda a: "0.1"), "as one number; got str"),
+        (lambda a: (interval_right(a)[0] - interval_right(a)[1], sum(interval_right(a))), "these are the two ends"),
+        (lambda a: a.mean(), "2 result(s): mean, half-width"),
+        (lambda a: (a.median(), 1.96 * a.std() / len(a) ** 0.5), "the first number is the plain average"),
+    ],
+}
