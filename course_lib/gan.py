@@ -72,7 +72,7 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
     if compiled and penalty:
         raise ValueError("torch.compile cannot differentiate twice, which a gradient penalty needs. "
                          "Use compiled=False, or spectral norm in place of the penalty.")
-    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
+    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, tuple(map(float, betas))) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
     history = _History()
     fast_G, fast_D = (_fast(net, half, compiled) for net in (G, D))

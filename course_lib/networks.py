@@ -45,11 +45,11 @@ class PointDiscriminator(nn.Module):
 class ImageGenerator(nn.Module):
     """z [B, z_dim], and with n_classes also labels y [B] -> images [B, 1, 28, 28] in [0, 1].
 
-    Two transposed convolutions double 7x7 twice (DCGAN: Radford et al. 2016). A label enters as a scale and a shift
-    of each channel, chosen by the class (Dumoulin et al. 2017, eq. 5).
+    Two convolutions double 7x7 twice, as in DCGAN (Radford et al. 2016); the second makes four sub-pixels of each
+    pixel (Shi et al. 2016). A label enters as a scale and a shift of each channel (Dumoulin et al. 2017, eq. 5).
     """
 
-    def __init__(self, z_dim=64, *, n_classes=0, width=64):
+    def __init__(self, z_dim=64, *, n_classes=0, width=32):
         super().__init__()
         self.z_dim, norm = z_dim, partial(ConditionalNorm, n_classes=n_classes)
         self.first = nn.Linear(z_dim, 2 * width * 7 * 7, bias=False)
@@ -85,11 +85,11 @@ class ConditionalNorm(nn.Module):
 class ImageDiscriminator(nn.Module):
     """Images [B, 1, 28, 28], and with n_classes also labels y [B] -> logits [B].
 
-    Strided convolutions first, spectral norm throughout, no batch norm. With classes it is a projection
+    Strided convolutions first, no batch norm; spectral: spectral norm throughout. With classes it is a projection
     discriminator: logit = psi(h) + <embedding of y, h>, h the features of x (Miyato & Koyama 2018, eq. 3).
     """
 
-    def __init__(self, *, n_classes=0, width=64, spectral=True):
+    def __init__(self, *, n_classes=0, width=32, spectral=False):
         super().__init__()
         norm = spectral_norm if spectral else nn.Identity()
         self.features = nn.Sequential(
@@ -97,7 +97,11 @@ class ImageDiscriminator(nn.Module):
             norm(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)), nn.LeakyReLU(0.2),      # [B, 2W, 7, 7]
             nn.Flatten())
         self.psi = norm(nn.Linear(2 * width * 7 * 7, 1))
-        self.embedding = norm(nn.Embedding(n_classes, 2 * width * 7 * 7)) if n_classes else None
+        self.embedding = None
+        if n_classes:
+            self.embedding = nn.Embedding(n_classes, 2 * width * 7 * 7)
+            nn.init.normal_(self.embedding.weight, std=0.01)        # at first the label says next to nothing
+            self.embedding = norm(self.embedding)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x, y=None):
