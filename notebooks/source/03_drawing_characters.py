@@ -95,3 +95,313 @@ def train(turns, path=None, watch=None):
     return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0),
                    lr=(2e-3, 2e-3), betas=(0.0, 0.99), ema=0.995, generator=runtime.generator(seed, device),
                    watch=watch, path=path, made={"dataset": dataset, "profile": profile, "seed": seed})
+
+# %% [markdown]
+# While it trains we look over its shoulder: the same 12 noise vectors at several moments, so that each column below is
+# one drawing growing up. `watch` is called after every turn with the averaged $G$.
+
+# %%
+turns = sizes.pick(smoke=20, cpu=700, gpu=20_000)
+moments = sorted({round(turns * share) for share in (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 0.8, 1)})
+fixed_z = torch.randn(12, 64, generator=runtime.generator(seed), device=device)
+seen = {}
+
+
+def watch(turn, average):
+    """Keep what the averaged G draws at some moments: 12 fixed drawings, and many more for measuring."""
+    if turn in moments:
+        seen[turn] = (sample(average, 12, z=fixed_z), sample(average, sizes.pick(smoke=50, cpu=800, gpu=800)))
+
+
+@torch.no_grad()
+def sample(G, n, z=None):
+    """n drawings of G: [n, 1, 28, 28]. The same noise every time, unless z is given."""
+    z = gan.noise(G, n, runtime.generator(seed + 1, device)) if z is None else z
+    return G.eval()(z)
+
+
+mine = train(turns, watch=watch)
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 0.9 * len(moments)))
+plots.sheet(torch.stack([seen[turn][0] for turn in moments]), ax,
+            title=f"Twelve noise vectors, drawn after {', '.join(map(str, moments))} turns")
+plots.save(figure, "03_growing_up")
+plt.show()
+
+# %% [markdown]
+# Blots first, then strokes, then strokes that join. When would *you* have stopped? The losses do not say: they measure
+# the balance of two players, not the quality of the drawings.
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 4))
+ax.plot(mine.d_loss, label="D", linewidth=1)
+ax.plot(mine.g_loss, label="G", linewidth=1)
+ax.set(xlabel="turn", ylabel="loss", ylim=(0, 3), title="The losses settle long before the drawings do")
+ax.legend()
+plots.save(figure, "03_losses")
+plt.show()
+
+# %% [markdown]
+# ## 4 · A ruler for fidelity
+#
+# To say "these look like those" in a number, compare not pixels but *features*: what a network sees that can tell characters
+# apart. Ours is trained right here, to name the classes of the training drawings; its last layer turns an image into 64
+# numbers. (Papers use Inception, trained on photographs; on handwriting it has nothing to say.)
+
+# %%
+labels = torch.arange(n_classes, device=device).repeat_interleave(n_drawings - n_held)
+held_labels = torch.arange(n_classes, device=device).repeat_interleave(n_held)
+ruler = evaluate.train_classifier(training, labels, n_classes=n_classes, n_steps=sizes.pick(smoke=10, cpu=400, gpu=5_000),
+                                  batch=sizes.batch, generator=runtime.generator(seed + 2, device))
+named = results.add("held-out drawings that the feature network names rightly",
+                    evaluate.conditioning(ruler, held_out, held_labels), unit="accuracy", setting="inductive", arm="real")
+print(f"{evaluate.percent(named)} of held-out drawings named rightly among {n_classes} classes")
+
+# %% [markdown]
+# Now think of the features of many drawings as a cloud, and of the cloud as a Gaussian with mean $\mu$ and covariance
+# $\Sigma$. The **Fréchet distance** between two such Gaussians (Heusel et al. 2017) is
+#
+# $$ d^2 = \lVert \mu_a - \mu_b \rVert^2 + \operatorname{tr}\!\left( \Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2} \right). $$
+#
+# ### Exercise 1 · The Fréchet distance (★★, important, 15 minutes)
+#
+# If the features were independent, $\Sigma$ would be diagonal, with the variances $\sigma^2$ in it, and the trace falls apart
+# into one simple term for each feature. Work it out on paper, then write it: features `a` `[N, F]` and `b` `[M, F]` to one number.
+
+# %%
+def my_frechet(a, b):
+    """The Fréchet distance of two Gaussians with independent features: a [N, F], b [M, F] -> a number."""
+    ### BEGIN SOLUTION
+    return ((a.mean(0) - b.mean(0)) ** 2 + (a.std(0) - b.std(0)) ** 2).sum()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.frechet(my_frechet)
+
+# %% [markdown]
+# **The floor.** Two finite heaps of *real* drawings differ as well, by chance, and the smaller the heaps the more: the
+# distance has a bias that shrinks like $1/n$. So a distance means nothing alone. It is compared at equal $n$
+# with the distance between two heaps of held-out real drawings, which no generator can honestly beat.
+#
+# **Predict.** What happens to the floor when $n$ is halved?
+
+# %%
+real = evaluate.features(ruler, held_out)
+n = min(sizes.pick(smoke=50, cpu=800, gpu=800), len(real) // 2)
+floors = {size: evaluate.frechet_floor(real, size, repeats=10, generator=runtime.generator(seed)) for size in (n // 4, n // 2, n)}
+for size, values in floors.items():
+    print(f"two heaps of {size:4d} real drawings: {values.mean():6.2f} apart (standard deviation {values.std():.2f})")
+
+# %%
+shuffled = held_out[torch.randperm(len(held_out), generator=runtime.generator(seed)).to(device)]
+reference, fresh = shuffled[:n], shuffled[n:]           # the real drawings we compare with; others, to play a perfect G
+reference_features = evaluate.features(ruler, reference)
+curve = [evaluate.frechet_distance(evaluate.features(ruler, seen[turn][1][:n]), reference_features) for turn in moments]
+figure, ax = plt.subplots(figsize=(10, 4.5))
+ax.plot(moments, curve, "o-", label="drawings of G")
+ax.axhline(floors[n].mean(), color="black", linestyle=":", label="floor: real drawings")
+ax.set(xlabel="turn", ylabel="Fréchet distance", yscale="log", ylim=(floors[n].mean() / 2, None),
+       title=f"After {turns} turns, {curve[-1] / floors[n].mean():.0f} times the floor")
+ax.legend()
+plots.save(figure, "03_frechet")
+plt.show()
+
+# %% [markdown]
+# ## 5 · What time buys
+#
+# Your run was short. A longer one, of the very same code, lies in `checkpoints/`. (There is one for `glyphs`; for other
+# data, or to make it anew, set `retrain = True`.)
+
+# %%
+long_turns = sizes.pick(smoke=40, cpu=8_000, gpu=100_000)
+checkpoint = runtime.project_root() / "checkpoints" / f"characters_{dataset}.safetensors"
+arms = {"your run": mine.G}
+if retrain:
+    made = runtime.output_dir() / "checkpoints"
+    arms["long run"] = train(long_turns, path=made / f"long_{dataset}.safetensors").G
+    runtime.save(made / checkpoint.name, arms["long run"].state_dict(), turns=long_turns, dataset=dataset, profile=profile,
+                 seed=seed, notebook="03_drawing_characters")
+elif checkpoint.is_file():
+    arms["long run"] = networks.ImageGenerator().to(device)
+    arms["long run"].load_state_dict(runtime.load(checkpoint, device))
+best = list(arms.values())[-1]
+print(*arms, sep=", ")
+
+# %%
+shown = {"real, held out": reference, **{name: sample(G, 40) for name, G in arms.items()}}
+figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown), 6.2))
+for ax, (name, images) in zip(axes, shown.items()):
+    plots.sheet(images[:40].view(8, 5, 1, 28, 28), ax, title=name)
+plots.save(figure, "03_samples")
+plt.show()
+
+# %% [markdown]
+# Look for what gives the drawings away: specks, strokes that fade, characters with too many strokes. Cover the titles and ask
+# a neighbour.
+#
+# ## 6 · Fidelity and diversity, apart
+#
+# One number mixes two faults: drawing badly, and drawing little. Around every real drawing lay a ball that reaches to its
+# $k$-th nearest other real drawing (in features). Then (Kynkäänniemi et al. 2019; Naeem et al. 2020):
+#
+# * **precision**: the share of generated drawings in some real ball (are they good?); **density** counts in how many
+# * **recall**: the share of real drawings in some ball around a generated one; **coverage**: the share of real balls that
+#   hold a generated drawing (are all kinds there?)
+#
+# ### Exercise 2 · Coverage (★★, important, 15 minutes)
+#
+# `torch.cdist` gives a table of distances. The nearest real drawing to a real drawing is the drawing itself: leave it out.
+
+# %%
+def my_coverage(real, fake, k):
+    """The share of real points [N, F] whose ball, up to their k-th nearest other real point, holds a fake [M, F]."""
+    ### BEGIN SOLUTION
+    radius = torch.cdist(real, real).kthvalue(k + 1, dim=1).values       # [N]: the first is the point itself
+    nearest = torch.cdist(real, fake).min(dim=1).values                  # [N]
+    return (nearest <= radius).float().mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.coverage(my_coverage)
+
+# %% [markdown]
+# ## 7 · Memorisation
+#
+# A generator that stores its training drawings would score perfectly so far. So look up, for some of its drawings, the
+# nearest *training* drawing in pixels.
+
+# %%
+fakes = sample(best, 10)
+_, nearest = evaluate.nearest_training(fakes, training)
+figure, ax = plt.subplots(figsize=(10, 2.6))
+plots.sheet(torch.stack([fakes, training[nearest.to(device)]]), ax, title="Above: generated. Below: the nearest training drawing")
+plots.save(figure, "03_nearest")
+plt.show()
+
+# %% [markdown]
+# Alike, but copies? *Alike* needs a yardstick: how near do held-out real drawings come to the training drawings? Take the
+# probability that a generated drawing comes nearer to its nearest training drawing than a held-out one does to its own:
+# 0.5 for a perfect generator, 1 for a copier (Meehan et al. 2020).
+#
+# ### Exercise 3 · Copied or not (★★, important, 15 minutes)
+#
+# Flat images: `fake` `[N, P]`, `training` `[T, P]`, `held_out` `[H, P]`. Compare every fake with every held-out image.
+
+# %%
+def my_memorisation(fake, training, held_out):
+    """The probability that a fake lies nearer to the training set than a held-out image does."""
+    ### BEGIN SOLUTION
+    fake_distance = torch.cdist(fake, training).min(dim=1).values               # [N]
+    real_distance = torch.cdist(held_out, training).min(dim=1).values           # [H]
+    return (fake_distance[:, None] < real_distance[None]).float().mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.memorisation(my_memorisation)
+
+# %% [markdown]
+# ## 8 · Cheat, and see who notices
+#
+# Rulers must be tested, too. Four cheats next to honest drawings, and **your prediction first**: which column gives each away?
+#
+# * *copies*: training drawings handed out as one's own
+# * *shifted copies*: the same, moved one pixel to the right
+# * *half the classes*: real drawings, but of half of the characters only
+# * *blurred*: fresh real drawings, each pixel averaged with its neighbours
+
+# %%
+def pick(images, repeat):
+    """n of the images, others at each repeat."""
+    return images[torch.randperm(len(images), generator=runtime.generator(100 + repeat))[:n].to(device)]
+
+
+def sources(repeat):
+    """What to measure: name -> n images."""
+    honest = {"real, held out": pick(fresh, repeat)}
+    honest |= {name: sample(G, n, gan.noise(G, n, runtime.generator(seed + 50 + repeat, device))) for name, G in arms.items()}
+    return honest | {"cheat: copies": pick(training, repeat),
+                     "cheat: shifted copies": pick(training, repeat).roll(1, dims=3),
+                     "cheat: half the classes": pick(training[:len(training) // 2], repeat),
+                     "cheat: blurred": avg_pool2d(pick(fresh, repeat), 3, stride=1, padding=1)}
+
+
+def measure(images):
+    """All rulers at once."""
+    found = evaluate.features(ruler, images)
+    return {"Fréchet distance": evaluate.frechet_distance(found, reference_features),
+            **evaluate.prdc(reference_features, found)._asdict(),
+            "memorisation": evaluate.memorisation(images, training, reference)}
+
+
+# %%
+repeats = [{name: measure(images) for name, images in sources(repeat).items()} for repeat in range(3)]
+columns = list(repeats[0]["real, held out"])
+table = {name: {column: results.add(column, [row[name][column] for row in repeats], unit=column, setting="-", arm=name)
+                for column in columns} for name in repeats[0]}
+lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+for name, row in table.items():
+    lines.append(f"| {name} | " + " | ".join(f"{record['value']:.2f}" for record in row.values()) + " |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# Means of three sets; the intervals are in the results file. Read it row by row:
+#
+# * **Copies** pass every test of fidelity and diversity. Only the last column, which asks where the drawings come
+#   from, sees through them.
+# * **Shifted copies** pass that one as well: moved by a single pixel, a copy is as far from its original as a stranger. Distances in
+#   pixels are blind to what is obvious to you. No ruler here catches this cheat; a check of memorisation is only as good as its
+#   distance.
+# * **Half the classes** are drawn faultlessly, so precision stays high; what is missing shows in coverage, and recall,
+#   which balls of a wide-spread few can fool, falls less.
+# * **Blurred** drawings please nobody but a distance in pixels.
+
+# %% [markdown]
+# ## 9 · Between two drawings
+#
+# If $G$ had learned drawings by heart, then on the way from one noise vector to another there would be a jump. Walk: along a
+# straight line, or along the sphere on which long Gaussian vectors live. A straight walk cuts through the inside of it, where
+# noise hardly ever falls: halfway the vector is shorter by $\sqrt 2$. **Predict**: does that harm the drawings?
+
+# %%
+def between(a, b, t, straight=False):
+    """A vector the fraction t [0, 1] of the way from a to b [n, z_dim]: in a straight line, or keeping its length."""
+    return (1 - t) * a + t * b if straight else (1 - t) ** 0.5 * a + t ** 0.5 * b
+
+
+a, b = (gan.noise(best, n, runtime.generator(seed + k, device)) for k in (3, 4))
+walk = torch.stack([sample(best, 6, between(a[:6], b[:6], t)) for t in torch.linspace(0, 1, 11).tolist()], dim=1)
+figure, ax = plt.subplots(figsize=(10, 5.7))
+plots.sheet(walk, ax, title="Six walks from one noise vector to another")
+plots.save(figure, "03_walks")
+plt.show()
+
+# %%
+for name, z in {"at the ends": a, "halfway, keeping the length": between(a, b, 0.5),
+                "halfway, in a straight line": between(a, b, 0.5, straight=True)}.items():
+    found = evaluate.features(ruler, sample(best, n, z))
+    print(f"{name:28}: Fréchet distance {evaluate.frechet_distance(found, reference_features):6.2f}, "
+          f"coverage {evaluate.prdc(reference_features, found).coverage:.2f}")
+
+# %% [markdown]
+# ## The answer
+#
+# Adversarial training works on images: from pure noise come strokes, and from strokes characters that nobody designed. You
+# know it by four rulers, each held against real drawings, and you know what each ruler is blind to.
+
+# %%
+floor = table["real, held out"]
+lines = [f"* **{name}**: Fréchet distance {row['Fréchet distance']['value'] / floor['Fréchet distance']['value']:.1f} times that of "
+         f"real drawings; precision {row['precision']['value']:.2f} (real: {floor['precision']['value']:.2f}), "
+         f"coverage {row['coverage']['value']:.2f} ({floor['coverage']['value']:.2f}), memorisation "
+         f"{row['memorisation']['value']:.2f} ({floor['memorisation']['value']:.2f})"
+         for name, row in table.items() if name in arms]
+display(Markdown(f"On `{dataset}`, {n} drawings at a time:\n\n" + "\n".join(lines)))
+
+# %% [markdown]
+# **Read next.** Naeem et al. 2020, *Reliable fidelity and diversity metrics for generative models*, for the rulers; Meehan,
+# Chaudhuri & Dasgupta 2020, *A non-parametric test to detect data-copying in generative models*. Then notebook 04: can you
+# *ask* for a character?
