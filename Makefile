@@ -2,7 +2,7 @@
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
-.PHONY: run test lab notebooks bench constraints
+.PHONY: run test lab notebooks bench checkpoints constraints
 
 run: .venv/student            ## execute every notebook into runs/<time>/
 	@$(COURSE) run
@@ -16,8 +16,12 @@ test: .venv/author            ## unit tests, lint, every notebook, every exercis
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
 
-bench: .venv/author           ## time the episode sampler against a DataLoader
+bench: .venv/author           ## time the episode sampler and the GAN steps against the plain ways
 	@.venv/bin/python benchmarks/sampler.py
+	@.venv/bin/python benchmarks/gan_steps.py
+
+checkpoints: .venv/student    ## train the generator of notebook 03 anew (half an hour on 2 cores)
+	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

@@ -213,3 +213,205 @@ def _number(value, name):
     _require(is_number, f"{name} as one number", f"{type(value).__name__}", "a float, or a tensor of one element.")
     _require(math.isfinite(value), f"{name} as a finite number", f"{float(value)}", "what is divided by what?")
     return float(value)
+
+
+# ---------------------------------------------------------------- notebook 03: how do you know it works?
+
+
+def _compare(came, right, lookalikes, hint, tolerance=1e-4):
+    """`came` must be `right`, within `tolerance` of its size. Else lookalikes, [(wrong answer, hint), ...], may fit it.
+
+    Numbers, or tensors of one shape.
+    """
+    came, right = torch.as_tensor(came).detach().double(), torch.as_tensor(right).double()
+
+    def close(wanted):
+        return (came - wanted).norm() <= tolerance * wanted.norm()
+
+    hints = [its_hint for wrong, its_hint in lookalikes if close(torch.as_tensor(wrong).double())]
+    place = tuple(i.item() for i in torch.unravel_index((came - right).abs().argmax(), right.shape))   # the worst
+    where = f" at {list(place)}" if place else ""
+    _require(close(right), f"{right[place]:.4f}{where}", f"{came[place]:.4f}", [*hints, hint][0])
+
+
+def frechet(function):
+    """Check `function(a, b) -> number`: the Fréchet distance of two Gaussians with independent features.
+
+    a float [N, F], b float [M, F]: sum over features of (mean_a - mean_b)^2 + (std_a - std_b)^2.
+    """
+    generator = torch.Generator().manual_seed(3)
+    for n_a, n_b, f in ((400, 400, 5), (300, 500, 3)):      # equal sizes let mistakes run
+        a, b = (torch.randn(n, f, generator=generator) @ torch.randn(f, f, generator=generator)
+                + torch.randn(f, generator=generator) for n in (n_a, n_b))
+        came = _number(*_results(function(a.clone(), b.clone()), "the distance"), "the distance")
+        means, stds = a.mean(0) - b.mean(0), a.std(0) - b.std(0)
+        right = (means**2 + stds**2).sum()
+        _compare(came, right, [
+            ((means**2 + (a.var(0) - b.var(0))**2).sum(), "variance or standard deviation?"),
+            ((means**2 + a.var(0) + b.var(0)).sum(), "by your formula, how far is a set from itself?"),
+            ((means**2).sum(), "two sets with the same middle can still differ. In what?"),
+            ((stds**2).sum(), "a set and the same set moved elsewhere would be alike."),
+            (right.sqrt(), "you take a root; does the formula?"),
+            (right / f, "is it an average over the features?"),
+            ((means + stds).sum(), "a feature that is too high cancels one that is too low."),
+            ((means.abs() + stds.abs()).sum(), "large differences count for more than this."),
+            ((a.mean() - b.mean())**2 + (a.std() - b.std())**2, "this is one mean and one spread for all features."),
+            *([((a.mean(1) - b.mean(1)).square().sum() + (a.std(1) - b.std(1)).square().sum(),
+                "which dimension counts the images, which the features?")] if n_a == n_b else []),
+        ], "each feature by itself: how far apart are its two means, and its two standard deviations?", tolerance=0.01)
+    _done("frechet: how far apart two sets of features are, by the mean and the spread of each feature.")
+
+
+def coverage(function):
+    """Check `function(real, fake, k) -> number`: the share of real points whose ball contains a fake.
+
+    real float [N, F], fake float [M, F]; a ball's radius is the distance to the k-th nearest other real point.
+    """
+    generator = torch.Generator().manual_seed(7)
+    for n, m, k in ((60, 45, 3), (40, 50, 2)):
+        real, fake = torch.randn(n, 4, generator=generator), torch.randn(m, 4, generator=generator) * 0.7 + 0.5
+        came = _number(*_results(function(real.clone(), fake.clone(), k), "the coverage"), "the coverage")
+        distances = torch.cdist(real, fake)                                             # [N, M]
+        inner, radii, outer = torch.cdist(real, real).sort(1).values[:, k - 1:k + 2].T  # place 0 is the point itself
+        in_real, in_fake = distances <= radii[:, None], distances <= torch.cdist(fake, fake).sort(1).values[:, k]
+        _compare(came, in_real.any(1).double().mean(), [
+            ((distances <= inner[:, None]).any(1).double().mean(), "which real point is the nearest to a real point?"),
+            ((distances <= outer[:, None]).any(1).double().mean(), "balls too large: counted from 0, or from 1?"),
+            (in_real.any(0).double().mean(), "that is a share of fakes (precision). Whose share is asked for?"),
+            (in_fake.any(1).double().mean(), "that is recall. Around which points are the balls?"),
+            (in_fake.any(0).double().mean(), "real and fake have changed places."),
+            (in_real.sum() / (k * m), "that is density: every fake in a ball counts. When is a ball satisfied?"),
+            (in_real.double().mean(), "that is a share of pairs. When is a ball satisfied?"),
+            (in_real.any(1).sum(), "that is how many; which share is it?"),
+            (1, "every ball contains a fake. What sets the radius, and should the fakes have a say in it?"),
+        ], "take one real point: how far is it to the neighbour that sets its radius, how far to the nearest fake?")
+    _done("coverage: the share of real points with a fake in their neighbourhood.")
+
+
+def memorisation(function):
+    """Check `function(fake, training, held_out) -> number`: how likely a fake is nearer to training than a held-out.
+
+    Flat images, float [N, P], [T, P], [H, P]; nearer by the Euclidean distance to the nearest training image.
+    """
+    def nearer(x, y):
+        return (x[:, None] < y).double().mean()
+
+    generator = torch.Generator().manual_seed(33)
+    for n, t, h in ((14, 11, 17), (20, 16, 12)):
+        fake, training, held_out = (torch.rand(size, 9, generator=generator) for size in (n, t, h))
+        fake[::3] = 0.95 * training[:len(fake[::3])] + 0.05 * fake[::3]     # every third is nearly a copy
+        came = function(fake.clone(), training.clone(), held_out.clone())
+        came = _number(*_results(came, "the probability"), "the probability")
+        to_fake, to_held = torch.cdist(fake, training), torch.cdist(held_out, training)     # [N, T], [H, T]
+        ours, theirs = to_fake.min(1).values, to_held.min(1).values
+        right = nearer(ours, theirs)
+        _compare(came, right, [
+            (1 - right, "by your number, copies would score low."),
+            (right * n * h, "that is how many pairs; which share of all is it?"),
+            (nearer(torch.cdist(fake, held_out).min(1).values, theirs), "fakes nearer to which set of images?"),
+            (nearer(to_fake.mean(1), to_held.mean(1)), "a copy is near one training image and far from the others."),
+            (nearer(to_fake.min(0).values, to_held.min(0).values), "a distance for each fake, or each of training?"),
+            (nearer(to_fake.argmin(1), to_held.argmin(1)), "these are positions in the training set, not distances."),
+            (ours.mean() / theirs.mean(), "that is a ratio of distances; asked for is how often one is the smaller."),
+            (theirs.mean() / ours.mean(), "that is a ratio of distances; asked for is how often one is the smaller."),
+            *(((ours < y).double().mean(), "held-out images differ from each other, and you use one number for all.")
+              for y in (theirs.median(), theirs.mean(), theirs.min(), theirs.max())),
+            *((y, "a single comparison. How often is it so, over all that could be drawn?") for y in (0, 1)),
+        ], "two lists of distances to the training set. Draw one from each: how often is the fake's the smaller?")
+    _done("memorisation: how often a fake lies nearer to the training set than a fresh real image does.")
+
+
+# ---------------------------------------------------------------- notebook 04: labels
+
+
+def paired_batch(function):
+    """Check `function(x, y, n, generator) -> (batch_x, batch_y)`: n draws with replacement, each with its own label.
+
+    x float [M, 1, H, W], y int64 [M] -> [n, 1, H, W], [n]. All randomness from `generator`.
+    """
+    y = torch.randint(5, (20,), generator=torch.Generator().manual_seed(1))
+    x = torch.arange(20.)[:, None, None, None].expand(20, 1, 2, 3)      # every pixel tells the position
+    same = torch.Generator().manual_seed(0)
+    rows = []
+    for n, generator in [(8, same)] * 60 + [(8, torch.Generator().manual_seed(0)), (50, same)]:
+        batch_x, batch_y = _results(function(x.clone(), y.clone(), n, generator), "batch_x", "batch_y")
+        shapes = list(_tensor(batch_x, "batch_x").shape), list(_tensor(batch_y, "batch_y").shape)
+        _require(shapes == ([n, 1, 2, 3], [n]), f"n={n} images and labels of shapes [{n}, 1, 2, 3] and [{n}]",
+                 f"{shapes[0]} and {shapes[1]}", "n whole images, one number for each; n may exceed the size of x.")
+        _require(not batch_y.is_floating_point(), "labels in whole numbers (int64)", f"{batch_y.dtype}",
+                 "labels are for indexing.")
+        rows.append(batch_x[:, 0, 0, 0].long().clamp(0, 19).tolist())
+        _require(torch.equal(batch_x.float(), x[rows[-1]]), "images of x", "others", "where do they change?")
+        wanted, got = y[rows[-1]].tolist(), batch_y.tolist()
+        _require(wanted == got or sorted(wanted) != sorted(got), f"labels {wanted}", f"{got}",
+                 "the right labels in another order. What moved them and not the images?")
+        _require(wanted == got, f"labels {wanted}", f"{got}",
+                 "take one image of the batch and its label, and follow each back to its place in x and y.")
+    batches, reached = rows[:60], sorted({row for batch in rows[:60] for row in batch})
+    _require(any(batch != rows[0] for batch in batches), "another batch at every call", "the same 60 times",
+             "where does your code draw, and does it begin anew each time?")
+    _require(rows[60] == rows[0], "the same batch from a generator in the same state", "another one",
+             "which call draws without `generator`?")
+    _require(len(reached) == 20, "all 20 images in the course of 60 batches", f"only {reached}",
+             "which images can your code never reach?")
+    _require(any(len(set(batch)) < 8 for batch in batches), "draws with replacement", "no image twice in any batch",
+             "can an image that was drawn be drawn again?")
+    _done("paired_batch: every image keeps its label, and the generator alone decides.")
+
+
+def conditional_scale(function):
+    """Check `function(h, y, scale, shift) -> [B, C, H, W]`: each image scaled and shifted as its class says.
+
+    h float [B, C, H, W], normalised already; y int64 [B]; scale, shift float [n_classes, C].
+    """
+    generator = torch.Generator().manual_seed(4)
+    for shape, n_classes in (((4, 4, 4, 4), 4), ((5, 3, 2, 6), 7)):     # equal sizes let mistakes run
+        h, y = torch.randn(shape, generator=generator), torch.tensor([2, 0, 3, 2, 1])[:shape[0]]
+        scale, shift = torch.randn(2, n_classes, shape[1], generator=generator)
+        came = function(h.clone(), y.clone(), scale.clone(), shift.clone())
+        came = _tensor(*_results(came, "the result"), "the result")
+        _require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
+                 "every pixel is scaled and shifted, and none is joined with another.")
+        s, t = scale[y][:, :, None, None], shift[y][:, :, None, None]
+        first = [table[:shape[0], :, None, None] for table in (scale, shift)]
+        landed = "sizes are matched from the right. On which two dimensions of h did your [B, C] land?"
+        _compare(came, h * s + t, [
+            (h * s, "that is half of it; what else does the class decide?"),
+            (h + t, "that is half of it; what else does the class decide?"),
+            (h * (1 + s) + t, "a scale of 1 should leave h as it is."),
+            ((h + t) * s, "which comes first?"),
+            (h * t + s, "which table multiplies, which one is added?"),
+            (h * first[0] + first[1], "whose row: that of the class, or of the place in the batch?"),
+            *((h * s.view(sizes) + t.view(sizes), landed) for sizes in (
+                (4, 4), (4, 1, 4), (4, 4, 1), (4, 1, 1, 4), (4, 1, 4, 1)) if n_classes == 4),
+        ], "take one image and one channel: which number multiplies all its pixels, which one is added?")
+    _done("conditional_scale: every image with the scale and shift of its class, channel by channel.")
+
+
+def projection(function):
+    """Check `function(h, y, psi, embedding) -> logits [B]`: psi(h) + <embedding of y, h>.
+
+    h float [B, F]; y int64 [B]; psi a function of h that returns [B]; embedding float [n_classes, F].
+    """
+    generator = torch.Generator().manual_seed(6)
+    for b, f, n_classes in ((4, 4, 4), (5, 3, 7)):      # equal sizes let mistakes run
+        h, weight = torch.randn(b, f, generator=generator), torch.randn(f, generator=generator)
+        embedding, y = torch.randn(n_classes, f, generator=generator), torch.tensor([2, 0, 3, 2, 1])[:b]
+        came = function(h.clone(), y.clone(), lambda x, weight=weight: x @ weight + 0.7, embedding.clone())
+        came = _tensor(*_results(came, "logits"), "logits")
+        _require(came.dim() < 2 or came.shape[1] == 1, f"logits of shape [{b}]", f"{list(came.shape)}",
+                 "that is a table. Which of its numbers belong to an image and its own label?")
+        _require(came.shape == (b,), f"logits of shape [{b}]", f"{list(came.shape)}",
+                 "one number for each image: no further dimension, and no sum over the batch.")
+        base, product = h @ weight + 0.7, embedding[y] * h                  # [B], [B, F]
+        _compare(came, base + product.sum(1), [
+            (product.sum(1), "is the image real at all, whatever its label? That part is missing."),
+            (base, "the label makes no difference."),
+            (base + product.mean(1), "is an inner product an average?"),
+            (base + product.sum(), "what one image adds must not reach the others."),
+            (base + embedding[y].sum(1), "the label adds the same to every image. Where does h come in?"),
+            (base + (embedding[:b] * h).sum(1), "whose row: that of the class, or of the place in the batch?"),
+            (base - product.sum(1), "mind the sign."),
+            *([(base + product.sum(0), "which dimension counts the images, which the features?")] if b == f else []),
+        ], "two numbers for each image: what psi says of h, and how well h and the vector of its class agree.")
+    _done("projection: is the image real, and does it fit its label? One logit for both.")

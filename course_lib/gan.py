@@ -4,13 +4,16 @@ G is called as G(z, *condition) and returns samples; D as D(x, *condition) and r
 whatever the two agreed on (nothing, labels, examples), as a tuple.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .runtime import positive, training_steps
+from .runtime import load, positive, training_steps
 
 
 def noise(G, n, generator):
@@ -72,9 +75,10 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
     if compiled and penalty:
         raise ValueError("torch.compile cannot differentiate twice, which a gradient penalty needs. "
                          "Use compiled=False, or spectral norm in place of the penalty.")
-    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, tuple(map(float, betas))) for net, rate in zip((G, D), lr))
+    betas = tuple(map(float, betas))
+    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
-    history = _History()
+    history = _History(generator.device)
     fast_G, fast_D = (_fast(net, half, compiled) for net in (G, D))
     for turn in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
                                g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average, history=history,
@@ -89,7 +93,7 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
         average.update_parameters(G)
         history.losses.append(torch.stack([d_loss, g_loss]))
         if (turn + 1) % CHECK_EVERY == 0 or (turn + 1) % save_every == 0 or turn + 1 == n_steps:
-            _refuse_divergence(history.losses, [*G.parameters(), *D.parameters()], path, save_every)
+            _refuse_divergence(history.losses, [*G.parameters(), *D.parameters()], path)
         if watch:
             watch(turn + 1, average.module)
     return Trained(average.module, *torch.stack(history.losses, dim=1).cpu())
@@ -101,32 +105,43 @@ CHECK_EVERY = 20        # turns between looks at the losses, since each look mak
 class _History:
     """The losses so far, as state that a checkpoint keeps."""
 
-    def __init__(self):
-        self.losses = []        # of each turn: [2], on the device
+    def __init__(self, device):
+        self.device, self.losses = device, []       # of each turn: [2], on the device
 
     def state_dict(self):
         return {"losses": torch.stack(self.losses)}
 
     def load_state_dict(self, state):
-        self.losses = list(state["losses"])
+        self.losses = list(state["losses"].to(self.device))
 
 
-def _refuse_divergence(losses, parameters, path, save_every):
+def _refuse_divergence(losses, parameters, path):
     """Raise Diverged if one of the last losses, or a weight, is not finite. Called before every save."""
-    finite = torch.stack(losses).isfinite().all(1)
+    finite = torch.stack(losses[-CHECK_EVERY:]).isfinite().all(1)     # those before were looked at before
     if finite.all() and all(p.isfinite().all() for p in parameters):
         return
-    turn = finite.long().argmin().item() if not finite.all() else len(losses) - 1
+    turn = len(losses) - len(finite) + finite.long().argmin().item() if not finite.all() else len(losses) - 1
     what = f"D's loss is {losses[turn][0]:g}, G's {losses[turn][1]:g}" if not finite.all() else "a weight is not finite"
-    kept = (len(losses) - 1) // save_every * save_every
-    rescue = f"the last good state, after {kept} turns, is in {path}" if path and kept else "no earlier state was kept"
+    kept = path and Path(path).exists()
+    rescue = (f"the last good state, after {load(path)['step']} turns, is in {path}" if kept
+              else "no earlier state was kept")
     raise Diverged(f"training diverged in turn {turn + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
                    "a penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")
 
 
 def _fast(network, half, compiled):
     network = _Half(network) if half else network
-    return torch.compile(network) if compiled else network
+    if not compiled:
+        return network
+    _leave_spectral_norm_to_python()
+    return torch.compile(network)
+
+
+@cache
+def _leave_spectral_norm_to_python():
+    """Compiled by torch 2.13, it keeps u and v for the backward pass where a second call of D writes over them."""
+    norm = parametrizations._SpectralNorm
+    norm.forward = torch.compiler.disable(norm.forward)
 
 
 class _Half(nn.Module):

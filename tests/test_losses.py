@@ -168,7 +168,7 @@ def test_each_sample_has_its_own_gradient_norm():
     a = torch.tensor([[0.5, -1.0, 2.0], [0.1, 1.5, -0.3]], dtype=torch.float64)
     critic = Spy(lambda x: (a * x.square()).sum((1, 2)) / 2)        # its gradient at x is a x
     norms2 = lambda x: [sum((a * x_i).flatten().tolist()[k] ** 2 for k in range(6)) for x_i in x]    # noqa: E731
-    assert losses.r1(critic, real, gamma=2.0).item() == pytest.approx(sum(norms2(real)) / 5, rel=1e-12)
+    assert losses.r1(critic, real, fake, None, gamma=2.0).item() == pytest.approx(sum(norms2(real)) / 5, rel=1e-12)
     assert torch.equal(critic.seen, real), "R1 looks at real samples alone"
     value = losses.gradient_penalty(critic, real, fake, weight=3.0).item()
     assert value == pytest.approx(3 * sum((n2**0.5 - 1) ** 2 for n2 in norms2(critic.seen)) / 5, rel=1e-12)

@@ -35,7 +35,7 @@ def discriminators():
               for kind, n, spectral, y in (("spectral", 0, True, ()), ("not spectral", 0, False, ()),
                                            ("spectral, classes", 3, True, (LABELS,)),
                                            ("not spectral, classes", 3, False, (LABELS,)))}
-    return {"points": (networks.PointDiscriminator(dim=4, width=8), ()),
+    return {"points, not spectral": (networks.PointDiscriminator(dim=4, width=8), ()),
             "points, spectral": (networks.PointDiscriminator(dim=4, width=8, spectral=True), ()), **images}
 
 
@@ -108,15 +108,17 @@ def test_a_logit_is_a_linear_function_of_the_last_layer(name):
 
 def test_another_label_is_another_image():
     G, _ = generators()["G, images of a class"]
-    with torch.no_grad():       # the classes start alike, and training tells them apart
-        for p in [m.weight for m in G.modules() if isinstance(m, torch.nn.Embedding)]:
-            p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(3)))
     z = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
-    one, other = (G(z, torch.tensor([0, 1, 2, 2, c])) for c in (0, 1))
-    assert (one[4] - other[4]).abs().mean() > 1e-3
-    G.eval()
-    one, other = (G(z, torch.tensor([0, 1, 2, 2, c])) for c in (0, 1))
-    assert torch.equal(one[:4], other[:4]) and (one[4] - other[4]).abs().mean() > 1e-3, "in eval, its own image alone"
+    embeddings = [m.weight for m in G.modules() if isinstance(m, torch.nn.Embedding)]
+    assert len(embeddings) == 4, "a scale and a shift in each of two norms"
+    for p in embeddings:        # the classes start alike, and training tells them apart, by each of the four
+        start = p.detach().clone()
+        p.data += torch.randn(p.shape, generator=torch.Generator().manual_seed(3))
+        for net in (G.train(), G.eval()):
+            one, other = (net(z, torch.tensor([0, 1, 2, 2, c])) for c in (0, 1))
+            assert (one[4] - other[4]).abs().mean() > 1e-3
+        assert torch.equal(one[:4], other[:4]), "in eval, its own image alone"
+        p.data = start
 
 
 def hidden(seed=0):
@@ -127,6 +129,7 @@ def hidden(seed=0):
 def test_conditional_norm_starts_as_batch_norm():
     plain, conditional, unconditional = torch.nn.BatchNorm2d(4), *(networks.ConditionalNorm(4, n_classes=n)
                                                                    for n in (3, 0))
+    assert [sum(p.numel() for p in net.parameters()) for net in (plain, conditional, unconditional)] == [8, 24, 8]
     h = hidden()
     by_hand = (h - h.mean((0, 2, 3), keepdim=True)) / (h.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
     for net, condition in ((plain, ()), (conditional, (LABELS,)), (unconditional, ())):

@@ -22,7 +22,7 @@ profile = os.environ.get("COURSE_PROFILE", "cpu")
 dataset = os.environ.get("COURSE_DATASET", "glyphs")
 device = os.environ.get("COURSE_DEVICE", "auto")
 seed = int(os.environ.get("COURSE_SEED", "0"))
-retrain = os.environ.get("COURSE_RETRAIN", "0") == "1"
+retrain = False
 
 # %%
 from functools import partial
@@ -211,18 +211,18 @@ plt.show()
 # %% [markdown]
 # ## 5 · What time buys
 #
-# Your run was short. A longer one, of the very same code, lies in `checkpoints/`. (There is one for `glyphs`; for other
-# data, or to make it anew, set `retrain = True`.)
+# Your run was short. A longer one, of the very same code and ten times as many turns, lies in `checkpoints/`. (There is one
+# for `glyphs`, made in profile `cpu`; for other data, or to make it anew, set `retrain = True`.)
 
 # %%
 long_turns = sizes.pick(smoke=40, cpu=8_000, gpu=100_000)
 checkpoint = runtime.project_root() / "checkpoints" / f"characters_{dataset}.safetensors"
 arms = {"your run": mine.G}
 if retrain:
-    made = runtime.output_dir() / "checkpoints"
-    arms["long run"] = train(long_turns, path=made / f"long_{dataset}.safetensors").G
-    runtime.save(made / checkpoint.name, arms["long run"].state_dict(), turns=long_turns, dataset=dataset, profile=profile,
-                 seed=seed, notebook="03_drawing_characters")
+    unfinished = runtime.project_root() / "runs" / "checkpoints" / f"{checkpoint.stem}_{profile}_{seed}.safetensors"
+    arms["long run"] = train(long_turns, path=unfinished).G         # stopped half-way, it goes on from here next time
+    runtime.save(runtime.output_dir() / "checkpoints" / checkpoint.name, arms["long run"].state_dict(), turns=long_turns,
+                 dataset=dataset, profile=profile, seed=seed, notebook="03_drawing_characters")
 elif checkpoint.is_file():
     arms["long run"] = networks.ImageGenerator().to(device)
     arms["long run"].load_state_dict(runtime.load(checkpoint, device))
