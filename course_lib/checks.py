@@ -415,3 +415,298 @@ def projection(function):
             *([(base + product.sum(0), "which dimension counts the images, which the features?")] if b == f else []),
         ], "two numbers for each image: what psi says of h, and how well h and the vector of its class agree.")
     _done("projection: is the image real, and does it fit its label? One logit for both.")
+
+
+# ---------------------------------------------------------------- notebook 02: a loss that does not saturate
+
+
+def non_saturating_loss(function):
+    """Check `function(fake_logits) -> scalar`: -E log sigmoid(logit), with its gradient, for logits [B]."""
+    logits = torch.tensor([-1.3, 0.4, 2.1, -3.2, 0.9])
+    softplus = torch.nn.functional.softplus
+    loss = _loss_value(function, logits)
+    right = softplus(-logits).mean().item()
+    came = f"{loss:.4f}"
+    for wrong, hint in {
+        5 * right: "that is the sum. A mean does not change with the size of the batch.",
+        -softplus(logits).mean().item(): "that is the minimax loss, which saturates. Start from D's probability for "
+                                         "\"real\" instead.",
+        softplus(logits).mean().item(): "this rewards G for fakes that D recognises. Which sign does the logit need?",
+        -right: "G minimises: a sample that D takes for real must have a small loss, never a negative one.",
+        (logits - 1).square().mean().item() / 2: "that is the least-squares loss.",
+        (logits - 1).square().mean().item(): "that is the least-squares loss.",
+        -logits.mean().item(): "that is the Wasserstein loss: no sigmoid, no logarithm.",
+        (1 - logits.sigmoid()).mean().item(): "a probability; where is the logarithm?",
+    }.items():
+        _require(abs(loss - wrong) > 1e-4, f"a loss of {right:.4f}", came, hint)
+    _require(abs(loss - right) < 1e-5, f"a loss of {right:.4f}", came,
+             "minus the logarithm of the probability sigmoid(logit), averaged over the batch.")
+    for extreme in (-40.0, 40.0, -200.0):
+        x = torch.tensor([extreme, 0.0], requires_grad=True)
+        answer = _tensor(*_results(function(x), "the loss"), "the loss")
+        expected = softplus(-x).mean()
+        _require(bool(torch.isfinite(answer)), f"a finite loss at a logit of {extreme:g}", f"{answer.item()}",
+                 "in float32, sigmoid(-200) is 0. Is there one function that is the logarithm of the sigmoid?")
+        _require(answer.requires_grad, "a loss that knows its graph", "one without", "use torch functions only, "
+                 "with nothing detached and no .item().")
+        slope, = torch.autograd.grad(answer, x)
+        right_slope, = torch.autograd.grad(expected, x)
+        _require(bool(torch.allclose(slope, right_slope, atol=1e-6)) and abs(answer - expected) < 1e-3,
+                 f"loss {expected.item():.4g} and slopes {right_slope.tolist()} at logits [{extreme:g}, 0]",
+                 f"{answer.item():.4g} and {slope.tolist()}",
+                 "a small constant or a clamp inside the logarithm takes away the slope where it matters. Is there one "
+                 "function that is the logarithm of the sigmoid?")
+    _done("non_saturating_loss is finite wherever the logits are, and never silent where D is sure.")
+
+
+def _loss_value(function, logits):
+    loss = _tensor(*_results(function(logits.clone()), "the loss"), "the loss")
+    _require(loss.numel() == 1, "one number for the batch", f"shape {list(loss.shape)}",
+             "a loss is one number: average over the batch.")
+    return loss.item()
+
+
+# ---------------------------------------------------------------- notebook 02: the slope of a loss
+
+
+def loss_slopes(function):
+    """Check `function(g_loss, logits) -> slopes [B]`: d(one sample's loss)/d(its logit) for a g_loss that is a mean."""
+    logits = torch.tensor([-8.0, -1.7, 0.0, 0.6, 3.0, 8.0])
+    for name, g_loss, right in (
+            ("square", lambda x: (x - 1).square().mean() / 2, logits - 1),
+            ("softplus", lambda x: torch.nn.functional.softplus(-x).mean(), -(-logits).sigmoid()),
+            ("softplus of the minimax game", lambda x: -torch.nn.functional.softplus(x).mean(), -logits.sigmoid()),
+            ("cube", lambda x: (x ** 3).mean(), 3 * logits ** 2)):
+        slopes = _tensor(*_results(function(g_loss, logits.clone()), "the slopes"), "the slopes")
+        _require(slopes.shape == logits.shape, "one slope per logit, shape [6]", f"shape {list(slopes.shape)}",
+                 "the gradient of a scalar has the shape of what it is taken with respect to.")
+        slopes = slopes.detach()
+        expected, came = (f"slopes {[round(v, 4) for v in values.tolist()]} for the loss '{name}'"
+                          for values in (right, slopes))
+        with torch.no_grad():
+            each = torch.stack([g_loss(x[None]) for x in logits])
+        for wrong, hint in (
+                (right / 6, "the loss is a mean over 6 samples, so its gradient holds a sixth of each sample's slope."),
+                (right.abs(), "keep the sign: it says in which direction G pushes the logit."),
+                (-right, "the slope itself, not the direction of descent."),
+                (each, "those are the losses. Their slopes?"),
+                (right * logits.sigmoid() * (-logits).sigmoid(), "with respect to the logit, not through a sigmoid: "
+                                                                 "g_loss takes logits.")):
+            same = torch.allclose(slopes, wrong, atol=1e-5) and not torch.allclose(wrong, right, atol=1e-5)
+            _require(not same, expected, came, hint)
+        _require(torch.allclose(slopes, right, atol=1e-3), expected, came,
+                 "let autograd differentiate g_loss at these very logits.")
+    _done("loss_slopes: now you can see for any loss where it pulls and where it is silent.")
+
+
+# ---------------------------------------------------------------- notebook 02: a step that is D's alone
+
+
+def discriminator_step(function):
+    """Check `function(G, D, real, loss, optimiser, generator) -> D's loss`: moves D as `gan.d_step`, G not at all."""
+    from . import gan, losses
+
+    for loss, both in ((losses.NON_SATURATING, True), (losses.LEAST_SQUARES, False)):
+        (G, D), (right_G, right_D) = _two_players(), _two_players()
+        real = torch.randn(7, 2, generator=torch.Generator().manual_seed(5)) + 1.5
+        chance, right_chance = (torch.Generator().manual_seed(6) for _ in range(2))
+        before = [p.detach().clone() for p in G.parameters()]
+        first = [p.detach().clone() for p in D.parameters()]
+        trained = [*D.parameters(), *G.parameters()] if both else D.parameters()
+        optimiser = torch.optim.SGD(trained, lr=0.1)
+        right_optimiser = torch.optim.SGD(right_D.parameters(), lr=0.1)
+        for p in () if both else D.parameters():
+            p.grad = torch.ones_like(p)             # left over from G's step, which goes through D
+        for step in (1, 2):
+            state, d_before = chance.get_state(), [p.detach().clone() for p in D.parameters()]
+            answer = function(G, D, real.clone(), loss, optimiser, chance)
+            right = gan.d_step(right_G, right_D, real, loss=loss, optimiser=right_optimiser, generator=right_chance)
+            _check_only_d_moved(G, D, before, d_before)
+            _require(not torch.equal(state, chance.get_state()), "fresh noise from `generator` in each step",
+                     "a generator that nothing was drawn from", "`gan.noise` takes the generator that you were given.")
+            _check_the_move(D, right_D, first, step)
+            value = _tensor(*_results(answer, "D's loss"), "D's loss")
+            _require(value.numel() == 1 and abs(value.item() - right.item()) < 1e-5, f"D's loss {right.item():.4f}",
+                     f"{value.tolist()}", "return the loss that D had before its step: loss.d of real and fake logits.")
+            _require(not value.requires_grad, "a loss without graph", "a loss that keeps the whole graph alive",
+                     "whoever collects these losses collects all their graphs too.")
+    _done("discriminator_step moves D as it should and leaves G exactly as it was.")
+
+
+def _two_players():
+    """A small G and D, always the same."""
+    from . import networks
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(3)
+        G, D = networks.PointGenerator(3, width=6), networks.PointDiscriminator(width=6)
+    return G, D
+
+
+def _check_only_d_moved(G, D, before, d_before):
+    _require(all(torch.equal(p, old) for p, old in zip(G.parameters(), before)), "G's weights as they were",
+             "a G that moved", "G moved although it is D's step. The optimiser may hold G's weights too: what must "
+             "they not receive?")
+    _require(all(p.grad is None or not p.grad.any() for p in G.parameters()), "no gradient left in G",
+             "gradients in G's weights", "the backward pass went on through the fakes into G. Where can it be stopped?")
+    _require(all(p.requires_grad for p in G.parameters()), "a G that can still be trained", "a frozen G",
+             "requires_grad_(False) stays after your function ends.")
+    _require(any(not torch.equal(p, old) for p, old in zip(D.parameters(), d_before)), "a D that moved",
+             "the same D as before", "does your function go backward and then step?")
+
+
+def _check_the_move(D, right_D, first, step):
+    mine, theirs = (torch.cat([(p.detach() - old).flatten() for p, old in zip(net.parameters(), first)])
+                    for net in (D, right_D))
+    cosine = torch.nn.functional.cosine_similarity(mine, theirs, dim=0).item()
+    expected = f"D to move as in gan.d_step (step {step})"
+    came = f"a move of {mine.norm() / theirs.norm():.2f} times the length, at a cosine of {cosine:.2f}"
+    _require(cosine > -0.2, expected, came, "the direction is reversed: which logits are whose, and what is minimised?")
+    _require(torch.allclose(mine, theirs, atol=1e-5), expected, came,
+             "fresh fakes from `gan.noise`, one per real point; both kinds of logits into loss.d; and does a gradient "
+             "from an earlier step still linger in D?")
+
+
+# ---------------------------------------------------------------- notebook 02: R1
+
+
+def r1_penalty(function):
+    """Check `function(D, real, gamma) -> scalar`: gamma/2 E |grad D(x)|^2 at real x, able to train D."""
+    _, D = _two_players()
+    D = D.double()
+    for real, gamma in ((torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double() * 3, 3.0),
+                        (torch.randn(8, 2, generator=torch.Generator().manual_seed(2)).double() - 2, 0.7)):
+        slopes = torch.stack([torch.autograd.functional.jacobian(lambda x: D(x[None])[0], x) for x in real])    # [B, 2]
+        squares, right = slopes.square().sum(1), gamma / 2 * slopes.square().sum(1).mean()
+        answer = _tensor(*_results(function(D, real.clone(), gamma), "the penalty"), "the penalty")
+        _require(answer.numel() == 1, "one number", f"shape {list(answer.shape)}", "average over the batch.")
+        value, n = answer.item(), len(real)
+        for wrong, hint in (
+                (2 * right, "a half is missing: gamma / 2."),
+                (right / gamma, "the weight gamma is missing."),
+                (gamma / 2 * squares.sqrt().mean(), "the norm is to be squared, for each point."),
+                (gamma / 2 * squares.sqrt().mean() ** 2, "square each point's norm first, then average."),
+                (right * n, "that is the sum over the batch; R1 is a mean."),
+                (right / n, "divided by the batch size twice: the gradient of a *mean* of logits is already divided."),
+                (right / n ** 2, "divided by the batch size too often: the gradient of a *mean* of logits is already "
+                                 "divided."),
+                (right / 2, "one number for each point: the sum over its coordinates, not their mean."),
+                (gamma / 2 * slopes.sum(0).square().sum(), "first the square of each point's gradient, then the mean: "
+                                                           "gradients of different points must not cancel."),
+                (gamma / 2 * slopes.mean(0).square().sum(), "first the square of each point's gradient, then the mean: "
+                                                            "gradients of different points must not cancel."),
+                (gamma / 2 * (squares.sqrt() - 1).square().mean(), "that pulls the norm to 1, as WGAN-GP does; R1, "
+                                                                   "to 0."),
+                (_slope_of_probabilities(D, real, gamma), "that is the gradient of the probability; R1 takes that of "
+                                                          "the logit.")):
+            _require(abs(value - wrong.item()) > 1e-6 * (1 + right), f"{right:.6f}", f"{value:.6f}", hint)
+        _require(abs(value - right) < 1e-6 * (1 + right), f"{right:.6f}", f"{value:.6f}",
+                 "at the real points themselves: gamma / 2 times the mean of the squared norms of D's gradient.")
+        _require(all(p.grad is None for p in D.parameters()), "no .grad touched", "gradients in D's weights",
+                 "`backward` writes into the weights; `torch.autograd.grad` only returns.")
+        _require(answer.requires_grad, "a penalty with a graph to D's weights", "one without",
+                 "to train D, the gradient must itself be differentiable. Which argument of torch.autograd.grad "
+                 "sees to that?")
+        expected = torch.autograd.grad(gamma / 2 * _squares(D, real).mean(), D.layers[0].weight)[0]
+        came = torch.autograd.grad(answer, D.layers[0].weight, allow_unused=True)[0]
+        _require(came is not None and torch.allclose(came, expected), "the penalty's own gradient in D's weights",
+                 "another one", "was something detached on the way?")
+    _done("r1_penalty: half gamma times the squared slope of D at the data, and D can learn from it.")
+
+
+def _squares(D, real):
+    x = real.clone().requires_grad_()
+    return torch.autograd.grad(D(x).sum(), x, create_graph=True)[0].square().sum(1)
+
+
+def _slope_of_probabilities(D, real, gamma):
+    x = real.clone().requires_grad_()
+    return gamma / 2 * torch.autograd.grad(D(x).sigmoid().sum(), x)[0].square().sum(1).mean()
+
+
+# ---------------------------------------------------------------- notebook 01: the game in one dimension
+
+
+def best_discriminator(function):
+    """Check `function(p, q) -> D*`: densities float64 [X] on a grid -> probabilities [X]."""
+    x = torch.linspace(-6, 6, 61, dtype=torch.float64)
+    p = torch.where(x.abs() < 3, (9 - x**2).clamp(min=0) / 36, 0)
+    q = torch.where((x - 1).abs() < 2, 0.25, 0.0)
+    came = _curve(_results(function(p.clone(), q.clone()), "D*")[0], len(x), "D*")
+    right = torch.where(p + q > 0, p / (p + q).clamp(min=1e-300), 0.5)
+    _compare(came, right, [
+        (1 - right, "whose probability is D, that of the real drawings or that of the generated ones?"),
+        (right.round(), "D is a probability: where p is only a little larger than q, D is only a little above 1/2."),
+        (torch.where(p + q > 0, right, 0.0), "where neither density has any mass, say 1/2."),
+        (torch.where(p + q > 0, right, 1.0), "where neither density has any mass, say 1/2."),
+    ], "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
+    _done("best_discriminator: of all drawings that fall on x, the share of real ones.")
+
+
+def _curve(value, n, name):
+    value = _tensor(value, name)
+    _require(value.shape == (n,), f"{name} of shape [{n}]", f"shape {list(value.shape)}", "one number for each input.")
+    lost = value[~value.isfinite()].tolist()
+    _require(not lost, f"{name} finite everywhere", f"{lost[:1]}",
+             "where is a number divided by 0, or the logarithm of 0 taken?")
+    return value
+
+
+def value(function):
+    """Check `function(real_logits, fake_logits) -> V`: logits [B], [C] -> the value of the game, a scalar."""
+    for scale in (1.0, 60.0):       # at first where all is harmless; then where exp overflows
+        real = (scale * torch.tensor([0.3, -1.7, 2.2, -3.4])).requires_grad_()
+        fake = (scale * torch.tensor([1.1, -0.6, 3.3])).requires_grad_()
+        came = _results(function(real, fake), "V")[0]
+        number = _scalar(came, "V")
+        log = torch.nn.functional.logsigmoid
+        a, b = log(real.detach().double()), log(-fake.detach().double())
+        _compare(number, a.mean() + b.mean(), [
+            (-a.mean() - b.mean(), "that is D's loss; V is what D wants large."),
+            (a.sum() + b.sum(), "an expectation is estimated by a mean, not by a sum."),
+            (torch.cat([a, b]).mean(), "two expectations, each with a mean of its own."),
+            ((a.mean() + b.mean()) / 2, "two expectations, added."),
+            (a.mean() + log(fake.detach().double()).mean(), "for generated drawings it is log(1 - D)."),
+            (log(-real.detach().double()).mean() + log(fake.detach().double()).mean(), "which drawings are real?"),
+        ], "log D(x) for real drawings, log(1 - D(x)) for generated ones; D is the sigmoid of the logit.")
+        _check_gradient(came, (real, fake), ((-real.detach()).sigmoid() / 4, -fake.detach().sigmoid() / 3))
+    _done("value: V from logits, finite where the sigmoid itself gives up.")
+
+
+def _scalar(came, name):
+    number = _number(came.detach() if isinstance(came, torch.Tensor) else came, name)
+    _require(isinstance(came, torch.Tensor) and came.requires_grad, f"{name} as a tensor that remembers its graph",
+             "a number", "no .item(), no .detach(): training needs its gradient.")
+    return number
+
+
+def _check_gradient(loss, inputs, right):
+    gradients = torch.autograd.grad(loss.sum(), inputs)
+    for gradient, wanted in zip(gradients, right):
+        worst = (gradient - wanted).abs().argmax()
+        _require(bool(torch.allclose(gradient, wanted, rtol=1e-3, atol=1e-6)), f"the gradient {wanted[worst]:.4f}",
+                 f"{gradient[worst]:.4f}", "the value is right and its gradient is not. Is a constant added, or "
+                 "something clamped? torch.nn.functional.softplus needs neither.")
+
+
+def jsd(function):
+    """Check `function(p, q, dx) -> JSD`: densities float64 [X] on a grid of spacing dx -> nats."""
+    for n in (101, 251):
+        x = torch.linspace(-5, 5, n, dtype=torch.float64)
+        dx = (x[1] - x[0]).item()
+        p, q = (9 - x**2).clamp(min=0), (4 - (x - 1.5)**2).clamp(min=0)
+        p, q = p / (p.sum() * dx), q / (q.sum() * dx)
+        m = (p + q) / 2
+        kl_p, kl_q = ((torch.xlogy(a, a) - torch.xlogy(a, m)).sum() * dx for a in (p, q))
+        right = (kl_p + kl_q) / 2
+        _compare(_number(_results(function(p.clone(), q.clone(), dx), "the divergence")[0], "the divergence"), right, [
+            (2 * right, "that is 2 JSD; JSD is the mean of two KL divergences."),
+            (right / math.log(2), "that is in bits; nats come from the natural logarithm."),
+            (right / dx, "an integral is a sum times the spacing of the grid."),
+            (right.sqrt(), "that is the Jensen-Shannon distance; the divergence has no root."),
+            (2 * right - math.log(4), "that is the value of the game; JSD itself is 0 for p = q."),
+            (right - math.log(2), "m is the mean of p and q, not their sum."),
+            (kl_p, "both densities are compared with m."), (kl_q, "both densities are compared with m."),
+            (kl_p / 2, "both densities are compared with m."),
+        ], "the mean of KL(p || m) and KL(q || m), where m is half of p + q.")
+    _done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")
