@@ -4,13 +4,11 @@ G is called as G(z, *condition) and returns samples; D as D(x, *condition) and r
 whatever the two agreed on (nothing, labels, examples), as a tuple.
 """
 
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .runtime import load, positive, training_steps
@@ -67,19 +65,18 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
     lr: of G and of D; both are trained by Adam with `betas`. ema: how much the average of G's weights keeps per turn.
     watch: a function (turn, averaged G) called before the first turn and after each; what it shows is up to you.
     path, save_every, made: keep all state there and go on from it; see `runtime.training_steps`.
-    half: forward passes in bfloat16 where that is safe. compiled: through torch.compile. Both are meant for cuda.
+    half: forward passes in bfloat16 where that is safe. compiled: G through torch.compile; D stays as it is, for
+    penalties differentiate it twice and spectral norm changes at every call. Both are meant for cuda.
 
     Raises Diverged when a loss or a weight stops being finite, ValueError for settings that do not fit.
     """
     positive(n_steps=n_steps, d_steps=d_steps, save_every=save_every)
-    if compiled and penalty:
-        raise ValueError("torch.compile cannot differentiate twice, which a gradient penalty needs. "
-                         "Use compiled=False, or spectral norm in place of the penalty.")
     betas = tuple(map(float, betas))
     g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
     history = _History(generator.device)
-    fast_G, fast_D = (_fast(net, half, compiled) for net in (G, D))
+    fast_G, fast_D = (_Half(net) if half else net for net in (G, D))
+    fast_G = torch.compile(fast_G) if compiled else fast_G
     for turn in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
                                g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average, history=history,
                                generator=generator):
@@ -127,21 +124,6 @@ def _refuse_divergence(losses, parameters, path):
               else "no earlier state was kept")
     raise Diverged(f"training diverged in turn {turn + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
                    "a penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")
-
-
-def _fast(network, half, compiled):
-    network = _Half(network) if half else network
-    if not compiled:
-        return network
-    _leave_spectral_norm_to_python()
-    return torch.compile(network)
-
-
-@cache
-def _leave_spectral_norm_to_python():
-    """Compiled by torch 2.13, it keeps u and v for the backward pass where a second call of D writes over them."""
-    norm = parametrizations._SpectralNorm
-    norm.forward = torch.compiler.disable(norm.forward)
 
 
 class _Half(nn.Module):

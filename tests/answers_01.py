@@ -41,7 +41,7 @@ WRONG = {
     "best_discriminator": [
         (lambda p, q: p / (p + q), "where is a number divided by 0"),
         (lambda p, q: 1 - best(p, q), "whose probability is D"),
-        (lambda p, q: (p > q).double(), "set the derivative"),
+        (lambda p, q: (p > q).double(), "D is a probability"),
         (lambda p, q: p, "set the derivative"),
         (lambda p, q: p / (p + q).clamp(min=1e-300), "say 1/2"),
         (lambda p, q: p / q, "divided by 0"),
