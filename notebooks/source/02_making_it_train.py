@@ -6,7 +6,7 @@
 # The theory of notebook 01 promises that $G$ ends at the data. Practice delivers vanishing gradients, a generator that
 # draws one thing, and losses that run away. In two dimensions all of this happens in seconds and in full view: you will
 # cause each failure on purpose, measure it, and then hold fifteen set-ups against each other on one problem, five
-# runs each. You keep a page of symptoms, causes and remedies.
+# games each. You keep a page of symptoms, causes and remedies.
 #
 # **You need** notebook 01. **Time**: 35 minutes, and about 50 more with the four exercises; the runs take two to three
 # minutes.
@@ -486,7 +486,102 @@ figure.suptitle("At the end, in five games, G covers\n" + "; ".join(
     f"{name}: {' '.join(str(m) for m in runs[name].own_modes[-1].tolist())}" for name in shown), fontsize=12)
 plots.save(figure, "02_strong_d")
 plt.show()
+
+# %% [markdown]
+# Above, a critic without its constraint runs away, and momentum of 0.9 keeps the two swinging past each other: it averages old
+# gradients, and the game they belonged to is gone. Below, the strong $D$, without R1 and with it.
+#
+# ## 6 · The contest
+#
+# All of them, under one budget. **Predict** three things before you look: which set-ups cover all eight modes in all five games, which
+# is first, and whether the choice of the *loss* matters more or less than the rest.
+
+# %%
+def first_complete(run):
+    """The turn of the first look at which the averaged G covers all modes; None if there is none. For each game."""
+    return [next((turn for turn, modes in zip(run.turns, game) if modes == N_MODES), None) for game in run.modes.T]
+
+
+def words(values):
+    return " ".join("–" if value is None else f"{value:g}" for value in values)
+
+
+table, lines = {}, ["| set-up | modes covered, each game | good samples, median | first complete at turn | gradient at G, median |",
+                    "|---|---|---|---|---|"]
 for name, run in runs.items():
-    print(f"{name:32s}", run.modes[-1].tolist(), run.own_modes[-1].tolist(),
-          [next((t for t, m in zip(run.turns, c) if m==8), None) for c in run.modes.T], f"{run.quality[-1].median():.2f}",
-          f"{run.gradient.median():.3f}", f"{run.seconds[-1]:.1f}")
+    modes, good, when = run.modes[-1].double(), run.quality[-1], first_complete(run)
+    table[name] = results.add("modes covered", modes, unit="of 8", setting="-", arm=name, per_game=modes.tolist(),
+                              quality=good.tolist(), first_complete=when)
+    results.add("gradient norm at G", run.gradient.median(dim=0).values, unit="norm", setting="-", arm=name)
+    lines.append(f"| {name} | {words(modes.tolist())} | {100 * good.median():.0f} % | {words(when)} | {run.gradient.median():.2g} |")
+display(Markdown("\n".join(lines)))
+
+# %% tags=["machine"]
+for name, run in runs.items():
+    print(f"{name:32} {run.seconds[-1] / 5:5.1f} s a game on this machine")
+
+# %%
+order = sorted(runs, key=lambda name: (runs[name].modes[-1].double().mean(), runs[name].modes.double().mean()))
+figure, ax = plt.subplots(figsize=(11, 0.45 * len(order) + 1.6))
+for row, name in enumerate(order):
+    counts = runs[name].modes[-1].double()
+    ax.plot(counts, row + torch.linspace(-0.2, 0.2, 5), "o", color=plots.COLOURS[0], markersize=8)
+complete = sum(bool((run.modes[-1] == N_MODES).all()) for run in runs.values())
+ax.set(yticks=range(len(order)), xlim=(-0.3, 8.3), xlabel="modes covered at the end, a dot for each of five games",
+       title=f"{complete} of {len(order)} set-ups cover all eight modes in all five games")
+ax.set_yticklabels(order, fontsize=12)
+ax.grid(axis="y", alpha=0.4)
+plots.save(figure, "02_contest")
+plt.show()
+
+# %% [markdown]
+# Read it with care:
+#
+# * **The rates matter more than the loss.** At equal rates and without momentum, saturating, non-saturating, least squares and hinge all
+#   cover the ring; with a fast $G$, or with momentum 0.9, hardly a game does, whatever the loss.
+# * **The saturating loss survives here**, because $D$ never gets far ahead. Section 3 shows what waits where it does.
+# * **Wasserstein needs its constraint, and a critic near its best**: one step of $D$ a turn is too few, five suffice, at three times the
+#   price.
+# * **More steps of $D$ are no cure by themselves**: without R1 modes are lost, with it none. R1 is also the calmest: compare the gradients that
+#   reach $G$.
+# * **Spectral norm** makes this $D$ so flat that the budget is short for such narrow modes. A verdict on this budget, not on the method:
+#   on images it is among the most used.
+#
+# Five games on one problem, one budget, one size of network: with another problem the ranks may change. Lucic et al. (2018) compared these
+# losses with a large budget for tuning and found none that wins throughout. What carries over is the way of looking.
+
+# %% [markdown]
+# ## 7 · A page to keep
+#
+# | symptom | likely cause | remedy | see |
+# |---|---|---|---|
+# | G stands still, D's loss is near 0 | saturating loss, and D far ahead | non-saturating loss | section 3 |
+# | all samples alike, jumping about together | mode collapse: G faster than D | D's rate at least G's; more D steps | section 4 |
+# | samples swing about and never settle | too much momentum | $\beta_1$ of 0 or 0.5; average G's weights | section 5 |
+# | some kinds missing, the rest good | D flat at the fakes, steep elsewhere | R1; measure coverage | section 5, notebook 03 |
+# | losses and gradients grow without end | a critic without a constraint | gradient penalty or spectral norm | section 5 |
+# | WGAN-GP learns slowly or not at all | the critic is not near its best | several D steps for each of G | section 6 |
+# | the loss is `nan` | logarithm of a rounded 0; rate too high | losses on logits; a lower rate; `gan.fit` names the turn | notebook 01 |
+# | D's loss falls, G learns nothing | the D step trains G, or old gradients pile up | fakes without graph; `zero_grad` | exercise 3 |
+# | all was well, then suddenly worse | the two do not settle | average of weights (`ema`); checkpoints | `gan.fit` |
+# | good losses, bad samples | losses measure a balance, not quality | look, and measure samples | notebook 03 |
+# | samples ignore what was asked for | D does not see the condition | projection discriminator | notebook 04 |
+
+# %% [markdown]
+# ## The answer
+#
+# GANs fail because each player's goal moves with the other. The minimax loss falls silent when $D$ is far ahead; a non-saturating loss cures
+# that. $G$ collapses when $D$ is too slow, and swings when it follows old gradients; equal rates and little momentum cure that, whichever the
+# loss. Constraints on $D$ decide whether a Wasserstein critic works at all.
+
+# %%
+best = max(table, key=lambda name: (min(table[name]["per_game"]), sum(table[name]["quality"])))
+collapsed = table["non-saturating, fast G"]
+display(Markdown(f"Most modes, then most good samples, under this budget: **{best}**, with {words(table[best]['per_game'])} of 8 modes in "
+                 f"five games, complete at turn {words(table[best]['first_complete'])}. The plain non-saturating game at equal rates: "
+                 f"{words(table['non-saturating']['per_game'])}; with a fast $G$: {words(collapsed['per_game'])}."))
+
+# %% [markdown]
+# **Read next.** Mescheder, Geiger & Nowozin 2018, *Which training methods for GANs do actually converge?*, for R1 and for games that do
+# not settle; Arjovsky & Bottou 2017, *Towards principled methods for training generative adversarial networks*, for the vanishing gradient.
+# Then notebook 03: images.
