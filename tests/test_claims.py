@@ -1,0 +1,77 @@
+"""What the stored notebooks claim, held against the numbers they stored. A claim that no longer holds is red here."""
+
+import json
+
+import pytest
+import torch
+
+from course_lib import networks, runtime
+
+RESULTS = runtime.project_root() / "figures" / "results"
+
+
+def records(stem, name):
+    """The records called `name` of one notebook."""
+    return [r for r in json.loads((RESULTS / f"{stem}.json").read_text(encoding="utf-8")) if r["name"] == name]
+
+
+def by_arm(stem, name):
+    return {r["arm"]: r for r in records(stem, name)}
+
+
+def test_01_a_network_finds_the_best_discriminator():
+    error, = records("01_the_gan_game", "largest |D - D*| on the bulk")
+    assert len(error["per_seed"]) == 3 and 0 < max(error["per_seed"]) < 0.02
+    gap, = records("01_the_gan_game", "2 JSD - log 4 minus V of the learned D")
+    assert 0 < gap["value"] < 1e-3, "from below, and close"
+
+
+def test_02_the_best_set_up_covers_all_modes_in_five_of_five_games():
+    covered = by_arm("02_making_it_train", "modes covered")
+    assert covered["non-saturating + R1"]["per_game"] == [8] * 5
+    for arm in ("saturating", "non-saturating", "least squares", "hinge", "WGAN-GP, 5 D steps"):
+        assert covered[arm]["per_game"] == [8] * 5, arm
+    for arm in ("non-saturating, fast G", "non-saturating, beta1 = 0.9", "Wasserstein, no constraint",
+                "WGAN-GP, 1 D step"):
+        assert covered[arm]["value"] < 4, arm
+    gradient = by_arm("02_making_it_train", "gradient norm at G")
+    assert gradient["non-saturating + R1"]["value"] < 0.5 * gradient["non-saturating"]["value"], "R1 is calmer"
+
+
+def test_03_time_buys_diversity_and_each_ruler_catches_its_cheat():
+    rulers = {name: by_arm("03_drawing_characters", name) for name in
+              ("Fréchet distance", "precision", "recall", "coverage", "memorisation")}
+    value = {name: {arm: r["value"] for arm, r in arms.items()} for name, arms in rulers.items()}
+    frechet, real = value["Fréchet distance"], "real, held out"
+    assert frechet[real] < frechet["long run"] < 0.6 * frechet["your run"]
+    assert value["recall"]["your run"] < value["recall"]["long run"] - 0.1
+    assert value["memorisation"]["cheat: copies"] == 1 and 0.4 < value["memorisation"][real] < 0.6
+    assert value["memorisation"]["cheat: shifted copies"] < 0.75
+    assert max(value["memorisation"][arm] for arm in ("your run", "long run")) < 0.6
+    for arm in ("cheat: copies", "cheat: half the classes"):
+        assert value["coverage"][arm] > value["coverage"][real] - 0.03 and frechet[arm] < 2 * frechet[real]
+    assert value["coverage"]["cheat: a tenth of the classes"] < value["coverage"][real] - 0.1
+    assert value["precision"]["cheat: blurred"] > value["precision"][real]
+    assert frechet["cheat: blurred"] > 4 * frechet[real]
+
+
+def test_04_a_condition_is_obeyed_where_d_sees_it_and_ignored_where_not():
+    judged = {r["data"]: r["value"] for r in records("04_conditions", "held-out drawings that the judge names rightly")}
+    obeyed = {(r["data"], r["arm"]): r["value"] for r in records("04_conditions", "conditioning accuracy")}
+    assert judged["digits"] >= 0.97
+    assert obeyed["digits", "projection"] >= 0.95
+    assert obeyed["digits", "D does not see the label"] <= 0.20
+
+
+CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
+def test_checkpoints_are_small_and_say_how_they_were_made(path):
+    assert path.stat().st_size < 2_000_000
+    made = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert {"turns", "dataset", "profile", "seed", "notebook", "versions"} <= set(made)
+    G = networks.ImageGenerator()
+    G.load_state_dict(runtime.load(path))
+    drawn = G.eval()(torch.randn(20, G.z_dim, generator=runtime.generator(0)))
+    assert drawn.std(dim=0).mean() > 0.1, "different noise, different drawings"
