@@ -686,7 +686,7 @@ def _check_gradient(loss, inputs, right):
         worst = (gradient - wanted).abs().argmax()
         _require(bool(torch.allclose(gradient, wanted, rtol=1e-3, atol=1e-6)), f"the gradient {wanted[worst]:.4f}",
                  f"{gradient[worst]:.4f}", "the value is right and its gradient is not. Is a constant added, or "
-                 "something clamped? torch.nn.functional.softplus needs neither.")
+                 "something clamped?")
 
 
 def jsd(function):
@@ -708,5 +708,6 @@ def jsd(function):
             (right - math.log(2), "m is the mean of p and q, not their sum."),
             (kl_p, "both densities are compared with m."), (kl_q, "both densities are compared with m."),
             (kl_p / 2, "both densities are compared with m."),
-        ], "the mean of KL(p || m) and KL(q || m), where m is half of p + q.")
+            (right - math.log(4), "that shift belongs to the value of the game; JSD itself is 0 for p = q."),
+        ], "two KL divergences, each against the mixture of both densities; how are they joined?")
     _done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")

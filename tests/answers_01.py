@@ -68,7 +68,8 @@ WRONG = {
         (lambda p, q, dx: jsd(p, q, dx) ** 0.5, "the divergence has no root"),
         (lambda p, q, dx: 2 * jsd(p, q, dx) - math.log(4), "the value of the game"),
         (lambda p, q, dx: (kl(p, p + q, dx) + kl(q, p + q, dx)) / 2, "not their sum"),
+        (lambda p, q, dx: jsd(p, q, dx) - math.log(4), "that shift belongs"),
         (lambda p, q, dx: kl(p, (p + q) / 2, dx), "both densities are compared with m"),
-        (lambda p, q, dx: torch.tensor(0.0), "the mean of KL(p || m)"),
+        (lambda p, q, dx: torch.tensor(0.0), "how are they joined"),
     ],
 }

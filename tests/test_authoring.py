@@ -101,7 +101,7 @@ def test_a_change_of_the_code_behind_the_numbers_is_noticed(script, tmp_path, mo
     (tmp_path / "figures" / "shown.png").write_bytes(b"new")
     assert len({changed, with_picture, authoring.code_fingerprint(script)}) == 3
     changed = authoring.code_fingerprint(script)
-    (package / "networks.py").write_text("# imported by nobody here\nx = 1\n")
+    (package / "gan.py").write_text("# imported by nobody here\nx = 1\n")
     assert authoring.code_fingerprint(script) == changed
     script.write_text(SCRIPT)
     authoring.build(script)
