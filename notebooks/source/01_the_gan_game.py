@@ -172,6 +172,7 @@ def compare(D):
     return (logits.sigmoid() - best_D)[bulk].abs().max().item(), value.item()
 
 
+# %%
 def train_D(steps, seed):
     """D, and its (step, error, value) along the way."""
     runtime.seed_everything(seed)

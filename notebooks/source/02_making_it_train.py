@@ -104,6 +104,7 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias, h, self.weight)
 
 
+# %%
 class SideBySide(nn.Module):
     """S networks as one; x [S*B, ...] -> what each makes of its own B rows, [S*B, ...]."""
 
@@ -544,8 +545,8 @@ plt.show()
 #   price.
 # * **More steps of $D$ are no cure by themselves**: without R1 modes are lost, with it none. R1 is also the calmest: compare the gradients that
 #   reach $G$.
-# * **Spectral norm** makes this $D$ so flat that the budget is short for such narrow modes. A verdict on this budget, not on the method:
-#   on images it is among the most used.
+# * **Spectral norm** makes this $D$ flat, and $G$ slow: with the non-saturating loss all modes come, later than without; with
+#   the hinge loss not in time. A verdict on this budget, not on the method: on images it is among the most used.
 #
 # Five games on one problem, one budget, one size of network: with another problem the ranks may change. Lucic et al. (2018) compared these
 # losses with a large budget for tuning and found none that wins throughout. What carries over is the way of looking.

@@ -201,7 +201,7 @@ blind = train(digits, Blind, blind_run)
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 8.4))
-plots.sheet(order(blind, asked)[asked.argsort(stable=True)].view(10, -1, 1, 28, 28)[:, :10], ax,
+plots.sheet(order(blind, asked).view(10, -1, 1, 28, 28)[:, :10], ax,
             title="Ordered: a row of 0, a row of 1, ... a row of 9")
 plots.save(figure, "04_ignored")
 plt.show()
