@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from . import episodes, networks
-from .runtime import atomic_path, output_dir, positive, progress, training_steps, versions
+from .runtime import atomic_path, output_dir, positive, progress, versions
 
 # ---------------------------------------------------------------- accuracy and results
 
@@ -70,14 +70,15 @@ def percent(record):
 # ---------------------------------------------------------------- judge and feature network in one
 
 
-def train_classifier(images, labels, *, n_classes, n_steps, batch, generator, width=64, lr=3e-3, path=None, made=None):
+def train_classifier(images, labels, *, n_classes, n_steps, batch, generator, width=64, lr=3e-3):
     """A `networks.ConvNet` in eval mode, taught to name the class of an image: a judge, and a source of `features`.
 
-    images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. lr: of Adam, constant.
-    generator: on the images' device. It decides all that is random, the first weights too, and torch's global
-    random numbers stay as they were. path, made: see `runtime.training_steps`; the run goes on where it stopped.
+    images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. lr: of Adam, falling to 0
+    in a straight line. generator: on the images' device. It decides all that is random, the first weights too, and
+    torch's global random numbers stay as they were.
 
-    On `digits`, 139 drawings of each class, 300 steps of 64: 98.9 to 100 % of the other 350 drawings (four seeds).
+    On `digits`, 140 drawings of each class, 300 steps of 64: 99.1 to 99.7 % of the other 340 drawings (five seeds;
+    with a constant lr 96.5 to 99.7 %).
     Raises ValueError for images out of range and labels that do not fit.
     """
     positive(n_classes=n_classes, batch=batch)
@@ -85,9 +86,8 @@ def train_classifier(images, labels, *, n_classes, n_steps, batch, generator, wi
     _check_labels(labels, len(images), n_classes)
     network = _build(lambda: networks.ConvNet(n_classes, width=width), generator).to(images.device)
     optimiser = torch.optim.Adam(network.parameters(), lr)
-    parts = {"network": network, "optimiser": optimiser, "generator": generator}
-    made = {"lr": lr, "batch": batch, **(made or {})}
-    for _ in training_steps(n_steps, path=path, made=made, desc="classifier", **parts):
+    for step in progress(range(n_steps), desc="classifier"):
+        optimiser.param_groups[0]["lr"] = lr * (1 - step / n_steps)
         rows = torch.randint(len(images), (batch,), device=images.device, generator=generator)
         loss = cross_entropy(network(images[rows]), labels[rows])
         optimiser.zero_grad()

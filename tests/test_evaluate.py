@@ -103,16 +103,6 @@ def test_classifier_is_decided_by_its_generator_alone():
     assert not torch.equal(weights(small_classifier(0, n_steps=0)), weights(small_classifier(1, n_steps=0)))
 
 
-def test_classifier_resumes_to_the_same_bits_and_refuses_another_run(tmp_path):
-    sizes, path = {"batch": 8}, tmp_path / "judge.safetensors"
-    straight = weights(small_classifier(0, n_steps=25, **sizes))
-    small_classifier(0, n_steps=20, path=path, made={"dataset": "stripes"}, **sizes)
-    assert torch.equal(weights(small_classifier(0, n_steps=25, path=path, made={"dataset": "stripes"}, **sizes)),
-                       straight)
-    with pytest.raises(ValueError, match=r"lr=0\.003"):
-        small_classifier(0, n_steps=25, path=path, made={"dataset": "stripes"}, lr=0.01, **sizes)
-
-
 @pytest.fixture(scope="module")
 def digits():
     """(judge, held-out images [350, 1, 28, 28], labels [350]): 139 drawings of each digit train it, 35 do not."""

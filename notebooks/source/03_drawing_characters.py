@@ -152,7 +152,7 @@ plt.show()
 # %%
 labels = torch.arange(n_classes, device=device).repeat_interleave(n_drawings - n_held)
 held_labels = torch.arange(n_classes, device=device).repeat_interleave(n_held)
-ruler = evaluate.train_classifier(training, labels, n_classes=n_classes, n_steps=sizes.pick(smoke=10, cpu=400, gpu=5_000),
+ruler = evaluate.train_classifier(training, labels, n_classes=n_classes, n_steps=sizes.pick(smoke=10, cpu=1_200, gpu=5_000),
                                   batch=sizes.batch, generator=runtime.generator(seed + 2, device))
 named = results.add("held-out drawings that the feature network names rightly",
                     evaluate.conditioning(ruler, held_out, held_labels), unit="accuracy", setting="inductive", arm="real")

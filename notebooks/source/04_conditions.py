@@ -170,11 +170,11 @@ def train(task, make_D, watch=None):
     runtime.seed_everything(seed)
     G, D = networks.ImageGenerator(n_classes=10).to(device), make_D().to(device)
     return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0),
-                   lr=(2e-3, 2e-3), betas=(0.0, 0.99), ema=0.99, generator=runtime.generator(seed, device), watch=watch).G
+                   lr=(3e-3, 3e-3), betas=(0.0, 0.99), ema=0.98, generator=runtime.generator(seed, device), watch=watch).G
 
 
 # %%
-turns = sizes.pick(smoke=10, cpu=600, gpu=6_000)
+turns = sizes.pick(smoke=10, cpu=500, gpu=6_000)
 asked = torch.arange(10, device=device).repeat_interleave(sizes.pick(smoke=10, cpu=100, gpu=1_000))     # the orders
 
 
