@@ -13,6 +13,7 @@ import pytest
 from course_lib import authoring, runtime
 
 TESTS = Path(__file__).parent
+NOTEBOOKS = runtime.project_root() / "notebooks"
 SCRIPTS = pytest.mark.parametrize("script", authoring.scripts(), ids=lambda path: path.stem)
 CHECKED = "nbval-check-output"
 NBVAL = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300",
@@ -35,9 +36,8 @@ def run_nbval(notebook, folder):
 
 def test_there_are_notebooks():
     stems = [path.stem for path in authoring.scripts()]
-    folder = runtime.project_root() / "notebooks"
-    assert stems and stems == sorted(path.stem for path in folder.glob("*.ipynb"))
-    assert stems == sorted(path.stem for path in (folder / "exercises").glob("*.ipynb"))
+    assert stems and stems == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    assert stems == sorted(path.stem for path in (NOTEBOOKS / "exercises").glob("*.ipynb"))
 
 
 @SCRIPTS
@@ -79,6 +79,22 @@ def test_papermill_with_changed_parameters(script, tmp_path, monkeypatch):
         assert {key: record[key] for key in parameters} == parameters
         assert record["setting"] in ("inductive", "transductive", "-")
         assert record["low"] <= record["value"] <= record["high"]
+
+
+def test_04_draws_mnist_too_where_its_files_lie(tmp_path, monkeypatch):
+    (tmp_path / "mnist").mkdir()
+    for name, sizes, values in (("images-idx3", (100, 28, 28), os.urandom(100 * 784)),
+                                ("labels-idx1", (100,), bytes(range(10)) * 10)):
+        header = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+        (tmp_path / "mnist" / f"train-{name}-ubyte").write_bytes(header + values)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with authoring.environment(COURSE_DATA=tmp_path):
+        papermill.execute_notebook(str(NOTEBOOKS / "04_conditions.ipynb"), str(tmp_path / "out.ipynb"),
+                                   parameters={"profile": "smoke", "dataset": "digits", "device": "cpu"},
+                                   progress_bar=False, cwd=str(tmp_path))
+    stored = json.loads((tmp_path / "out" / "figures" / "results" / "04_conditions.json").read_text())
+    assert {record["data"] for record in stored} == {"digits", "mnist"}
 
 
 @SCRIPTS
