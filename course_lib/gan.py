@@ -72,6 +72,7 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
     """
     positive(n_steps=n_steps, d_steps=d_steps, save_every=save_every)
     betas = tuple(map(float, betas))
+    G.train(), D.train()
     g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
     history = _History(generator.device)

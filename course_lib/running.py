@@ -147,9 +147,9 @@ def write_report(folder, outcomes, parameters):
 
 def headline(record):
     """One record as a line: 'nearest neighbour ...: 41.7 % (40.8 to 42.6, n=1000)'."""
-    scale, sign = (100, " %") if record["unit"] == "accuracy" else (1, f" {record['unit']}")
-    value, low, high = (scale * record[key] for key in ("value", "low", "high"))
-    return f"{record['name']}: {value:.1f}{sign} ({low:.1f} to {high:.1f}, n={record['n']})"
+    percent = record["unit"] == "accuracy"
+    value, low, high = (f"{100 * record[key]:.1f}" if percent else f"{record[key]:.3g}" for key in ("value", "low", "high"))
+    return f"{record['name']}: {value} {'%' if percent else record['unit']} ({low} to {high}, n={record['n']})"
 
 
 def table(folder, outcomes):

@@ -32,8 +32,8 @@ def test_02_the_best_set_up_covers_all_modes_in_five_of_five_games():
     for arm in ("saturating", "non-saturating", "least squares", "hinge", "WGAN-GP, 5 D steps"):
         assert covered[arm]["per_game"] == [8] * 5, arm
     for arm in ("non-saturating, fast G", "non-saturating, beta1 = 0.9", "Wasserstein, no constraint",
-                "WGAN-GP, 1 D step"):
-        assert covered[arm]["value"] < 4, arm
+                "WGAN-GP, 1 D step", "Wasserstein, no constraint, 5 D steps"):
+        assert covered[arm]["value"] < 5, arm
     gradient = by_arm("02_making_it_train", "gradient norm at G")
     assert gradient["non-saturating + R1"]["value"] < 0.5 * gradient["non-saturating"]["value"], "R1 is calmer"
 

@@ -261,6 +261,12 @@ def test_fit_takes_d_steps_steps_of_d_for_each_of_g():
     assert all(torch.equal(D.calls[9 * (i // 4) + 2 * (i % 4)].x, x) for i, x in enumerate(drawn)), "fresh data each"
 
 
+def test_fit_trains_in_training_mode_however_the_networks_come():
+    G, D = image_networks()
+    gan.fit(G.eval(), D.eval(), draw_images, n_steps=1, generator=runtime.generator(0), **FIT)
+    assert all(part.training for part in (*G.modules(), *D.modules()))
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.6, 0.999])
 def test_the_average_of_gs_weights(ema):
     G, D = image_networks()

@@ -195,7 +195,8 @@ runs = [train_D(sizes.pick(smoke=20, cpu=1_500, gpu=5_000), seed + i) for i in r
 D = runs[0][0]
 
 # %% [markdown]
-# **Predict**: where will the error be largest, early on and at the end?
+# **Predict**: how large is the largest error after 10, 100 and 1,000 steps? And where is $D$ worst at the end, inside the bulk or
+# outside?
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8))
@@ -203,7 +204,7 @@ with torch.no_grad():
     left.plot(x, D(grid).sigmoid().cpu(), label="D, learned")
 left.plot(x, best_D, color="black", linestyle="--", label="D*")
 left.axvspan(x[bulk][0], x[bulk][-1], color="black", alpha=0.06, label="bulk: 99 % of drawings")
-left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), title="Learned from drawings alone")
+left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15), title="Learned from drawings alone")
 left.legend(fontsize=12, loc="upper left")
 for i, (_, seen) in enumerate(runs):
     right.plot(seen[1:, 0], seen[1:, 1], label=f"seed {seed + i}")
@@ -227,7 +228,8 @@ error = results.add("largest |D - D*| on the bulk", [seen[-1, 1] for _, seen in 
 # $$ V(D^*, G) = \int p \log \frac{p}{2m} + q \log \frac{q}{2m} \, dx
 #    = \underbrace{\mathrm{KL}(p \Vert m) + \mathrm{KL}(q \Vert m)}_{2 \, \mathrm{JSD}(p \Vert q)} - \log 4 . $$
 #
-# JSD is the Jensen–Shannon divergence: 0 if and only if $p = q$, and at most $\log 2$, when they never meet.
+# Here $\mathrm{KL}(p \Vert m) = \int p \log \frac{p}{m} \, dx$ is the Kullback–Leibler divergence, in *nats* where the logarithm is the
+# natural one. JSD is the Jensen–Shannon divergence: 0 if and only if $p = q$, and at most $\log 2$, when they never meet.
 #
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
@@ -289,7 +291,8 @@ plots.save(figure, "01_landscape")
 plt.show()
 
 # %% [markdown]
-# Three standard deviations away the slope is still there; at ten it is gone. Where the two hardly overlap, a perfect $D$ leaves the
+# At a mean of 1.5, three standard deviations away, the slope is still there; at 5, ten of them, next to nothing is left. (At 0 it is
+# exactly 0; the grid is too coarse to show that.) Where the two hardly overlap, a perfect $D$ leaves the
 # generator no direction. That is the first thing that goes wrong in practice, and notebook 02 is about it.
 #
 # ### Take the slider

@@ -329,6 +329,12 @@ plots.save(figure, "04_sheets")
 plt.show()
 
 # %% [markdown]
+# Orders are obeyed on few drawings as well, but mind what the numbers say. On `glyphs` the judge errs on many a real drawing, and is known
+# from 40 of them only; so "obeyed" means there: far above guessing, and no more. And obeying is not drawing well: compare the sheets.
+# Memorisation below 0.5 says *farther* from the training drawings than new real ones are, which flaws will do; above 0.5
+# it raises a suspicion that smoothness alone can explain (notebook 03).
+
+# %% [markdown]
 # A label is a poor way to ask for a character, though. Every class needs an embedding, and an embedding needs training: this
 # generator cannot be asked for a character it was not trained on. The few-shot learner's classes are all of that kind. The next
 # notebook replaces the label by the one thing a learner has: an example.
