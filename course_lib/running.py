@@ -147,9 +147,12 @@ def write_report(folder, outcomes, parameters):
 
 def headline(record):
     """One record as a line: 'nearest neighbour ...: 41.7 % (40.8 to 42.6, n=1000)'."""
-    percent = record["unit"] == "accuracy"
-    value, low, high = (f"{100 * record[key]:.1f}" if percent else f"{record[key]:.3g}" for key in ("value", "low", "high"))
-    return f"{record['name']}: {value} {'%' if percent else record['unit']} ({low} to {high}, n={record['n']})"
+    numbers = [record[key] for key in ("value", "low", "high")]
+    if record["unit"] == "accuracy":
+        unit, (value, low, high) = "%", (f"{100 * number:.1f}" for number in numbers)
+    else:
+        unit, (value, low, high) = record["unit"], (f"{number:.3g}" for number in numbers)
+    return f"{record['name']}: {value} {unit} ({low} to {high}, n={record['n']})"
 
 
 def table(folder, outcomes):

@@ -42,6 +42,11 @@ def run(*arguments):
     return cli.main(["run", "--dataset", "digits", "--device", "cpu", *arguments])
 
 
+def test_small_numbers_keep_their_digits():
+    record = {"name": "divergence", "value": 0.00123, "low": 0.001, "high": 0.0015, "n": 3, "unit": "nats"}
+    assert running.headline(record) == "divergence: 0.00123 nats (0.001 to 0.0015, n=3)"
+
+
 def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, capsys):
     assert run("--profile", "smoke", "--seed", "4") == 1
     shown = capsys.readouterr().out
