@@ -4,6 +4,7 @@ import json
 from typing import NamedTuple
 
 import torch
+from scipy.stats import t as student
 from torch.nn.functional import cross_entropy
 
 from . import episodes, networks
@@ -27,15 +28,17 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, generato
 
 
 def mean_interval(values):
-    """(mean, half-width of its 95 % interval) of independent values [n], n >= 30 or so: 1.96 s / sqrt(n).
+    """(mean, half-width of its 95 % interval) of independent values [n]: 1.96 s / sqrt(n).
 
-    The interval covers what another draw of values would change; not another seed or another split of the classes.
+    Below 30 values, Student's t for n - 1 degrees of freedom takes the place of 1.96. The interval covers what another
+    draw of values would change; not another seed or another split of the classes.
     Raises ValueError for fewer than two values.
     """
     values = torch.as_tensor(values, dtype=torch.float64)
     if values.numel() < 2:
         raise ValueError(f"an interval needs at least 2 values, not {values.numel()}. Evaluate more episodes.")
-    return values.mean().item(), 1.96 * values.std().item() / values.numel() ** 0.5
+    width = 1.96 if values.numel() >= 30 else float(student.ppf(0.975, values.numel() - 1))
+    return values.mean().item(), width * values.std().item() / values.numel() ** 0.5
 
 
 class Results:

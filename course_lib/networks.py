@@ -46,7 +46,7 @@ class ImageGenerator(nn.Module):
     """z [B, z_dim], and with n_classes also labels y [B] -> images [B, 1, 28, 28] in [0, 1].
 
     Two convolutions double 7x7 twice, as in DCGAN (Radford et al. 2016); the second makes four sub-pixels of each
-    pixel (Shi et al. 2016). A label enters as a scale and a shift of each channel (Dumoulin et al. 2017, eq. 5).
+    pixel (Shi et al. 2016). A label enters as a scale and a shift of each channel (Miyato & Koyama 2018).
     """
 
     def __init__(self, z_dim=64, *, n_classes=0, width=32):

@@ -15,7 +15,7 @@ from course_lib import baselines, data, evaluate, networks
 def test_interval_in_closed_form():
     mean, half = evaluate.mean_interval([0.0, 1.0, 1.0, 1.0])       # s^2 = 4/3 * 3/16 = 1/4
     assert mean == 0.75
-    assert half == pytest.approx(1.96 * 0.5 / 2, rel=1e-12)
+    assert half == pytest.approx(3.18244630528 * 0.5 / 2, rel=1e-9)
 
 
 def test_interval_covers_the_truth_in_95_of_100_repetitions():

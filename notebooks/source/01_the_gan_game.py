@@ -210,7 +210,7 @@ for i, (_, seen) in enumerate(runs):
     right.plot(seen[1:, 0], seen[1:, 1], label=f"seed {seed + i}")
 right.axhline(0.02, color="black", linestyle=":", label="0.02")
 right.set(xlabel="training step", ylabel="largest |D - D*| on the bulk", xscale="log", yscale="log",
-          title=f"At the end at most {max(seen[-1, 1] for _, seen in runs):.3f}")
+          title=f"At the end at most {max(seen[-1, 1] for _, seen in runs):.4f}")
 right.legend(fontsize=12)
 plots.save(figure, "01_learned_discriminator")
 plt.show()
@@ -414,18 +414,18 @@ print(f"floor:     JSD {floor['value']:.4f} nats")
 
 # %% [markdown]
 # Both humps are found, but the floor is not reached, and later need not be better: two players who keep moving do
-# not settle. In theory $D$ is perfect at every step of $G$; here it is always a little late.
+# not settle. In theory $D$ is perfect at every step of $G$; here it has one step.
 
 # %% [markdown]
 # ## The answer
 #
-# For a perfect discriminator, the minimax objective is a distance between densities, $2\,\mathrm{JSD}(p \Vert q) - \log 4$, and the
+# For a perfect discriminator, the minimax objective is a divergence between densities, $2\,\mathrm{JSD}(p \Vert q) - \log 4$, and the
 # best generator is the one that draws from $p$. Measured here:
 
 # %%
-display(Markdown(f"* a network that sees only drawings finds $D^*$ to within **{max(error['per_seed']):.3f}** on the bulk (worst of "
-                 f"{error['n']} seeds);\n* its value comes within **{gap['value']:.1e} nats** of $2\\,$JSD$ - \\log 4 = {worth:.4f}$;\n"
-                 f"* a small GAN ends at a JSD of **{reached['value']:.4f}** from the real density (two real heaps: "
+display(Markdown(f"* a network that sees only drawings finds $D^*$ to within **{max(error['per_seed']):.4f}** on the bulk (worst of "
+                 f"{error['n']} seeds, stratified batches);\n* its value comes within **{gap['value']:.1e} nats** of $2\\,$JSD$ - \\log 4 = {worth:.4f}$;\n"
+                 f"* a small GAN, stopped at turn {turns}, is at a JSD of **{reached['value']:.4f}** from the real density (two real heaps: "
                  f"{floor['value']:.4f})."))
 
 # %% [markdown]

@@ -4,9 +4,9 @@
 # **The question.** Does adversarial training work on images, and how do you know?
 #
 # A generator of *images* is easy to admire and hard to judge. You will train one on characters, watch it learn, and hold
-# it against four rulers: how near it comes to the real thing (**fidelity**), how much of the real thing it covers
-# (**diversity**), whether it merely copies (**memorisation**), and what lies between two of its drawings. Then you will
-# cheat on purpose and see which ruler notices.
+# it against three rulers: how near it comes to the real thing (**fidelity**), how much of the real thing it covers
+# (**diversity**), and whether it merely copies (**memorisation**). Then you will cheat on purpose, see which ruler notices, and
+# look at what lies between two drawings.
 #
 # **You need** notebooks 01 and 02. **Time**: 40 minutes, and about 45 more with the three exercises.
 #
@@ -61,7 +61,7 @@ print(f"{n_classes} classes: {len(training)} drawings to train on, {len(held_out
 # ## 2 · Two networks that mirror each other
 #
 # $G$ unfolds 64 numbers into an image: a linear map to $7 \times 7$, then two convolutions that double the side. $D$
-# folds an image up again, by strides. Both are those of DCGAN (Radford et al. 2016), made small enough for a laptop.
+# folds an image up again, by strides. Both are in the manner of DCGAN (Radford et al. 2016), made small enough for a laptop.
 #
 # **Predict** before you run: which of the two has more parameters, and where do they sit?
 
@@ -79,7 +79,7 @@ for name, network in (("G", G), ("D", D)):
 # %% [markdown]
 # ## 3 · Train
 #
-# Notebook 02 found that the non-saturating loss with a gradient penalty on real data (R1) is hard to break. We take it as
+# In notebook 02, the non-saturating loss with a gradient penalty on real data (R1) covered the ring in every game. We take it as
 # it is. `gan.fit` only schedules: draw a batch, one `gan.d_step`, one `gan.g_step`, over and over. It returns a copy
 # of $G$ whose weights are a running average of the last few hundred turns: single turns jitter, their average is calmer.
 
@@ -212,7 +212,7 @@ plt.show()
 # %% [markdown]
 # ## 5 · What time buys
 #
-# Your run was short. A longer one, of the very same code and ten times as many turns, lies in `checkpoints/`. (There is one
+# Your run was short. A longer one, of the very same code and many more turns, lies in `checkpoints/`. (There is one
 # for `glyphs`, made in profile `cpu`; for other data, or to make it anew, set `retrain = True`.)
 
 # %%
@@ -356,23 +356,23 @@ display(Markdown("\n".join(lines)))
 #
 # * **Copies** pass every test of fidelity and diversity. Only the last column, which asks where the drawings come
 #   from, sees through them.
-# * **Shifted copies** all but pass that one as well: moved by a single pixel, a copy is about as far from its original as a
-#   stranger. Distances in pixels are blind to what is obvious to you. A test of memorisation is only as good as its distance.
+# * **Shifted copies** get a lower mark there than innocent blurred drawings: moved by a single pixel, a copy is nearly as far from its original as
+#   a stranger. Distances in pixels are blind to what is obvious to you. A test of memorisation is only as good as its distance.
 # * **A tenth of the classes**: every drawing is real, so precision stays high; what is missing shows in recall and coverage. But with
-#   **half the classes** only the Fréchet distance stirs, a little: on `glyphs`, half of the characters look much like the other half.
-#   Diversity is measured in what the features see, and they do not see names.
+#   **half the classes** recall and coverage hardly move, and the Fréchet distance a little: on `glyphs`, half of the characters look much like the other half.
+#   Diversity is measured in what the features see, and they do not see names. (The last column catches both only because they are training drawings.)
 # * **Blurred** drawings get *better* marks than real ones for precision and density: they sit in the middle of the crowd. Recall and the
 #   Fréchet distance object. And they look memorised, though nothing was copied: in pixels, smooth drawings are near everything. A high
 #   mark in the last column is a suspicion, not a proof; one below 0.5 says farther from the training set than real drawings are, which
 #   flaws can do as well as imagination.
 #
-# And the honest ones? The short run has high precision and density, and yet its drawings are smudged: the marks of *blurred*, in mild
-# form. Time raises recall and lowers the Fréchet distance, while precision hardly moves. No single column would have told you.
+# And the honest ones? The short run has a high density, and yet its drawings are smudged: as with *blurred*, the middle of the crowd is rewarded. Time
+# raises recall and lowers the Fréchet distance, and gives back some precision and density. No single column would have told you.
 
 # %% [markdown]
 # ## 9 · Between two drawings
 #
-# If $G$ had learned drawings by heart, then on the way from one noise vector to another there would be a jump. Walk: along a
+# What does $G$ draw on the way from one noise vector to another? Walk: along a
 # straight line, or along the sphere on which long Gaussian vectors live. A straight walk cuts through the inside of it, where
 # noise hardly ever falls: halfway the vector is shorter by a factor of $\sqrt 2$. **Predict**: does that harm the drawings?
 
@@ -397,14 +397,15 @@ for name, z in {"at the ends": a, "halfway, keeping the length": between(a, b, 0
           f"coverage {evaluate.prdc(reference_features, found).coverage:.2f}")
 
 # %% [markdown]
-# It does. On the straight way the drawings leave what $G$ was trained on; along the sphere, halfway is as good as the ends, and the walks
-# show characters changing into each other, step by step.
+# It does: the straight way leads through noise that $G$ was never trained on. Along the sphere, halfway is standard normal noise again, so it
+# must be as good as the ends, for any $G$. The numbers say how to walk, then; that characters change into each other step
+# by step, instead of jumping between a few, is for your eye.
 
 # %% [markdown]
 # ## The answer
 #
 # Adversarial training works on images: from pure noise come strokes, and from strokes characters that nobody designed. You
-# know it by four rulers, each held against real drawings, and you know what each ruler is blind to.
+# know it by three rulers, each held against real drawings, and you know what each ruler is blind to.
 
 # %%
 floor = table["real, held out"]

@@ -118,12 +118,15 @@ print(f"the judge names {evaluate.percent(real)} of held-out real digits rightly
 
 # %% [markdown]
 # **Conditioning accuracy** is then simple: order many drawings of every class, let the judge name them, count how often the name
-# is the order. Obeying scores like the real digits, ignoring scores 10 %.
+# is the order. Obeying scores like the real digits, ignoring scores 10 %. (The judge
+# learned from the drawings that $G$ imitates, so it reads copies a little better than strangers; and an interval below is about more
+# drawings of the same $G$, not about another run.)
 #
 # ## 3 · Where the label enters G
 #
 # The noise says *how* to draw, the label *what*. In `networks.ImageGenerator` each class owns a **scale** and a **shift**
-# for every channel, applied after the batch norm has set them to mean 0 and variance 1 (Dumoulin et al. 2017). A class
+# for every channel, applied after the batch norm has set them to mean 0 and variance 1 (Miyato & Koyama 2018, after the same
+# idea for styles by Dumoulin et al. 2017). A class
 # thus turns some strokes up and others down:
 #
 # $$ h'_{b,c} = \gamma_{y_b, c} \, h_{b,c} + \beta_{y_b, c} . $$
