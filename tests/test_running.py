@@ -129,7 +129,8 @@ def test_a_folder_named_latest_loses_nothing(course, capsys):
 def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(course):
     write_notebook(course / "notebooks", "01_bad.ipynb", "import os, time",
                    "open('pid', 'w').write(str(os.getpid()))", "time.sleep(60)")
-    code = ("import pathlib, sys; from course_lib import cli, running; "
+    code = ("import pathlib, signal, sys; from course_lib import cli, running; "
+            "signal.signal(signal.SIGINT, signal.default_int_handler); "      # a job in the background ignores Ctrl-C
             f"running.project_root = lambda: pathlib.Path({str(course)!r}); "
             "sys.exit(cli.main(['run', '--dataset', 'digits', '--device', 'cpu']))")
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
