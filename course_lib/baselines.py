@@ -4,7 +4,11 @@ A learner is a function of `Episodes` that returns the predicted labels of the q
 support images, support labels and one query at a time; looking at several queries at once is transductive.
 """
 
+import copy
+
 import torch
+
+from . import maml
 
 
 def nearest_neighbour(episodes):
@@ -26,3 +30,19 @@ def protonet_logits(features, episodes):
     one_hot = torch.nn.functional.one_hot(episodes.support_y, n_way).to(support.dtype)     # [T, N*K, N]
     prototypes = one_hot.mT @ support / one_hot.sum(1)[:, :, None]                          # [T, N, F]
     return -torch.cdist(query, prototypes).square()
+
+
+def fine_tune(network, *, lr, steps, only=""):
+    """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
+
+    network: with nn.BatchNorm2d, whose running statistics are used as they are, so that the learner is inductive; it is
+    left unchanged. lr, steps: of plain gradient descent on the whole support. only: "head" leaves all else fixed.
+    The baseline of Chen et al. 2019, "A closer look at few-shot classification".
+    """
+    def labels(episodes):
+        model = copy.deepcopy(network).eval()
+        model.head = torch.nn.Linear(model.head.in_features, int(episodes.support_y.max()) + 1)
+        for p in model.head.to(episodes.support_x.device).parameters():
+            torch.nn.init.zeros_(p)
+        return maml.learner(model, dict(model.named_parameters()), lr=lr, steps=steps, only=only)(episodes)
+    return labels

@@ -27,6 +27,19 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, generato
     return torch.cat(scores)
 
 
+def paired_difference(a, b):
+    """a - b [n] of two learners' accuracies on the *same* episodes: its `mean_interval` says which is better.
+
+    Episodes differ in difficulty, for both learners alike; in the difference that cancels, so the interval is narrower
+    than those of a and b. To see the same episodes, start both from generators with one seed.
+    Raises ValueError for different numbers of episodes.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"pairs need as many episodes for both: {list(a.shape)} and {list(b.shape)}. Evaluate both "
+                         "learners on the same episodes.")
+    return a - b
+
+
 def mean_interval(values):
     """(mean, half-width of its 95 % interval) of independent values [n]: 1.96 s / sqrt(n).
 

@@ -3,6 +3,10 @@
 import os
 
 import pytest
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:     # two workers of two threads each hinder one another on two cores
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,9 @@
+import copy
+
+import pytest
 import torch
 
-from course_lib import baselines
+from course_lib import baselines, networks
 from course_lib.episodes import Episodes
 
 
@@ -39,3 +42,30 @@ def test_protonet_logits_against_a_loop():
             prototype = (e.support_x[t][e.support_y[t] == c].flatten(1) @ weight.T).mean(0)
             distance = (e.query_x[t].flatten(1) @ weight.T - prototype).square().sum(1)
             torch.testing.assert_close(logits[t, :, c], -distance, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("only", ["", "head"], ids=["whole", "head"])
+def test_fine_tuning_against_an_optimiser(only):
+    torch.manual_seed(0)
+    network, g = networks.ConvNet(7, width=8), torch.Generator().manual_seed(1)
+    support_y, query_y = torch.tensor([[0, 1, 2, 2, 1, 0], [2, 2, 1, 0, 0, 1]]), torch.randint(3, (2, 9), generator=g)
+    characters = (torch.rand(3, 1, 4, 4, generator=g) > 0.5).float().repeat_interleave(7, 2).repeat_interleave(7, 3)
+    drawn = lambda y: 0.7 * characters[y] + 0.3 * torch.rand(*y.shape, 1, 28, 28, generator=g)      # noqa: E731
+    for _ in range(30):         # running statistics that fit the images
+        network(drawn(torch.arange(3).repeat(10)))
+    before = copy.deepcopy(network.state_dict())
+    tasks = Episodes(drawn(support_y), support_y, drawn(query_y), query_y)
+    predicted = baselines.fine_tune(network.train(), lr=0.1, steps=20, only=only)(tasks)
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
+    for t in range(2):
+        model = copy.deepcopy(network).eval()
+        model.head = torch.nn.Linear(8, 3)
+        torch.nn.init.zeros_(model.head.weight), torch.nn.init.zeros_(model.head.bias)
+        optimiser = torch.optim.SGD((model.head if only else model).parameters(), 0.1)
+        for _ in range(20):
+            loss = torch.nn.functional.cross_entropy(model(tasks.support_x[t]), tasks.support_y[t])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        assert predicted[t].tolist() == model(tasks.query_x[t]).argmax(1).tolist()
+    assert len(predicted.unique()) > 1

@@ -46,6 +46,17 @@ def test_accuracy_is_per_episode():
     assert scores.tolist() == [0.5] * 4
 
 
+def test_a_paired_difference_is_known_better_than_the_two():
+    hard = torch.rand(200, generator=torch.Generator().manual_seed(0))      # what both learners suffer from
+    luck = torch.rand(2, 200, generator=torch.Generator().manual_seed(1)) / 20
+    a, b = 0.9 - hard / 2 + luck[0], 0.88 - hard / 2 + luck[1]
+    mean, half = evaluate.mean_interval(evaluate.paired_difference(a, b))
+    assert mean == pytest.approx((a.mean() - b.mean()).item(), abs=1e-6) and mean - half > 0
+    assert half < evaluate.mean_interval(a)[1] / 4
+    with pytest.raises(ValueError, match=r"\[200\] and \[199\]"):
+        evaluate.paired_difference(a, b[1:])
+
+
 def test_results_are_written_with_all_that_a_number_needs():
     results = evaluate.Results("study", dataset="glyphs", split="train", profile="smoke", seed=3,
                                device=torch.device("cpu"))

@@ -1,0 +1,212 @@
+"""Learning an initialisation from which a few gradient steps solve a new task: MAML, FOMAML, ANIL, Reptile.
+
+Parameters are dicts, as from `dict(model.named_parameters())`. A model is called as model(x); for inductive
+predictions and for `vmap` as model(x, reference) (see `networks.BatchNorm`), where a model without batch statistics
+ignores `reference`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import cross_entropy
+
+from .episodes import Episodes
+from .runtime import positive, training_steps
+
+# ---------------------------------------------------------------- one task, and the loss over tasks
+
+
+def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cross_entropy, reference=None):
+    """p <- p - lr dL(p; x, y)/dp, `steps` times, from `params`: a dict in and a dict out (Finn et al. 2017, eq. 1).
+
+    x [N*K, ...] and y [N*K] are the support of one task. lr: a number, or a tensor [steps] with a rate for each step,
+    which can itself be learned (Antoniou et al. 2019). first_order: the gradient counts as a constant (FOMAML).
+    only: parameters whose names start otherwise stay as they are; "head" makes ANIL (Raghu et al. 2020).
+    Raises ValueError if no parameter is left to adapt or the rates do not fit the steps.
+    """
+    rates = lr if isinstance(lr, torch.Tensor) else [lr] * steps
+    if len(rates) != steps:
+        raise ValueError(f"{steps} inner steps need {steps} rates, not {len(rates)}. Give lr as one number or [steps].")
+    inner = {name: p for name, p in params.items() if name.startswith(only)}
+    if not inner:
+        raise ValueError(f"no parameter starts with {only!r}. They are: {', '.join(params)}.")
+
+    def support_loss(inner):
+        return loss(_call(model, {**params, **inner}, x, reference), y)
+
+    for rate in rates:
+        if first_order:     # differentiated at a constant, the gradient is a constant
+            gradient = grad(support_loss)({name: p.detach() for name, p in inner.items()})
+        else:
+            gradient = grad(support_loss)(inner)
+        inner = {name: p - rate * gradient[name] for name, p in inner.items()}
+    return {**params, **inner}
+
+
+def _call(model, params, x, reference=None):
+    return functional_call(model, params, (x,) if reference is None else (x, reference))
+
+
+def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False):
+    """What the model says of query_x [N*Q, ...]: logits [N*Q, N].
+
+    Transductive: batch statistics are those of all queries together. inductive: those of the support alone, so that no
+    query's answer depends on another query.
+    """
+    if inductive:
+        n = len(support_x)
+        return _call(model, params, torch.cat([support_x, query_x]), n)[n:]
+    return _call(model, params, query_x, len(query_x) if vmapped else None)
+
+
+def meta_loss(model, params, episodes, *, lr, steps, first_order=False, only="", inductive=False, vmapped=False,
+              loss=cross_entropy):
+    """The loss on the queries after adapting to the support, mean over tasks: a scalar (Finn et al. 2017, eq. 2).
+
+    Its gradient with respect to `params` is the meta-gradient. episodes: `Episodes`, or as many tensors [T, ...].
+    vmapped: all tasks at once, by torch.func.vmap, in place of a loop over them; the same loss and the same gradient.
+    Raises ValueError for a model whose second-order gradient vmap is known to get wrong.
+    """
+    def task_loss(support_x, support_y, query_x, query_y):
+        adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=first_order, only=only,
+                        loss=loss, reference=len(support_x) if vmapped else None)
+        return loss(predict(model, adapted, support_x, query_x, inductive=inductive, vmapped=vmapped), query_y)
+
+    if vmapped:
+        _refuse_wrong_gradients(model)
+        return vmap(task_loss)(*episodes).mean()
+    return torch.stack([task_loss(*task) for task in zip(*episodes)]).mean()
+
+
+WRONG_UNDER_VMAP = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
+
+
+def _refuse_wrong_gradients(model):
+    for name, module in model.named_modules():
+        if isinstance(module, WRONG_UNDER_VMAP):
+            raise ValueError(f"{name} is a {type(module).__name__}: under vmap its loss is right and its second-order "
+                             "gradient wrong (pytorch/functorch issue 534). Use networks.BatchNorm or nn.GroupNorm, or "
+                             "vmapped=False.")
+
+
+# ---------------------------------------------------------------- gradients that `fit` follows
+
+
+def backward(model, episodes, *, vmapped=None, **settings):
+    """Add the gradient of `meta_loss` to .grad of the model's parameters; returns the loss, without graph.
+
+    settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, else
+    one after the other, which also needs the memory of one task only.
+    """
+    params, n_tasks = dict(model.named_parameters()), len(episodes[0])
+    if vmapped is None:
+        vmapped = episodes[0].device.type == "cuda"
+    groups = [episodes] if vmapped else [[tensor[t:t + 1] for tensor in episodes] for t in range(n_tasks)]
+    total = 0.0
+    for group in groups:
+        loss = meta_loss(model, params, group, vmapped=vmapped, **settings) / len(groups)
+        loss.backward()
+        total = total + loss.detach()
+    return total
+
+
+def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
+    """Add Reptile's direction to .grad: params - adapted, mean over tasks (Nichol et al. 2018, alg. 2).
+
+    It adapts to support and query together, for there is no query loss. Returns the loss before adapting.
+    """
+    params, n_tasks, total = dict(model.named_parameters()), len(episodes[0]), 0.0
+    for support_x, support_y, query_x, query_y in zip(*episodes):
+        x, y = torch.cat([support_x, query_x]), torch.cat([support_y, query_y])
+        with torch.no_grad():
+            adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
+            total = total + loss(_call(model, params, x), y) / n_tasks
+            for name, p in params.items():
+                step = (p - adapted[name]) / n_tasks
+                p.grad = step if p.grad is None else p.grad + step
+    return total
+
+
+# ---------------------------------------------------------------- the outer loop
+
+
+class Trained(NamedTuple):
+    """What `fit` returns."""
+
+    params: dict                # the parameters of the best look (without `validate`: the last), without graph
+    losses: torch.Tensor        # [n_steps] what `gradient` returned
+    scores: torch.Tensor        # [looks] what `validate` returned, at the end of every `validate_every` steps
+    best_step: int              # how many steps `params` had had
+
+
+def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam, lr=1e-3, validate=None,
+        validate_every=100, path=None, save_every=100, made=None, **parts):
+    """Train the model over episodes: `n_steps` outer steps; it changes in place. Keeps the best on validation.
+
+    draw: a function of the generator that returns `Episodes`. gradient: a function (model, episodes) that adds to .grad
+    and returns a loss, such as partial(backward, lr=0.4, steps=1, first_order=True).
+    optimiser: made with the parameters and the outer rate `lr`. validate: a function of the model that returns an
+    accuracy on episodes of *validation* classes; the best look wins, the earliest of equals.
+    path, save_every, made: keep all state there and go on from it, see `runtime.training_steps`. parts: further
+    modules to train and to keep, such as rates.
+    Raises FloatingPointError when the loss is no longer finite.
+    """
+    positive(n_steps=n_steps, validate_every=validate_every)
+    optimiser = optimiser([p for part in (model, *parts.values()) for p in part.parameters()], lr)
+    record = _Record(model, next(model.parameters()).device)
+    for step in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="meta-training", model=model,
+                               optimiser=optimiser, record=record, generator=generator, **parts):
+        optimiser.zero_grad()
+        record.losses.append(gradient(model, draw(generator)))
+        if not (step + 1) % CHECK_EVERY and not torch.stack(record.losses[-CHECK_EVERY:]).isfinite().all():
+            raise FloatingPointError(f"the loss is not finite in the {CHECK_EVERY} steps before {step + 1}. Try a "
+                                     "lower inner or outer learning rate.")
+        optimiser.step()
+        if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
+            record.look(step + 1, float(validate(model)), model)
+    best = record.best if validate else _copy(model)
+    return Trained(best, torch.stack(record.losses).cpu(), torch.tensor(record.scores), record.best_step or n_steps)
+
+
+CHECK_EVERY = 20        # steps between looks at the losses, since each look makes a GPU wait
+
+
+class _Record:
+    """Losses, validation scores and the best parameters so far, as state that a checkpoint keeps."""
+
+    def __init__(self, model, device):
+        self.device, self.losses, self.scores, self.best, self.best_step = device, [], [], _copy(model), 0
+
+    def look(self, step, score, model):
+        if not self.scores or score > max(self.scores):
+            self.best, self.best_step = _copy(model), step
+        self.scores.append(score)
+
+    def state_dict(self):
+        return {"losses": torch.stack(self.losses), "scores": self.scores, "best": self.best, "step": self.best_step}
+
+    def load_state_dict(self, state):
+        self.losses, self.scores = list(state["losses"].to(self.device)), state["scores"]
+        self.best = {name: p.to(self.device) for name, p in state["best"].items()}
+        self.best_step = state["step"]
+
+
+def _copy(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def learner(model, params, *, lr, steps, only="", inductive=False):
+    """A learner for `evaluate.accuracies`: adapts `params` to each task and returns labels [T, N*Q].
+
+    What the number is called, inductive or transductive, is what `inductive` says.
+    """
+    def labels(episodes: Episodes):
+        answers = []
+        for support_x, support_y, query_x, _ in zip(*episodes):
+            with torch.no_grad():
+                adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=True, only=only)
+                answers.append(predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1))
+        return torch.stack(answers)
+    return labels
