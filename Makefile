@@ -16,9 +16,10 @@ test: .venv/author            ## unit tests, lint, every notebook, every exercis
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
 
-bench: .venv/author           ## time the episode sampler and the GAN steps against the plain ways
+bench: .venv/author           ## time the episode sampler, the GAN steps and the meta-steps against the plain ways
 	@.venv/bin/python benchmarks/sampler.py
 	@.venv/bin/python benchmarks/gan_steps.py
+	@.venv/bin/python benchmarks/meta_steps.py
 
 checkpoints: .venv/student    ## train the generator of notebook 03 anew (half an hour on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
