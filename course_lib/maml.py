@@ -5,6 +5,9 @@ predictions and for `vmap` as model(x, reference) (see `networks.BatchNorm`), wh
 ignores `reference`.
 """
 
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
@@ -12,7 +15,6 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from .episodes import Episodes
 from .runtime import positive, training_steps
 
 # ---------------------------------------------------------------- one task, and the loss over tasks
@@ -58,6 +60,8 @@ def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False
     if inductive:
         n = len(support_x)
         return _call(model, params, torch.cat([support_x, query_x]), n)[n:]
+    if query_x.dim() == 4 and not vmapped:      # the many queries are where a CPU spends its time: faster like this
+        query_x = query_x.to(memory_format=torch.channels_last)
     return _call(model, params, query_x, len(query_x) if vmapped else None)
 
 
@@ -94,22 +98,51 @@ def _refuse_wrong_gradients(model):
 # ---------------------------------------------------------------- gradients that `fit` follows
 
 
-def backward(model, episodes, *, vmapped=None, **settings):
-    """Add the gradient of `meta_loss` to .grad of the model's parameters; returns the loss, without graph.
+def backward(model, episodes, *, lr, vmapped=None, **settings):
+    """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
-    settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, else
-    one after the other, which also needs the memory of one task only.
+    settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, by
+    vmap; else as many as there are threads, which also needs the memory of so many tasks only.
     """
-    params, n_tasks = dict(model.named_parameters()), len(episodes[0])
+    learned = isinstance(lr, torch.Tensor) and lr.requires_grad
+    rates = lr.detach().requires_grad_() if learned else lr
+    names, leaves = zip(*model.named_parameters())
+
+    def task_gradient(model, *tasks):
+        loss = meta_loss(model, dict(zip(names, leaves)), tasks, lr=rates, vmapped=vmapped, **settings)
+        return loss.detach(), *torch.autograd.grad(loss, [*leaves, *([rates] if learned else [])])
+
     if vmapped is None:
         vmapped = episodes[0].device.type == "cuda"
-    groups = [episodes] if vmapped else [[tensor[t:t + 1] for tensor in episodes] for t in range(n_tasks)]
-    total = 0.0
-    for group in groups:
-        loss = meta_loss(model, params, group, vmapped=vmapped, **settings) / len(groups)
-        loss.backward()
-        total = total + loss.detach()
-    return total
+    if vmapped:
+        loss, *gradient = task_gradient(model, *episodes)
+    else:
+        each = _each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)), model, episodes)
+        loss, *gradient = (sum(parts) / len(each) for parts in zip(*each))
+    for tensor, slope in zip([*leaves, *([lr] if learned else [])], gradient):
+        tensor.backward(slope)
+    return loss
+
+
+def _each_task(function, model, episodes):
+    """[function(model, *task) for each task], as many tasks at a time as torch has threads.
+
+    On a CPU, small tensors gain little from two threads in one operation, and much from a task in each. Every thread
+    has a copy of the model, for functional_call exchanges parameters in place; and since each operation has one thread,
+    the result is the same bits for any number of threads.
+    """
+    threads, own = torch.get_num_threads(), threading.local()
+
+    def start():
+        torch.set_num_threads(1)
+        own.model = copy.deepcopy(model)
+
+    try:
+        workers = threads if episodes[0].device.type == "cpu" else 1
+        with ThreadPoolExecutor(workers, initializer=start) as pool:
+            return list(pool.map(lambda task: function(own.model, *task), zip(*episodes)))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
@@ -117,16 +150,19 @@ def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
 
     It adapts to support and query together, for there is no query loss. Returns the loss before adapting.
     """
-    params, n_tasks, total = dict(model.named_parameters()), len(episodes[0]), 0.0
-    for support_x, support_y, query_x, query_y in zip(*episodes):
+    params = {name: p.detach() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def direction(model, support_x, support_y, query_x, query_y):
         x, y = torch.cat([support_x, query_x]), torch.cat([support_y, query_y])
-        with torch.no_grad():
-            adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
-            total = total + loss(_call(model, params, x), y) / n_tasks
-            for name, p in params.items():
-                step = (p - adapted[name]) / n_tasks
-                p.grad = step if p.grad is None else p.grad + step
-    return total
+        adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
+        return loss(_call(model, params, x), y), *(p - adapted[name] for name, p in params.items())
+
+    each = _each_task(direction, model, episodes)
+    before, *mean = (sum(parts) / len(each) for parts in zip(*each))
+    for p, step in zip(model.parameters(), mean):
+        p.backward(step)
+    return before
 
 
 # ---------------------------------------------------------------- the outer loop
@@ -202,11 +238,9 @@ def learner(model, params, *, lr, steps, only="", inductive=False):
 
     What the number is called, inductive or transductive, is what `inductive` says.
     """
-    def labels(episodes: Episodes):
-        answers = []
-        for support_x, support_y, query_x, _ in zip(*episodes):
-            with torch.no_grad():
-                adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=True, only=only)
-                answers.append(predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1))
-        return torch.stack(answers)
-    return labels
+    @torch.no_grad()
+    def task_labels(model, support_x, support_y, query_x, query_y):
+        adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=True, only=only)
+        return predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1)
+
+    return lambda episodes: torch.stack(_each_task(task_labels, model, episodes))

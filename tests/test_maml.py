@@ -97,6 +97,21 @@ def test_every_way_of_processing_tasks_gives_the_same_gradient(norm, settings):
         assert relative_difference(gradient, truth) < 1e-12
 
 
+def test_the_gradient_has_the_same_bits_for_any_number_of_threads():
+    net, batch, threads, found = network().float(), tasks(n_tasks=5), torch.get_num_threads(), []
+    batch = episodes.Episodes(*(part.float() if part.is_floating_point() else part for part in batch))
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            net.zero_grad()
+            maml.backward(net, batch, lr=0.4, steps=2)
+            assert torch.get_num_threads() == n, "left as it was"
+            found.append([p.grad.clone() for p in net.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other))
+
+
 def test_anil_adapts_the_head_and_learns_everything():
     net, batch = network(), tasks()
     params = dict(net.named_parameters())
