@@ -85,7 +85,7 @@ def test_importing_the_package_does_no_work():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-FLOORS = [{"runtime", "losses", "torchvision_guard"}, {"glyphs", "networks"}, {"data"}, {"episodes", "gan"},
+FLOORS = [{"runtime", "losses", "torchvision_guard"}, {"glyphs", "networks"}, {"data"}, {"episodes", "gan", "maml"},
           {"baselines", "evaluate"}, {"plots", "checks", "authoring", "running", "cli"}]
 
 
