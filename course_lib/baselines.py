@@ -32,6 +32,25 @@ def protonet_logits(features, episodes):
     return -torch.cdist(query, prototypes).square()
 
 
+def protonet_backward(model, episodes):
+    """A gradient for `maml.fit`: cross-entropy of `protonet_logits` on the queries. Returns the loss.
+
+    model: a `networks.ConvNet` with nn.BatchNorm2d, put into training mode. Its head is not used.
+    """
+    logits = protonet_logits(model.train().features, episodes)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), episodes.query_y.flatten())
+    loss.backward()
+    return loss.detach()
+
+
+def protonet(network):
+    """A learner: the nearest class mean in the features of a trained `networks.ConvNet`, put into eval mode. Inductive."""
+    @torch.no_grad()
+    def labels(episodes):
+        return protonet_logits(network.eval().features, episodes).argmax(2)
+    return labels
+
+
 def fine_tune(network, *, lr, steps, only=""):
     """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
 

@@ -711,3 +711,622 @@ def jsd(function):
             (right - math.log(4), "that shift belongs to the value of the game; JSD itself is 0 for p = q."),
         ], "two KL divergences, each against the mixture of both densities; how are they joined?")
     _done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")
+
+
+# ---------------------------------------------------------------- notebook 07: MAML
+
+
+def adapt(function):
+    """Check `function(model, params, x, y, lr, steps) -> params`: gradient descent on a support, with a graph.
+
+    x float [N*K, F], y int64 [N*K]. params, in and out: {name: tensor}, for torch.func.functional_call. The loss is the
+    mean cross-entropy; a meta-gradient must be able to flow back through all steps.
+    """
+    for k_shot, lr, steps in ((2, 0.4, 1), (3, 0.3, 3)):
+        model, params, support, query = _learner(k_shot)
+        given = dict(params)
+        came = _params(function(model, given, *support, lr, steps), params, "the new parameters")
+        _check_untouched(model, given, params, k_shot)
+        right = _descend(model, params, *support, lr, steps)
+        _compare_params(came, right, _wrong_descents(model, params, support, lr, steps),
+                        f"{_EACH_STEP} Then every parameter goes lr times its gradient downhill.")
+        _check_no_grad_left(model, params)
+        _check_graph(_cross_entropy(model, came, *query), _cross_entropy(model, right, *query), right, params)
+    _done("adapt: a few steps away from any start; the start stays, and a graph leads back to it.")
+
+
+_EACH_STEP = "each step takes the gradient at the parameters that the step before it left."
+
+
+def _wrong_descents(model, params, support, lr, steps):
+    def descend(lr, steps, start=params, **mistake):
+        return _descend(model, start, *support, lr, steps, **mistake)
+
+    own, n = dict(model.named_parameters()), len(support[0])
+    at_own, at_start = (_slopes(_cross_entropy(model, start, *support), start) for start in (own, params))
+    return [
+        (descend(lr, 0), "nothing has moved."),
+        (descend(-lr, steps), "that goes uphill: the loss grows."),
+        (descend(lr, 1), f"that is one step; asked for are {steps}."),
+        (descend(lr, steps - 1), "one step is missing."),
+        (descend(lr, steps + 1), "that is one step too many."),
+        (descend(lr * steps, 1), "every step has the same gradient, that of the start. Where is the learner by then?"),
+        (descend(lr, steps, stay=True), f"{_EACH_STEP} And from where does it go?"),
+        (descend(lr, steps, of_start=True), f"{_EACH_STEP} With respect to what do you differentiate?"),
+        (descend(1, steps), "how long is a step? lr is missing."),
+        (descend(lr * n, steps), "that is the gradient of a sum over the images; the loss is their mean."),
+        (descend(lr / n, steps), "divided by the number of images twice: cross_entropy is a mean already."),
+        (descend(lr, steps, own), "that began at the model's own weights; `params` are the start."),
+        ({name: p - lr * steps * at_own[name] for name, p in params.items()},
+         "that is the gradient at the model's own weights. Which weights did the loss run with?"),
+        (at_start, "those are the gradients; where do they lead?"),
+    ]
+
+
+def _check_graph(loss, right_loss, adapted, params):
+    """The query loss must have its right gradient with respect to the `params` from which the steps began."""
+    forgotten = ("the values are right, but somewhere between `params` and the result it is forgotten how it was made: "
+                 "a .detach(), .data, .item() or no_grad?")
+    _require(loss.requires_grad, "a result with a graph that leads back to `params`", "one without", forgotten)
+    first_order = dict(zip(params, _slopes(right_loss, adapted, retain_graph=True).values()))
+    _compare_params(_slopes(loss, params, materialize_grads=True), _slopes(right_loss, params), [
+        ({name: torch.zeros_like(p) for name, p in params.items()}, forgotten),
+        (first_order, "the values are right, but each gradient counts as a constant: what flows back is first-order. A "
+                      "gradient that is to be differentiated needs a graph of its own, as for R1 in notebook 02."),
+    ], "the values are right, but the gradient of a query loss does not flow back through every step.",
+        "the meta-gradient ")
+
+
+def meta_gradient(function):
+    """Check `function(model, params, support_x, support_y, query_x, query_y, lr) -> gradients`, of second order.
+
+    The gradient {name: tensor} of the query's mean cross-entropy after ONE inner step on the support, with respect to
+    `params` {name: tensor}, from which that step begins. x float [N*K, F] and [N*Q, F], y int64 [N*K] and [N*Q].
+    """
+    for k_shot, lr in ((2, 0.5), (3, 0.3)):
+        model, params, support, query = _learner(k_shot)
+        given = dict(params)
+        came = _params(function(model, given, *support, *query, lr), params, "the gradients")
+        _check_untouched(model, given, params, k_shot)
+        adapted = _descend(model, params, *support, lr)
+        _compare_params(came, _slopes(_cross_entropy(model, adapted, *query), params),
+                        _wrong_meta_gradients(model, params, support, query, lr),
+                        "first a step on the support, with a graph; then the loss on the query at its end; then, all "
+                        "the way back, its gradient with respect to `params`.")
+        _check_no_grad_left(model, params)
+    _done("meta_gradient: back through the inner step to where it began, with the curvature that first order drops.")
+
+
+def _wrong_meta_gradients(model, params, support, query, lr):
+    def second(inner, outer, lr):
+        return _slopes(_cross_entropy(model, _descend(model, params, *inner, lr), *outer), params)
+
+    def first(inner, outer, lr):
+        adapted = _descend(model, params, *inner, lr)
+        return _slopes(_cross_entropy(model, adapted, *outer), adapted)
+
+    def mix(factor, tree, other_factor, other):
+        return {name: factor * tree[name] + other_factor * other[name] for name in params}
+
+    right, cheap = second(support, query, lr), first(support, query, lr)
+    of_support, of_query = (_slopes(_cross_entropy(model, params, *part), params) for part in (support, query))
+    return [
+        (cheap, "that is first-order MAML: the gradient where the inner step ended, as if that place did not depend on "
+                "`params`. Does your inner gradient know how it was made?"),
+        (mix(2, cheap, -1, right), "the part with the Hessian has the wrong sign: which way does the inner step go?"),
+        (mix(1, right, -1, cheap), "that is only the part that first-order MAML leaves out."),
+        (mix(-1, right, 0, cheap), "the gradient itself, not the direction of descent."),
+        (mix(len(query[0]), right, 0, cheap), "that is the gradient of a sum; the loss is a mean over the queries."),
+        (of_support, "that is what the inner step follows. Which loss is it that the outer step lowers?"),
+        (of_query, "that is without an inner step: at which parameters are the queries to be asked?"),
+        *((mix(1, of_support, 1, other), "two losses are added. The support is for the inner step alone.")
+          for other in (right, cheap, of_query)),
+        (_descend(model, params, *support, lr), "those are the adapted parameters. What do the queries say there?"),
+        *((order(*case), hint) for order in (second, first) for *case, hint in (
+            (query, support, lr, "support and query have changed places."),
+            (query, query, lr, "the inner step has seen the queries. On what may it learn?"),
+            (support, support, lr, "the images that the inner step learned from are no test. Which are?"),
+            (support, query, -lr, "the inner step goes uphill."),
+            (support, query, 1, "how long is the inner step? lr is missing."),
+            (support, query, lr * len(support[0]), "the inner loss is a sum over the images; it should be a mean."))),
+    ]
+
+
+def _learner(k_shot):
+    """A model, parameters that are not its own, and the support and query of a 3-way task: always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(3)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
+    generator = torch.Generator().manual_seed(k_shot)
+    params = {name: torch.randn(p.shape, generator=generator, dtype=torch.float64).requires_grad_()
+              for name, p in model.named_parameters()}
+    support, query = ((torch.randn(3 * n, 4, generator=generator, dtype=torch.float64),
+                       torch.randperm(3 * n, generator=generator) % 3) for n in (k_shot, k_shot + 2))
+    return model, params, support, query
+
+
+def _cross_entropy(model, params, x, y):
+    return torch.nn.functional.cross_entropy(torch.func.functional_call(model, params, (x,)), y)
+
+
+def _slopes(loss, params, **options):
+    return dict(zip(params, torch.autograd.grad(loss, list(params.values()), **options)))
+
+
+def _descend(model, params, x, y, lr, steps=1, *, stay=False, of_start=False):
+    """`steps` steps from `params`. stay: each from the start. of_start: by gradients with respect to the start."""
+    now = params
+    for _ in range(steps):
+        slopes = _slopes(_cross_entropy(model, now, x, y), params if of_start else now, create_graph=True)
+        now = {name: p - lr * slopes[name] for name, p in (params if stay else now).items()}
+    return now
+
+
+def _params(answer, like, what):
+    """`answer`, which must be a dict with the names and shapes of `like`."""
+    expected, came = f"{what} as a dict of {', '.join(like)}", type(answer).__name__
+    _require(answer is not None, expected, "None", "does your function end with `return ...`?")
+    nameless = isinstance(answer, (tuple, list)) and not any(isinstance(part, dict) for part in answer)
+    _require(not nameless, expected, came,
+             "the names are lost, as in what torch.autograd.grad returns. Which name belongs to which tensor?")
+    _require(isinstance(answer, dict), expected, came, f"return {what}, each tensor under its name, and nothing else.")
+    _require(set(answer) == set(like), expected, f"one of {', '.join(map(str, answer))}",
+             "the same names as in `params`, and all of them.")
+    for name, p in like.items():
+        shape = list(_tensor(answer[name], f"{what}, at {name},").shape)
+        _require(shape == list(p.shape), f"shape {list(p.shape)} at {name}", f"{shape}",
+                 "a parameter, its gradient and its step have the same shape.")
+    return answer
+
+
+def _check_untouched(model, given, params, k_shot):
+    """The dict that the function was given, the tensors in it, and the model must be as they were."""
+    right_model, right, _, _ = _learner(k_shot)
+    _require(given.keys() == params.keys() and all(given[name] is p for name, p in params.items()),
+             "the dict `params` as it was", "one with other tensors in it",
+             "the next task wants to begin at the same start. Which line writes into the dict?")
+    _require(all(torch.equal(p, right[name]) for name, p in params.items()), "the tensors in `params` as they were",
+             "tensors changed in place", "the next task wants to begin at the same start: make new tensors. "
+                                         "`-=`, .data and an optimiser change those that are there.")
+    _require(all(torch.equal(p, old) for p, old in zip(model.parameters(), right_model.parameters())),
+             "the model's own weights as they were", "others", "functional_call(model, params, (x,)) runs the model "
+             "with any weights and leaves its own alone.")
+
+
+def _check_no_grad_left(model, params):
+    _require(all(p.grad is None for p in [*model.parameters(), *params.values()]), "no .grad touched",
+             "gradients left behind in the parameters",
+             "`backward` writes into the parameters, and adds up. Which function only returns?")
+
+
+def _compare_params(came, right, lookalikes, hint, what=""):
+    """`_compare` for dicts {name: tensor}; the message says at which name."""
+    def close(wanted):
+        a, b = (torch.cat([tree[name].detach().flatten() for name in right]) for tree in (came, wanted))
+        return (a - b).norm() <= 1e-6 * b.norm()
+
+    if not close(right):
+        hints = [its_hint for wrong, its_hint in lookalikes if close(wrong)]
+        name = max(right, key=lambda name: (came[name] - right[name]).abs().max())
+        place = torch.unravel_index((came[name] - right[name]).abs().argmax(), right[name].shape)   # the worst
+        raise NotYet(f"expected {what}{right[name][place]:.6f} at {name}{[i.item() for i in place]}; "
+                     f"got {came[name][place]:.6f}. Hint: {[*hints, hint][0]}")
+
+
+def reptile(function):
+    """Check `function(params, adapted, outer_lr) -> params`: Reptile's outer step over T tasks (Nichol et al. 2018).
+
+    params {name: tensor}; adapted: a list of T such dicts. New: params + outer_lr * mean over tasks (adapted - params).
+    """
+    generator = torch.Generator().manual_seed(18)
+    for n_tasks, outer_lr in ((3, 0.4), (4, 0.15)):
+        params, *adapted = ({name: torch.randn(shape, generator=generator, dtype=torch.float64) + 0.5
+                             for name, shape in (("weight", (3, 2)), ("bias", (3,)))} for _ in range(n_tasks + 1))
+        given, *given_adapted = ({name: p.clone() for name, p in tree.items()} for tree in (params, *adapted))
+        came = _params(function(given, given_adapted, outer_lr), params, "the new parameters")
+        _require(_equal([given], [params]), "`params` as they were", "changed ones",
+                 "make new tensors in a new dict: what you were given is not yours to change.")
+        _require(_equal(given_adapted, adapted), "`adapted` as it was", "something else in it",
+                 "make new tensors: what you were given is not yours to change.")
+        ends = {name: torch.stack([task[name] for task in adapted]) for name in params}         # [T, ...] each
+        (right, _), *wrong = [({name: rule(p, ends[name], outer_lr) for name, p in params.items()}, hint)
+                              for rule, hint in _REPTILES]
+        _compare_params(came, right, wrong,
+                        "for each parameter: how far did the tasks move it, on average, and which part is outer_lr?")
+    _done("reptile: from where all tasks began, a part of the way to where they ended on average.")
+
+
+def _equal(trees, others):
+    """Whether two lists of dicts {name: tensor} hold the same values."""
+    return len(trees) == len(others) and all(
+        a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) for a, b in zip(trees, others))
+
+
+def _in_turn(p, ends, lr):
+    for end in ends:
+        p = p + lr * (end - p)
+    return p
+
+
+_REPTILES = [       # (rule of a parameter, where it ended [T, ...], and outer_lr; hint), the right one first
+    (lambda p, ends, lr: p + lr * (ends.mean(0) - p), ""),
+    (lambda p, ends, lr: p - lr * (ends.mean(0) - p), "that moves away from where the tasks led."),
+    (lambda p, ends, lr: p + lr * (ends - p).sum(0), "with twice as many tasks it goes twice as far: sum or mean?"),
+    (lambda p, ends, lr: ends.mean(0), "that goes all the way; outer_lr says which part of it."),
+    (lambda p, ends, lr: p + lr * (ends[-1] - p), "one task alone decides. What of the others?"),
+    (lambda p, ends, lr: p + lr * (ends[0] - p), "one task alone decides. What of the others?"),
+    (_in_turn, "one task after the other, each from where the one before it led: then their order counts, and the last "
+               "weighs most. Yet all began at `params`."),
+    (lambda p, ends, lr: lr * ends.mean(0), "that shrinks everything towards 0. Where does the step begin?"),
+    (lambda p, ends, lr: lr * (ends.mean(0) - p), "that is the step. Where does it begin?"),
+    (lambda p, ends, lr: p + lr * ends.mean(0), "the way from one point to another is their difference."),
+    (lambda p, ends, lr: lr * p + (1 - lr) * ends.mean(0), "with outer_lr = 0 nothing should move; does it?"),
+    (lambda p, ends, lr: p + lr * (ends - p).mean(), "one number for a whole tensor: a mean over what?"),
+    (lambda p, ends, lr: p, "nothing has moved."),
+]
+
+
+# ---------------------------------------------------------------- notebook 07: the trap
+
+
+def exact_batch_norm(function):
+    """Check `function(h, weight, bias, eps) -> [B, C, H, W]`: batch norm, right under vmap to the second order.
+
+    h float [B, C, H, W], weight and bias float [C]; for each channel the mean and biased variance of the whole batch.
+    """
+    generator = torch.Generator().manual_seed(15)
+    for shape, eps in (((4, 4, 4, 4), 0.1), ((5, 3, 2, 6), 0.3)):       # equal sizes let mistakes run
+        h = torch.randn(shape, generator=generator, dtype=torch.float64) * 1.5
+        h = h + torch.randn(shape[1], 1, 1, generator=generator, dtype=torch.float64) + 0.5     # no channel around 0
+        weight, bias = torch.randn(2, shape[1], generator=generator, dtype=torch.float64) + 0.3
+        given = h.clone()
+        came = _tensor(*_results(function(given, weight.clone(), bias.clone(), eps), "the result"), "the result")
+        _require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
+                 "every number of h is shifted and scaled, and none is joined with another.")
+        _require(torch.equal(given, h), "h as it was", "an h changed in place", "make a new tensor: `-=` changes h.")
+        _compare(came, _batch_norm(h, weight, bias, eps), _wrong_norms(h, weight, bias, eps),
+                 "for each channel one mean and one biased variance, from all images and pixels; eps beside the "
+                 "variance, in the root; then weight and bias of the channel.", tolerance=1e-6)
+    _check_slopes_of_norm(function)
+    _check_norm_under_vmap(function)
+    _done("exact_batch_norm: right values, right gradients, and right gradients of gradients, under vmap too.")
+
+
+def _batch_norm(h, weight, bias, eps, dims=(0, 2, 3), *, correction=0, constant=False):
+    """constant: mean and variance count as constants."""
+    mean, variance = h.mean(dims, keepdim=True), h.var(dims, keepdim=True, correction=correction)
+    if constant:
+        mean, variance = mean.detach(), variance.detach()
+    return (h - mean) / (variance + eps).sqrt() * weight[:, None, None] + bias[:, None, None]
+
+
+def _wrong_norms(h, weight, bias, eps):
+    mean, variance, square = h.mean((0, 2, 3)), h.var((0, 2, 3), correction=0), h.square().mean((0, 2, 3))
+    mean, variance, square, s, t = (each[:, None, None] for each in (mean, variance, square, weight, bias))
+    z = (h - mean) / (variance + eps).sqrt()
+    landed = "sizes are matched from the right. On which dimension of h did your [C] land?"
+    return [
+        (_batch_norm(h, weight, bias, eps, correction=1), "torch's var divides by n - 1 unless told; batch norm by n."),
+        (_batch_norm(h, weight, bias, eps, (2, 3)), "every image has statistics of its own: that is instance norm."),
+        (_batch_norm(h, weight, bias, eps, (1, 2, 3)), "one mean for all channels of an image: that is layer norm."),
+        (_batch_norm(h, weight, bias, eps, 0), "every pixel has statistics of its own; a channel has one mean."),
+        (_batch_norm(h, weight, bias, eps, (0, 1, 2, 3)), "all channels share one mean; each should have its own."),
+        (_batch_norm(h, weight, bias, 0), "where is eps?"),
+        ((h - mean) / (variance.sqrt() + eps) * s + t, "eps is added to the variance, before the root is taken."),
+        ((h - mean) / (variance + eps) * s + t, "divide by the standard deviation, not by the variance."),
+        ((h - mean) / (square + eps).sqrt() * s + t, "that is the mean square; the variance is about the mean."),
+        (h / (square + eps).sqrt() * s + t, "the mean is nowhere subtracted."),
+        (h / (variance + eps).sqrt() * s + t, "you divide by the right number, but what of the mean?"),
+        *((wrong, "weight and bias: which of the two, or both, is missing?") for wrong in (z, z * s, z + t)),
+        (z * t + s, "weight and bias have changed places."),
+        ((z + t) * s, "which comes first, weight or bias?"),
+        *((z * weight.view(sizes) + bias.view(sizes), landed) for sizes in ((4,), (4, 1), (4, 1, 1, 1)) if len(h) == 4),
+    ]
+
+
+def _check_slopes_of_norm(function):
+    generator = torch.Generator().manual_seed(1)
+    shapes = {"h": (4, 3, 2, 2), "weight": (3,), "bias": (3,)}
+    inputs = {name: torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+              for name, shape in shapes.items()}
+    factors = torch.randn(shapes["h"], generator=generator, dtype=torch.float64)
+
+    def slopes(result):
+        return _slopes((result * factors).sum(), inputs, materialize_grads=True)
+
+    result = function(*inputs.values(), 0.1)
+    graph = "no .detach(), .data, .item() or no_grad: h, weight and bias all pass on a gradient."
+    _require(result.requires_grad, "a result that knows its graph", "one without", graph)
+    _compare_params(slopes(result), slopes(_batch_norm(*inputs.values(), 0.1)), [
+        (slopes(_batch_norm(*inputs.values(), 0.1, constant=True)),
+         "the values are right, the gradient is not: mean and variance depend on h too. What hides that?"),
+    ], f"the values are right, the gradient is not: {graph}", "the gradient ")
+
+
+def _check_norm_under_vmap(function):
+    """The meta-gradient of a convolution with `function` behind it must be that of a loop over tasks."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"kernel": (3, 1, 2, 2), "weight": (3,), "bias": (3,)}
+    params = {name: torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+              for name, shape in shapes.items()}
+    support_x, query_x = torch.randn(2, 4, 6, 1, 4, 4, generator=generator, dtype=torch.float64)    # [T, B, 1, H, W]
+    support_y, query_y = torch.rand(2, 4, 6, generator=generator).argsort(-1) % 3                   # [T, B]
+
+    def meta_loss(norm, over_tasks):
+        def loss(params, x, y):
+            h = torch.nn.functional.conv2d(x, params["kernel"])
+            logits = norm(h, params["weight"], params["bias"], 0.1).relu().mean((2, 3))     # [B, 3]
+            return torch.nn.functional.cross_entropy(logits, y)
+
+        def task_loss(support_x, support_y, query_x, query_y):
+            slopes = torch.func.grad(loss)(params, support_x, support_y)
+            return loss({name: p - slopes[name] for name, p in params.items()}, query_x, query_y)
+        return over_tasks(task_loss)(support_x, support_y, query_x, query_y).mean()
+
+    truth = meta_loss(_batch_norm, lambda task_loss: lambda *tasks: torch.stack([*map(task_loss, *tasks)]))
+    try:
+        came = meta_loss(function, torch.vmap)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise NotYet(f"expected a function that runs under vmap; got {type(error).__name__}: {reason}. Hint: there "
+                     "a tensor stands for those of all tasks at once: make new tensors, write into none, ask none for "
+                     "its number.") from error
+    _require(abs(came - truth) < 1e-9, f"the loss {truth:.6f} under vmap, as in a loop over tasks", f"{came:.6f}",
+             "does your function count the dimensions or sizes of h, or remember an earlier call?")
+    right, slopes = (torch.cat([s.flatten() for s in _slopes(loss, params).values()]) for loss in (truth, came))
+    error = ((slopes - right).norm() / right.norm()).item()
+    _require(error < 1e-6, "under vmap the meta-gradient of a loop over tasks",
+             f"the same loss, {came:.6f}, and a meta-gradient that is off by {error:.2%}",
+             "the loss is right, the second-order gradient under vmap is not. Which of torch's functions does the "
+             "normalising for you? Write out what it computes.")
+
+
+# ---------------------------------------------------------------- notebook 06: episodes
+
+
+def split_by_alphabet(function):
+    """Check `function(alphabets, n_held, generator) -> held`: the indices of all classes of n_held random alphabets.
+
+    alphabets: list [C], the name of each class's alphabet; held: list or int tensor, in any order.
+    """
+    alphabets = ["Greek", "Latin", "Greek", "Tifinagh", "Hebrew", "Latin", "Greek", "Korean", "Latin", "Tifinagh",
+                 "Greek", "Korean", "Hebrew", "Latin", "Greek", "Hebrew"]
+    for n_held in (2, 4):
+        def draws(ending="", n_held=n_held):
+            generator, names = torch.Generator().manual_seed(n_held), [name + ending for name in alphabets]
+            return [_held_classes(function(names.copy(), n_held, generator), alphabets, n_held) for _ in range(60)]
+
+        held = draws()
+        _require(draws() == held, "the same classes from a generator in the same state", "others",
+                 "which call draws without `generator`?")
+        _require(any(classes != held[0] for classes in held), "other alphabets from time to time", "the same 60 times",
+                 "where does your code draw, and does it begin anew each time?")
+        reached = {alphabets[i] for classes in held for i in classes}
+        _require(len(reached) == 5, "all 5 alphabets held out, now and then, in 60 draws", f"only {sorted(reached)}",
+                 "which alphabets can your code never reach?")
+        _require(all(draws(ending) == held for ending in (" I", " II", " III", " IV", " V")),
+                 "the same classes with 'Greek I' for 'Greek', 'Latin I' for 'Latin', and so on", "others",
+                 "a set of names has another order whenever Python starts, and so has your split. Which order of the "
+                 "names stays?")
+    _done("split_by_alphabet: whole alphabets on one side or the other, and the generator alone decides which.")
+
+
+def _held_classes(answer, alphabets, n_held):
+    """`answer` as a set of indices, which are those of all classes of n_held alphabets."""
+    _require(hasattr(answer, "__iter__"), "a list or tensor of indices", type(answer).__name__,
+             "does your function end with `return ...`?")
+    held = answer.tolist() if hasattr(answer, "tolist") else list(answer)
+    held = [i.item() if isinstance(i, torch.Tensor) and i.dim() == 0 else i for i in held]
+    for kinds, hint in ((str, "positions in the list `alphabets`, not the names that stand there."),
+                        (bool, "that is a mask, a yes or no for each class. At which positions is it True?"),
+                        ((list, tuple, set, torch.Tensor), "one flat list: not one for each alphabet, and without "
+                                                           "the rest."),
+                        (float, "indices are whole numbers.")):
+        _require(not any(isinstance(i, kinds) for i in held), "indices of classes", f"{held[0]!r} first", hint)
+    _require(set(held) <= set(range(len(alphabets))), f"indices from 0 to {len(alphabets) - 1}", f"{sorted(held)}",
+             "positions in the list `alphabets`, the first of which is 0.")
+    _require(len(held) != n_held, f"all classes of {n_held} alphabets", f"{n_held} indices, {held}",
+             "n_held counts alphabets, and each of these has several classes.")
+    taken = [alphabets[i] for i in set(held)]
+    for name in dict.fromkeys(taken):
+        _require(taken.count(name) == alphabets.count(name), "each alphabet on one side of the split",
+                 f"{taken.count(name)} of the {alphabets.count(name)} classes of '{name}' held out",
+                 "with some of its letters seen in training, an alphabet is not new. What is to be drawn, and are the "
+                 "classes of an alphabet next to each other?")
+    _require(len(taken) == len(held), "every index once", f"{sorted(held)}", "what puts an index there twice?")
+    n_taken, n_all = len(set(taken)), len(set(alphabets))
+    _require(n_taken != n_all - n_held, f"{n_held} alphabets of {n_all}", f"{n_taken}",
+             "are these the ones held out, or the rest?")
+    _require(n_taken == n_held, f"{n_held} alphabets of {n_all}", f"{n_taken}",
+             "was an alphabet drawn, put back, and drawn again?")
+    return set(held)
+
+
+def prototypes(function):
+    """Check `function(support, support_y, query, n_way) -> logits [Q, N]`: minus squared distances to class means.
+
+    Features: support float [S, F], query float [Q, F]; support_y int64 [S] in any order. Source: Snell et al. 2017.
+    """
+    generator, unit = torch.Generator().manual_seed(8), torch.nn.functional.normalize
+    for n_way, labels, n_query, f in ((3, [2, 0, 1, 1, 2, 0], 5, 4), (4, [3, 1, 0, 3, 2, 1, 3, 1, 3, 2], 7, 5)):
+        y = torch.tensor(labels)
+        support, query = (torch.randn(n, f, generator=generator) * 2 + 1 for n in (len(y), n_query))
+        inputs = support.clone().requires_grad_(), query.clone().requires_grad_()
+        came = _tensor(*_results(function(inputs[0], y.clone(), inputs[1], n_way), "logits"), "logits")
+        _shaped(came, (n_query, n_way), "logits", {
+            (n_way, n_query): "a row for each query, a column for each class.",
+            (n_query,): "a label is not enough: cross-entropy needs a number for every class.",
+            (n_query, len(y)): "a number for every support example. What stands for a class?",
+            (n_query, n_way, f): "the coordinates of the way to a class mean. How long is it?",
+        }, "one number for each query and each class.")
+        members = [support[y == c] for c in range(n_way)]
+        means, sums = torch.stack([x.mean(0) for x in members]), torch.stack([x.sum(0) for x in members])
+        pairs = [torch.cdist(query, x).square() for x in members]       # for each class: [Q, its examples]
+        right = _minus_squares(query, means)
+        in_order = "are the labels in order? What says to which class a support example belongs?"
+        length = "how long a vector is matters too: leave the features as they are."
+        _compare(came, right, [
+            (-right, "a near class must get a large logit."),
+            ((-right).sqrt(), "a near class must get a large logit."),
+            (-(-right).sqrt(), "the distance, or its square?"),
+            (_minus_squares(query, sums), "that is the sum of a class. A prototype does not grow with the examples."),
+            (_minus_squares(query, sums * n_way / len(y)), "how many examples has each class? Count them."),
+            *([(_minus_squares(query, support.view(n_way, -1, f).mean(1)), in_order),
+               (_minus_squares(query, support.view(-1, n_way, f).mean(0)), in_order)] if len(y) % n_way == 0 else []),
+            (right / f, "a squared distance is a sum over the features, not an average."),
+            (right.softmax(1), "logits: the softmax is part of the cross-entropy."),
+            (right.log_softmax(1), "logits: the softmax is part of the cross-entropy."),
+            (right.softmax(0), "logits: the softmax is part of the cross-entropy."),
+            (query @ means.T, "that is an inner product: a far prototype would win by its length."),
+            (torch.stack([-d.amin(1) for d in pairs], 1), "that is the nearest example. What stands for the class?"),
+            (torch.stack([-d.mean(1) for d in pairs], 1), "first the mean of the examples, then one distance."),
+            (torch.stack([-d.sum(1) for d in pairs], 1), "first the mean of the examples, then one distance."),
+            (_minus_squares(unit(query), unit(means)), length), (unit(query) @ unit(means).T, length),
+            (_minus_squares(unit(query), torch.stack([unit(x).mean(0) for x in members])), length),
+            (-torch.cdist(query, means, p=1), "squares of the differences, not their absolute values."),
+        ], "the mean of one class, the difference of one query from it: square its coordinates and add them up. Sign?")
+        hint = "an encoder is to learn through both: no .item(), no .detach(), no .tolist()."
+        _require(came.requires_grad, "logits that remember their graph", "plain numbers", hint)
+        slopes = torch.autograd.grad(came.sum(), inputs, allow_unused=True)
+        _require(all(s is not None for s in slopes), "a gradient in the support and in the queries", "only one", hint)
+    _done("prototypes: the mean of its examples stands for a class, and the nearest mean gets the largest logit.")
+
+
+def _shaped(value, shape, name, hints, hint):
+    """Require a shape; `hints` are for wrong ones, {shape: hint}."""
+    _require(value.shape == shape, f"{name} of shape {list(shape)}", f"{list(value.shape)}",
+             hints.get(tuple(value.shape), hint))
+
+
+def _minus_squares(query, means):
+    return -(query[:, None] - means).square().sum(2)        # [Q, N]
+
+
+def leaks(function):
+    """Check `function(support_x, query_x) -> bool [T, Q]`: is a query identical to a support image of its own task?
+
+    support_x float [T, S, 1, H, W], query_x float [T, Q, 1, H, W].
+    """
+    for support_x, query_x, near, turned in (_tasks_to_audit(), _more_tasks_to_audit()):
+        answer = function(support_x.clone(), query_x.clone())
+        came = _tensor(*_results([answer] if isinstance(answer, list) else answer, "leaks"), "leaks")
+        (n_tasks, n_support), n_query = support_x.shape[:2], query_x.shape[1]
+        _shaped(came, (n_tasks, n_query), "leaks", {
+            (n_tasks,): "which of the queries leaked? One answer for each.",
+            (n_tasks, n_support): "one answer for each query, not for each support image.",
+            (n_tasks, n_query, n_support): "that is a table of pairs. When has a query leaked?",
+            (n_tasks, n_support, n_query): "that is a table of pairs. When has a query leaked?",
+        }, "one yes or no for each query of each task.")
+        _require(came.dtype == torch.bool, "yes or no for each query (torch.bool)", f"{came.dtype}",
+                 "how often, or how near, is not asked.")
+        pixels = (query_x[:, :, None] == support_x[:, None]).flatten(3)         # [T, Q, S, pixels]
+        everywhere = query_x[:, :, None] == support_x.flatten(0, 1)             # [T, Q, T*S, 1, H, W]
+        ink_q, ink_s = query_x.flatten(2).sum(2), support_x.flatten(2).sum(2)   # [T, Q], [T, S]
+        pairs = pixels.all(3)                                                   # [T, Q, S]
+        right = pairs.any(2)
+        for wrong, hint in (
+                (~right, "that is upside down: True is for a leak."),
+                (pairs.diagonal(dim1=1, dim2=2), "each query with one support image only. May the leak be in another?"),
+                (pairs.any(1), "those are the support images that leaked. Which queries?"),
+                (everywhere.flatten(3).all(3).any(2), "the support set of another task cannot help. Whose support?"),
+                (pixels.any(3).any(2), "images of different characters agree in some pixels. How many must?"),
+                (pixels.any(2).all(2), "each pixel is found somewhere in the support, but is one image the same?"),
+                ((ink_q[:, :, None] == ink_s[:, None]).any(2), "as much ink in another place is another image."),
+                (right.any(1, keepdim=True).expand_as(right), "is it every query of the task?")):
+            _nowhere((came != right) & torch.equal(came, wrong), right, hint)
+        for mistakes, hint in (
+                (came & ~(right | near | turned), "no support image of this task is the same in every pixel."),
+                (came & near, "almost alike in all pixels, or in nearly all, is not identical."),
+                (came & turned, "the same pixels in other places are another image."),
+                (right & ~came, "some support image is the same in every pixel. Do you find it without rounding?")):
+            _nowhere(mistakes, right, hint)
+    _done("leaks: every query that stands in its own support, and no other.")
+
+
+def _nowhere(mistakes, right, hint):
+    """Require that no answer be a mistake, bool [T, Q]; the message names the first that is."""
+    for task, query in mistakes.nonzero().tolist()[:1]:
+        wanted = right[task, query].item()
+        _require(False, f"{wanted} for task {task}, query {query}", f"{not wanted}", hint)
+
+
+def _tasks_to_audit():
+    """Three tasks of six supports and six queries: support_x, query_x, and which queries are near misses, [T, Q]."""
+    kinds = [row.split() for row in ("copy near fresh here other turned", "other copy mosaic near fresh copy",
+                                     "turned fresh near other mosaic fresh")]
+    generator = torch.Generator().manual_seed(5)
+    support, query = torch.randint(5, (2, 3, 6, 1, 4, 5), generator=generator) / 4     # quarters: sums are exact
+    dot = torch.zeros(1, 4, 5)
+    dot[0, 1, 2] = 0.1
+    for t, row in enumerate(kinds):
+        for q, kind in enumerate(row):
+            here, twin, other = support[t, q], support[t, (q + 1) % 6], support[(t + 1) % 3, q]
+            made = {"copy": twin, "here": here, "other": other, "near": (twin - dot).abs(), "turned": twin.flip(2),
+                    "mosaic": torch.cat([here[:, :2], twin[:, 2:]], 1), "fresh": (query[t, q] + 0.1) / 2}
+            query[t, q] = made[kind]
+    return support, query, *(torch.tensor([[k == kind for k in row] for row in kinds]) for kind in ("near", "turned"))
+
+
+def _more_tasks_to_audit():
+    """Two larger tasks, where distances are rounded: half of the queries are copies."""
+    generator = torch.Generator().manual_seed(6)
+    support, query = (torch.rand(2, n, 1, 8, 7, generator=generator) for n in (30, 26))
+    query[:, ::2] = support[:, 5:18]
+    return support, query, *torch.zeros(2, 2, 26, dtype=torch.bool)
+
+
+def paired_interval(function):
+    """Check `function(a, b) -> (mean, half_width)`: the 95 % interval of a - b, accuracies on the same episodes.
+
+    a, b float [n]: entry i of both belongs to episode i.
+    """
+    for n, gap in ((200, 0.03), (700, -0.02)):
+        generator = torch.Generator().manual_seed(n)
+        ease, noise = torch.rand(n, generator=generator), torch.randn(2, n, generator=generator) * 0.03
+        a, b = (0.5 + 0.4 * ease + noise[0]).clamp(0, 1), (0.55 - gap + 0.3 * ease + noise[1]).clamp(0, 1)
+        results = _results(function(a.clone(), b.clone()), "mean", "half-width")
+        mean, half = (_number(result, name) for result, name in zip(results, ("the mean", "the half-width")))
+        difference, root = a - b, n ** 0.5
+        middle, deviation = difference.mean().item(), difference.std().item()
+        right, (of_a, of_b) = 1.96 * deviation / root, (1.96 * x.std().item() / root for x in (a, b))
+        for wrong, hint in (
+                (-middle, "above 0 where a is the better learner, below 0 where b is."),
+                (difference.abs().mean(), "episodes on which b is the better count against a. Keep their sign."),
+                (middle - right, "that is an end; return the middle, and the distance from there to an end."),
+                (middle + right, "that is an end; return the middle, and the distance from there to an end."),
+                (right, "the mean first, then the half-width."),
+                (a.mean(), "that is one learner. How much better is it than the other?"),
+                (b.mean(), "that is one learner. How much better is it than the other?"),
+                (difference.sum(), "that is the sum over the episodes.")):
+            _require(abs(mean - wrong) > 1e-5, f"the mean {middle:.4f} of a - b", f"{mean:.4f}", hint)
+        _require(abs(mean - middle) < 1e-5, f"the mean {middle:.4f} of a - b", f"{mean:.4f}",
+                 "the average over episodes of what a has more than b.")
+        expected = f"a half-width of {right:.5f} for these n={n} pairs"
+        apart = "right for two separate sets of episodes. Here the hard ones are hard for both: look at each pair."
+        heap = "that is one heap of both. What scatters from episode to episode here?"
+        for wrong, hint in (
+                ((of_a**2 + of_b**2) ** 0.5, apart),
+                (of_a + of_b, "two half-widths added up: too wide even for learners with episodes of their own. Look "
+                              "at each pair."),
+                (of_a - of_b, "b need not scatter where a does. Look at each pair, not at a and b apart."),
+                (a.std() - b.std(), "b need not scatter where a does. Look at each pair, not at a and b apart."),
+                (of_a, "that is the interval of one learner. What scatters from episode to episode here?"),
+                (of_b, "that is the interval of one learner. What scatters from episode to episode here?"),
+                (1.96 * torch.cat([a, b]).std() / root, heap), (1.96 * torch.cat([a, b]).std() / (2 * n) ** 0.5, heap),
+                (right / 2**0.5, "how many pairs are there?"),
+                (deviation, "that is how far single differences scatter. Their mean scatters less."),
+                (1.96 * deviation, "that is how far single differences scatter. Their mean scatters less."),
+                (1.96 * deviation / n, "the mean of n scatters less than one, but not n times less."),
+                (deviation / root, "that is one standard error: it covers about 68 %, not 95 %."),
+                (2 * right, "that is the whole width; give the distance from the mean to one end."),
+                (-right, "a half-width is positive."),
+                (middle + right, "that is an end; give the distance from the mean to there."),
+                (1.96 * difference.abs().std() / root, "differences without their sign scatter less."),
+                (1.96 * deviation**2 / root, "variance or standard deviation?"),
+                (deviation**2, "variance or standard deviation?"),
+                (deviation**2 / n, "variance or standard deviation?")):
+            _require(abs(half - wrong) > 0.005 * abs(wrong), expected, f"{half:.5f}", hint)
+        _require(abs(half / right - 1) < 0.02, expected, f"{half:.5f}",
+                 "how far does a - b scatter from episode to episode, how much less does its mean, and how many of "
+                 "those for 95 %?")
+    _done("paired_interval: what makes an episode hard for both cancels, and a smaller difference can be seen.")

@@ -117,15 +117,15 @@ def backward(model, episodes, *, lr, vmapped=None, **settings):
     if vmapped:
         loss, *gradient = task_gradient(model, *episodes)
     else:
-        each = _each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)), model, episodes)
-        loss, *gradient = (sum(parts) / len(each) for parts in zip(*each))
+        loss, *gradient = _mean(_each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)),
+                                           model, episodes))
     for tensor, slope in zip([*leaves, *([lr] if learned else [])], gradient):
         tensor.backward(slope)
     return loss
 
 
 def _each_task(function, model, episodes):
-    """[function(model, *task) for each task], as many tasks at a time as torch has threads.
+    """Yield function(model, *task) for each task, in order; as many tasks at a time as torch has threads.
 
     On a CPU, small tensors gain little from two threads in one operation, and much from a task in each. Every thread
     has a copy of the model, for functional_call exchanges parameters in place; and since each operation has one thread,
@@ -140,9 +140,17 @@ def _each_task(function, model, episodes):
     try:
         workers = threads if episodes[0].device.type == "cpu" else 1
         with ThreadPoolExecutor(workers, initializer=start) as pool:
-            return list(pool.map(lambda task: function(own.model, *task), zip(*episodes)))
+            yield from pool.map(lambda task: function(own.model, *task), zip(*episodes))
     finally:
         torch.set_num_threads(threads)
+
+
+def _mean(each):
+    """The mean of tuples of tensors, added up as they come, so that not all are kept."""
+    n_tasks, total = 1, next(each)
+    for parts in each:
+        n_tasks, total = n_tasks + 1, [a + b for a, b in zip(total, parts)]
+    return [part / n_tasks for part in total]
 
 
 def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
@@ -158,8 +166,7 @@ def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
         adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
         return loss(_call(model, params, x), y), *(p - adapted[name] for name, p in params.items())
 
-    each = _each_task(direction, model, episodes)
-    before, *mean = (sum(parts) / len(each) for parts in zip(*each))
+    before, *mean = _mean(_each_task(direction, model, episodes))
     for p, step in zip(model.parameters(), mean):
         p.backward(step)
     return before
@@ -171,7 +178,7 @@ def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
 class Trained(NamedTuple):
     """What `fit` returns."""
 
-    params: dict                # the parameters of the best look (without `validate`: the last), without graph
+    params: dict                # the state_dict of the best look (without `validate`: the last), without graph
     losses: torch.Tensor        # [n_steps] what `gradient` returned
     scores: torch.Tensor        # [looks] what `validate` returned, at the end of every `validate_every` steps
     best_step: int              # how many steps `params` had had
@@ -183,8 +190,9 @@ def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam
 
     draw: a function of the generator that returns `Episodes`. gradient: a function (model, episodes) that adds to .grad
     and returns a loss, such as partial(backward, lr=0.4, steps=1, first_order=True).
-    optimiser: made with the parameters and the outer rate `lr`. validate: a function of the model that returns an
-    accuracy on episodes of *validation* classes; the best look wins, the earliest of equals.
+    optimiser: made with the parameters and the outer rate `lr`, which falls to 0 in a straight line.
+    validate: a function of the model that returns an accuracy on episodes of *validation* classes; the best look wins,
+    the earliest of equals.
     path, save_every, made: keep all state there and go on from it, see `runtime.training_steps`. parts: further
     modules to train and to keep, such as rates.
     Raises FloatingPointError when the loss is no longer finite.
@@ -194,6 +202,7 @@ def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam
     record = _Record(model, next(model.parameters()).device)
     for step in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="meta-training", model=model,
                                optimiser=optimiser, record=record, generator=generator, **parts):
+        optimiser.param_groups[0]["lr"] = lr * (1 - step / n_steps)
         optimiser.zero_grad()
         record.losses.append(gradient(model, draw(generator)))
         if not (step + 1) % CHECK_EVERY and not torch.stack(record.losses[-CHECK_EVERY:]).isfinite().all():
@@ -230,7 +239,7 @@ class _Record:
 
 
 def _copy(model):
-    return {name: p.detach().clone() for name, p in model.named_parameters()}
+    return {name: p.detach().clone() for name, p in model.state_dict().items()}
 
 
 def learner(model, params, *, lr, steps, only="", inductive=False):
@@ -243,4 +252,4 @@ def learner(model, params, *, lr, steps, only="", inductive=False):
         adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=True, only=only)
         return predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1)
 
-    return lambda episodes: torch.stack(_each_task(task_labels, model, episodes))
+    return lambda episodes: torch.stack(list(_each_task(task_labels, model, episodes)))

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from course_lib import data, episodes, evaluate, maml, networks, runtime
 
 NORMS = {"no norm": nn.Identity, "batch norm": networks.BatchNorm, "GroupNorm": partial(nn.GroupNorm, 2)}
-HALVES = {"stride": False, "max-pool": True}
+HALVES = {"stride": 0, "max-pool": 4}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def tasks(n_tasks=3, n_way=3, k_shot=2, q_query=3, seed=0):
                              torch.rand(n_tasks, n_way * q_query, 1, 28, 28, generator=g), deal(q_query))
 
 
-def network(norm=networks.BatchNorm, pool=False, seed=0):
+def network(norm=networks.BatchNorm, pool=0, seed=0):
     """A small one whose norms scale and shift by more than 1 and 0."""
     torch.manual_seed(seed)
     net = networks.ConvNet(3, width=4, norm=norm, pool=pool).double()

@@ -1,0 +1,261 @@
+"""Seven learners, four kinds of episodes, simulated and real characters, three seeds: the yardsticks of notebooks 06-09.
+
+    COURSE_DATA=... python benchmarks/few_shot.py train        (about 2 hours on 2 cores; goes on where it was stopped)
+    COURSE_DATA=... python benchmarks/few_shot.py tune         (rates and steps at test time, on glyphs' val alphabets)
+    COURSE_DATA=... python benchmarks/few_shot.py test         (writes figures/results/few_shot.json)
+
+All learners have the same network, `ConvNet(width=32, pool=3)`. Each is trained once, on 20-way 1-shot episodes (ProtoNet
+60-way, as Snell et al. 2017 advise; the classifier on all classes at once), and serves all four kinds of episodes: a 5-way
+learner keeps five of the twenty rows of the head, which start from 0 and stay nearly alike.
+
+glyphs: trained on the train alphabets, early best on the val alphabets, tested on the test alphabets.
+omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns for a fixed number of steps, tested on
+the alphabets that only omniglot-small2 has (`split="test"`). All rates and sizes were chosen on glyphs' val alphabets.
+"""
+
+import argparse
+import json
+import os
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from course_lib import baselines, data, episodes, evaluate, maml, networks, runtime
+
+SEEDS = (0, 1, 2)
+FOLDER = runtime.project_root() / "runs" / "few_shot"
+
+
+class Kind(NamedTuple):
+    """A kind of episodes."""
+
+    n_way: int
+    k_shot: int
+    q_query: int
+    n_episodes: int
+    within_alphabet: bool = False
+
+
+KINDS = {"5-way 1-shot": Kind(5, 1, 15, 600), "5-way 5-shot": Kind(5, 5, 15, 600), "20-way 1-shot": Kind(20, 1, 5, 300),
+         "20-way 1-shot within alphabet": Kind(20, 1, 5, 300, True)}
+
+
+class Recipe(NamedTuple):
+    """How one learner is trained: outer steps on glyphs and on omniglot, their rate and optimiser, and the gradient."""
+
+    steps: dict
+    gradient: object
+    n_way: int = 20
+    q_query: int = 3
+    n_tasks: int = 2
+    lr: float = 3e-3
+    optimiser: object = torch.optim.Adam
+    norm: object = networks.BatchNorm
+
+
+INNER = {"lr": 1.6, "steps": 1}
+RECIPES = {
+    "ProtoNet": Recipe({"glyphs": 900, "omniglot": 500}, baselines.protonet_backward, n_way=60, n_tasks=1,
+                       norm=torch.nn.BatchNorm2d),
+    "MAML": Recipe({"glyphs": 1500, "omniglot": 500}, partial(maml.backward, **INNER)),
+    "FOMAML": Recipe({"glyphs": 1500, "omniglot": 500}, partial(maml.backward, first_order=True, **INNER)),
+    "ANIL": Recipe({"glyphs": 1500, "omniglot": 500}, partial(maml.backward, only="head", **INNER)),
+    "Reptile": Recipe({"glyphs": 600, "omniglot": 250}, partial(maml.reptile_backward, lr=0.2, steps=5), lr=1.0,
+                      optimiser=torch.optim.SGD),
+}
+CLASSIFIER_STEPS = {"glyphs": 1000, "omniglot": 500}
+AT_TEST = {}     # (learner, way, shot): rate and steps of the adaptation
+
+
+def training_classes(dataset):
+    return data.load("glyphs", split="train") if dataset == "glyphs" else data.load("omniglot-small1").turned()
+
+
+def test_classes(dataset):
+    return data.load("glyphs" if dataset == "glyphs" else "omniglot-small2", split="test")
+
+
+def new_network(n_way, seed, norm):
+    runtime.seed_everything(seed)
+    network = networks.ConvNet(n_way, width=32, norm=norm, pool=3)
+    torch.nn.init.zeros_(network.head.weight)       # all classes alike: labels are dealt anew in each episode
+    torch.nn.init.zeros_(network.head.bias)
+    return network
+
+
+def draw(generator, classes, recipe):
+    return episodes.sample(classes, n_way=recipe.n_way, k_shot=1, q_query=recipe.q_query, n_tasks=recipe.n_tasks,
+                           generator=generator)
+
+
+def accuracies(learner, classes, kind, n_episodes=None, seed=0):
+    sizes = kind._asdict() | {"n_episodes": n_episodes or kind.n_episodes}
+    return evaluate.accuracies(learner, classes, generator=runtime.generator(seed), **sizes)
+
+
+def train(dataset, seed, name):
+    """Train one learner, or go on with it; leaves its best parameters in FOLDER."""
+    path, recipe = FOLDER / f"{dataset}-{seed}-{name}.safetensors", RECIPES[name]
+    if path.exists():
+        return
+    classes, network = training_classes(dataset), new_network(recipe.n_way, seed, recipe.norm)
+    val = data.load("glyphs", split="val") if dataset == "glyphs" else None
+
+    def validate(model):
+        learner = (baselines.protonet(model) if name == "ProtoNet" else
+                   as_learner(name, dict(model.named_parameters()), 20, **AT_VALIDATION[name]))
+        return accuracies(learner, val, KINDS["20-way 1-shot"], n_episodes=50, seed=1).mean()
+
+    n_steps = recipe.steps[dataset]
+    trained = maml.fit(network, partial(draw, classes=classes, recipe=recipe), gradient=recipe.gradient, n_steps=n_steps,
+                       generator=runtime.generator(seed), optimiser=recipe.optimiser, lr=recipe.lr, save_every=200,
+                       validate=validate if val else None, validate_every=n_steps // 5, path=FOLDER / f"{path.stem}.part")
+    runtime.save(path, trained.params, best_step=trained.best_step)
+    print(dataset, seed, name, "best step", trained.best_step, [round(x, 3) for x in trained.scores.tolist()], flush=True)
+
+
+AT_VALIDATION = {name: {"lr": 0.2, "steps": 10} if name == "Reptile" else INNER for name in RECIPES}
+
+
+def train_classifier(dataset, seed):
+    """Train the classifier that is fine-tuned."""
+    path, classes = FOLDER / f"{dataset}-{seed}-classifier.safetensors", training_classes(dataset)
+    if path.exists():
+        return
+    n_classes, n_drawings = classes.images.shape[:2]
+    network = evaluate.train_classifier(classes.ink.view(-1, 1, 28, 28), n_classes=n_classes, batch=128, width=32, pool=3,
+                                        labels=torch.arange(n_classes).repeat_interleave(n_drawings),
+                                        n_steps=CLASSIFIER_STEPS[dataset], generator=runtime.generator(seed))
+    runtime.save(path, network.state_dict())
+    print(dataset, seed, "classifier", flush=True)
+
+
+def as_learner(name, params, n_way, *, lr, steps, inductive=False):
+    """The learner `name` with the first n_way rows of its head."""
+    params = params | {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
+    network = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm, pool=3)
+    return maml.learner(network, params, lr=lr, steps=steps, only="head" if name == "ANIL" else "", inductive=inductive)
+
+
+def learners(dataset, seed, n_way, k_shot):
+    """{(name, "inductive" or "transductive"): learner} of one seed, for one kind of episodes."""
+    saved = {name: runtime.load(FOLDER / f"{dataset}-{seed}-{name}.safetensors") for name in (*RECIPES, "classifier")}
+    prototypes = networks.ConvNet(60, width=32, pool=3)
+    prototypes.load_state_dict(saved["ProtoNet"])
+    classifier = networks.ConvNet(len(saved["classifier"]["head.bias"]), width=32, pool=3)
+    classifier.load_state_dict(saved["classifier"])
+    found = {("nearest neighbour in pixels", "inductive"): baselines.nearest_neighbour,
+             ("ProtoNet", "inductive"): baselines.protonet(prototypes)}
+    for name, only in (("fine-tuning the head", "head"), ("fine-tuning the whole", "")):
+        found[name, "inductive"] = baselines.fine_tune(classifier, only=only, **at_test(name, n_way, k_shot))
+    for name in ("MAML", "FOMAML", "ANIL", "Reptile"):
+        for setting in ("inductive", "transductive"):
+            found[name, setting] = as_learner(name, saved[name], n_way, inductive=setting == "inductive",
+                                              **at_test(name, n_way, k_shot))
+    return found
+
+
+def at_test(name, n_way, k_shot):
+    rate, steps = AT_TEST[name, n_way, k_shot]
+    return {"lr": rate, "steps": steps}
+
+
+GRID = {"fine-tuning the head": [(lr, steps) for lr in (0.1, 1.0, 10.0) for steps in (10, 50)],
+        "fine-tuning the whole": [(lr, steps) for lr in (0.03, 0.1, 0.3) for steps in (10, 30)],
+        "Reptile": [(lr, steps) for lr in (0.1, 0.2, 0.4) for steps in (5, 20)],
+        **{name: [(lr, steps) for lr in (0.2, 0.4, 0.8, 1.6) for steps in (1, 3)] for name in ("MAML", "FOMAML", "ANIL")}}
+
+
+def tune():
+    """Print, for seed 0 on glyphs' val alphabets, what the rates and steps at test time do; the best go to AT_TEST."""
+    val = data.load("glyphs", split="val")
+    for kind in list(KINDS.values())[:3]:
+        for name, grid in GRID.items():
+            scores = {}
+            for rate, steps in grid:
+                AT_TEST.update({(other, kind.n_way, kind.k_shot): (rate, steps) for other in GRID})
+                learner = learners("glyphs", 0, kind.n_way, kind.k_shot)[name, "inductive"]
+                scores[rate, steps] = accuracies(learner, val, kind, n_episodes=50, seed=1).mean().item()
+            best = max(scores, key=scores.get)
+            print(f"    {(name, kind.n_way, kind.k_shot)}: {best},     #", {k: round(100 * v, 1) for k, v in scores.items()},
+                  flush=True)
+
+
+def test():
+    """Write every accuracy, one record for each seed and one over the seeds, and the differences that matter."""
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    published()
+    results = evaluate.Results("few_shot", profile="cpu", device="cpu")
+    for dataset in ("glyphs", "omniglot"):
+        classes, split = test_classes(dataset), {"dataset": dataset, "split": "test"}
+        for kind_name, kind in KINDS.items():
+            by_arm = {}
+            for seed in SEEDS:
+                for (name, setting), learner in learners(dataset, seed, kind.n_way, kind.k_shot).items():
+                    if name == "nearest neighbour in pixels" and seed > 0:
+                        continue        # nothing in it depends on the seed
+                    scores = accuracies(learner, classes, kind)
+                    by_arm.setdefault((name, setting), []).append(scores)
+                    results.add(kind_name, scores, unit="accuracy", arm=name, setting=setting, seed=seed, **split)
+                    print(dataset, kind_name, seed, name, setting, evaluate.percent(results.records[-1]), flush=True)
+            for (name, setting), scores in by_arm.items():
+                if len(scores) == len(SEEDS):
+                    results.add(kind_name, [s.mean() for s in scores], unit="accuracy", arm=name, setting=setting,
+                                seed="all", **split)
+            for a, b in PAIRS:
+                differences = [evaluate.paired_difference(x, y) for x, y in zip(by_arm[a], by_arm[b])]
+                results.add(f"{kind_name}, difference", [d.mean() for d in differences], unit="accuracy", seed="all",
+                            arm=f"{a[0]} ({a[1]}) - {b[0]} ({b[1]})", setting="-", **split,
+                            paired=[evaluate.mean_interval(d) for d in differences])
+
+
+PAIRS = [(("ProtoNet", "inductive"), ("MAML", "inductive")), (("MAML", "inductive"), ("FOMAML", "inductive")),
+         (("MAML", "inductive"), ("ANIL", "inductive")), (("MAML", "transductive"), ("MAML", "inductive")),
+         (("ProtoNet", "inductive"), ("fine-tuning the whole", "inductive"))]
+
+
+# Accuracies in %, as published; an empty place is a kind of episode that was not published. Finn, Nichol and Snell trained
+# on 1,200 characters of all 50 alphabets and tested on the others; the challenge tests on 10 alphabets never trained on.
+PUBLISHED = [
+    ("MAML", "Finn et al. 2017", "50, split by character", "transductive", ("98.7 ± 0.4", "99.9 ± 0.1", "95.8 ± 0.3", "")),
+    ("FOMAML", "Nichol et al. 2018", "50, split by character", "transductive", ("98.3 ± 0.5", "99.2 ± 0.2", "89.4 ± 0.5", "")),
+    ("Reptile", "Nichol et al. 2018", "50, split by character", "inductive", ("95.39 ± 0.09", "98.90 ± 0.10", "88.14 ± 0.15", "")),
+    ("Reptile", "Nichol et al. 2018", "50, split by character", "transductive", ("97.68 ± 0.04", "99.48 ± 0.06", "89.43 ± 0.14", "")),
+    ("ProtoNet", "Snell et al. 2017", "50, split by character", "inductive", ("98.8", "99.7", "96.0", "")),
+    ("ProtoNet", "Lake et al. 2019", "30", "inductive", ("", "", "", "86.3")),
+    ("ProtoNet", "Lake et al. 2019", "5 (minimal)", "inductive", ("", "", "", "69.9")),
+    ("ConvNet", "Lake et al. 2015", "30", "inductive", ("", "", "", "86.5")),
+    ("ConvNet", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "76.0")),
+    ("BPL", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "95.7")),
+    ("people", "Lake et al. 2015", "-", "-", ("", "", "", "95.5")),
+]
+
+
+def published():
+    """Write figures/results/published.json."""
+    rows = [{"arm": arm, "source": source, "alphabets": alphabets, "setting": setting,
+             "accuracy": {kind: value for kind, value in zip(KINDS, values) if value}}
+            for arm, source, alphabets, setting, values in PUBLISHED]
+    with runtime.atomic_path(runtime.output_dir() / "figures" / "results" / "published.json") as part:
+        part.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("train", "tune", "test"))
+    parser.add_argument("--datasets", nargs="+", default=["glyphs", "omniglot"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--learners", nargs="+", default=[*RECIPES, "classifier"])
+    options = parser.parse_args()
+    if options.what != "train":
+        {"tune": tune, "test": test}[options.what]()
+        return
+    for seed in options.seeds:
+        for dataset in options.datasets:
+            for name in options.learners:
+                train_classifier(dataset, seed) if name == "classifier" else train(dataset, seed, name)
+
+
+if __name__ == "__main__":
+    main()
