@@ -2,6 +2,8 @@
 
     python benchmarks/meta_steps.py                 (5 minutes on 2 cores; or: make bench)
 
+Prints the table and writes figures/results/meta_steps.json (into COURSE_OUT, by default the checkout).
+
 The same `ConvNet` with batch norm, the same 16 tasks (5-way 1-shot, 15 queries a class), MAML's gradient from end to
 end:
 
@@ -11,13 +13,17 @@ end:
 - higher: the library (version 0.2.1), where it is installed.
 
 All arms must give the same gradient in float64, or nothing is timed. They run by turns; medians are printed. Peak
-memory is that of a process of its own for each arm, less what the same process took before its first step.
+memory is that of a process of its own for each arm, less what the same process took before its first step, when
+torch.func was imported already (which takes 70 MiB once, whatever is computed).
+
+Then, for notebook 07, a step of each algorithm: MAML, FOMAML, ANIL, and Reptile with five inner steps.
 """
 
 import argparse
 import copy
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,8 +33,9 @@ import time
 import psutil
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import maml, networks, runtime
+from course_lib import evaluate, maml, networks, runtime
 from course_lib.episodes import Episodes
 
 N_TASKS, N_WAY, K_SHOT, Q_QUERY, LR = 16, 5, 1, 15, 0.4
@@ -82,6 +89,12 @@ def with_higher(model, batch, steps):
 
 
 ARMS = {"ours": ours, "cloned modules": cloned_modules, "higher": with_higher}
+ALGORITHMS = {
+    "MAML": ours,
+    "FOMAML": lambda model, batch, steps: maml.backward(model, batch, lr=LR, steps=steps, first_order=True),
+    "ANIL": lambda model, batch, steps: maml.backward(model, batch, lr=LR, steps=steps, only="head"),
+    "Reptile": lambda model, batch, steps: maml.reptile_backward(model, batch, lr=LR / 4, steps=5),
+}
 
 
 def new_model(width, device):
@@ -93,7 +106,7 @@ def step(arm, model, batch, steps):
     """One meta-gradient; returns it [P] and the seconds it took."""
     model.zero_grad()
     start = time.perf_counter()
-    ARMS[arm](model, batch, steps)
+    {**ARMS, **ALGORITHMS}[arm](model, batch, steps)
     gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
     gradient.sum().item()       # waits for a GPU
     return gradient, time.perf_counter() - start
@@ -102,6 +115,7 @@ def step(arm, model, batch, steps):
 def peak_memory(arm, width, steps, device):
     """MiB that one arm needs above what its process had before: printed as JSON by a process of its own."""
     model, batch = new_model(width, device), tasks(device)
+    torch.func.grad(torch.sum)(torch.ones(1))       # imports what torch.func needs
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -123,12 +137,31 @@ def peak_memory(arm, width, steps, device):
     return (max(seen) - before) / 2**20
 
 
+def table():
+    """The README's table, as Markdown, from the results file."""
+    path = runtime.project_root() / "figures" / "results" / "meta_steps.json"
+    stored = [r for r in json.loads(path.read_text(encoding="utf-8")) if r["name"] == "second-order meta-step"]
+    lines = ["| inner steps, filters | " + " | ".join(ARMS) + " | ours is faster by | memory, MiB |",
+             "|---" * (len(ARMS) + 3) + "|"]
+    for steps, width in SIZES:
+        row = {r["arm"]: r for r in stored if (r["steps"], r["width"]) == (steps, width)}
+        cells = [f"{1000 * row[arm]['median']:.0f} ms" for arm in ARMS]
+        faster = " and ".join(f"{row[arm]['faster']:.2f}" for arm in ARMS if arm != "ours")
+        memory = ", ".join(f"{row[arm]['memory']:.0f}" for arm in ARMS)
+        lines.append(f"| {steps}, {width} | {' | '.join(cells)} | {faster} | {memory} |")
+    print("\n".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="timings of each arm, by turns")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--memory", nargs=3, metavar=("ARM", "WIDTH", "STEPS"), help="one arm's peak memory only")
+    parser.add_argument("--table", action="store_true", help="print the README's table and end")
     options = parser.parse_args()
+    if options.table:
+        table()
+        return
     device = runtime.device(options.device)
     if options.memory:
         arm, width, steps = options.memory
@@ -141,25 +174,69 @@ def main():
         print("higher is not installed here (pip install higher==0.2.1): left out")
     print(f"second-order MAML, {N_TASKS} tasks of {N_WAY}-way {K_SHOT}-shot with {N_WAY * Q_QUERY} queries, {device}, "
           f"{torch.get_num_threads()} threads")
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    results = evaluate.Results("meta_steps", device=device, threads=torch.get_num_threads(), tasks=N_TASKS)
+    rate = matmul_rate(device)
     for steps, width in SIZES:
-        model, batch = new_model(width, device), tasks(device)
-        exact = [part.double() if part.is_floating_point() else part for part in batch]     # float32 drifts in 5 steps
-        gradients = [step(arm, copy.deepcopy(model).double(), exact, steps)[0] for arm in ARMS]
-        for arm, gradient in zip(ARMS, gradients):
-            assert (gradient - gradients[0]).norm() < 1e-6 * gradients[0].norm(), f"{arm}: another gradient"
-        measured = {arm: [] for arm in ARMS}
-        for i, order in zip(range(options.rounds + 1), itertools.cycle(itertools.permutations(ARMS))):
-            for arm in order:
-                _, seconds = step(arm, model, batch, steps)
-                if i:       # the first round warms up
-                    measured[arm].append(seconds)
+        assert_same_gradient(width, steps, device)
+        measured = timings(ARMS, width, steps, device, options.rounds)
+        flops = count_flops(width, steps, device)
         for arm, seconds in measured.items():
             faster = statistics.median(a / b for a, b in zip(seconds, measured["ours"]))
-            memory = json.loads(subprocess.run([sys.executable, __file__, "--device", device.type, "--memory", arm,
-                                                str(width), str(steps)], capture_output=True, text=True,
-                                               check=True).stdout)
-            print(f"{steps} inner step(s), {width} filters, {arm:>14}: {1000 * statistics.median(seconds):6.0f} ms, "
-                  f"ours is {faster:.2f} times as fast, {memory:5.0f} MiB")
+            keep(results, "second-order meta-step", arm, seconds, width, steps, device, faster=faster,
+                 matmul_fraction=flops / statistics.median(seconds) / rate)
+    measured = timings(ALGORITHMS, 32, 1, device, options.rounds)
+    for arm, seconds in measured.items():
+        keep(results, "meta-step", arm, seconds, 32, 1, device, faster=None, matmul_fraction=None)
+
+
+def assert_same_gradient(width, steps, device):
+    model = new_model(width, device)
+    exact = [part.double() if part.is_floating_point() else part for part in tasks(device)]
+    gradients = [step(arm, copy.deepcopy(model).double(), exact, steps)[0] for arm in ARMS]
+    for arm, gradient in zip(ARMS, gradients):
+        assert (gradient - gradients[0]).norm() < 1e-6 * gradients[0].norm(), f"{arm}: another gradient"
+
+
+def timings(arms, width, steps, device, rounds):
+    """Seconds of each arm in each of `rounds` rounds, by turns, in every order."""
+    model, batch, measured = new_model(width, device), tasks(device), {arm: [] for arm in arms}
+    for i, order in zip(range(rounds + 1), itertools.cycle(itertools.permutations(arms))):
+        for arm in order:
+            _, seconds = step(arm, model, batch, steps)
+            if i:       # the first round warms up
+                measured[arm].append(seconds)
+    return measured
+
+
+def count_flops(width, steps, device):
+    """Operations of the convolutions and matrix products in a meta-step, as the plain loop does it."""
+    model, batch = new_model(width, device), tasks(device)
+    with FlopCounterMode(display=False) as counter:
+        cloned_modules(model, batch, steps)
+    return counter.get_total_flops()
+
+
+def matmul_rate(device, n=2048):
+    """Operations a second in the product of two n x n matrices: what this device can do."""
+    a, times = torch.randn(n, n, device=device), []
+    for _ in range(6):
+        start = time.perf_counter()
+        (a @ a).sum().item()
+        times.append(time.perf_counter() - start)
+    return 2 * n**3 / min(times)
+
+
+def keep(results, name, arm, seconds, width, steps, device, **details):
+    """Store and print one arm."""
+    faster, fraction = details["faster"], details["matmul_fraction"]
+    command = [sys.executable, __file__, "--device", device.type, "--memory", arm, str(width), str(steps)]
+    memory = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    record = results.add(name, seconds, unit="seconds", setting="-", arm=arm, width=width, steps=steps,
+                         memory=memory, median=statistics.median(seconds), **details)
+    print(f"{steps} inner step(s), {width} filters, {arm:>14}: {1000 * record['median']:6.0f} ms, {memory:5.0f} MiB"
+          + (f", ours is {faster:.2f} times as fast, {100 * fraction:.0f} % of the matmul rate" if faster else ""),
+          flush=True)
 
 
 if __name__ == "__main__":

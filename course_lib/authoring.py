@@ -86,10 +86,10 @@ def exercise_edition(notebook):
 
 
 def code_fingerprint(script):
-    """Eight digits that change with the code behind a notebook's numbers, and with the pictures it shows.
+    """Eight digits that change with the code behind a notebook's numbers, and with the files it shows or reads.
 
     Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number; and the
-    figures it names ("x.png") but does not make: its own start with its number.
+    figures ("x.png"), results ("x.json") and checkpoints it names but does not make: its own start with its number.
     """
     rooms, todo = {}, [Path(script)]
     while todo:
@@ -97,9 +97,12 @@ def code_fingerprint(script):
             path = Path(__file__).with_name(f"{name}.py")
             rooms[name] = path.read_text(encoding="utf-8")
             todo.append(path)
-    shown = re.findall(r'"([\w-]+\.png)"', Path(script).read_text(encoding="utf-8"))
-    pictures = [_md5(project_root() / "figures" / name) for name in shown if name[:2] != Path(script).stem[:2]]
-    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES, pictures]).encode()).hexdigest()[:8]
+    named = re.findall(r'"([\w-]+\.(png|json|safetensors))"', Path(script).read_text(encoding="utf-8"))
+    files = [_md5(project_root() / HOMES[kind] / name) for name, kind in named if name[:2] != Path(script).stem[:2]]
+    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES, files]).encode()).hexdigest()[:8]
+
+
+HOMES = {"png": "figures", "json": "figures/results", "safetensors": "checkpoints"}
 
 
 MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count

@@ -44,7 +44,7 @@ def protonet_backward(model, episodes):
 
 
 def protonet(network):
-    """A learner: the nearest class mean in the features of a trained `networks.ConvNet`, put into eval mode. Inductive."""
+    """A learner: the nearest class mean in the features of a trained `networks.ConvNet`. Inductive (eval mode)."""
     @torch.no_grad()
     def labels(episodes):
         return protonet_logits(network.eval().features, episodes).argmax(2)

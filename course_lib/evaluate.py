@@ -90,8 +90,8 @@ def train_classifier(images, labels, *, n_classes, n_steps, batch, generator, wi
     """A `networks.ConvNet` in eval mode, taught to name the class of an image: a judge, and a source of `features`.
 
     images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. width, pool: of the `ConvNet`.
-    lr: of Adam, falling to 0 in a straight line. generator: on the images' device. It decides all that is random, the first weights too, and
-    torch's global random numbers stay as they were.
+    lr: of Adam, falling to 0 in a straight line. generator: on the images' device. It decides all that is random, the
+    first weights too, and torch's global random numbers stay as they were.
 
     On `digits`, 140 drawings of each class, 300 steps of 64: 99.1 to 99.7 % of the other 340 drawings (five seeds;
     with a constant lr 96.5 to 99.7 %).

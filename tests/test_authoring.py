@@ -95,11 +95,13 @@ def test_a_change_of_the_code_behind_the_numbers_is_noticed(script, tmp_path, mo
     room.write_text(room.read_text().replace("topk(n_way)", "topk(n_way + 1)"))
     changed = authoring.code_fingerprint(script)
     assert changed != first
-    script.write_text(script.read_text() + 'Image("shown.png")\n')
-    with_picture = authoring.code_fingerprint(script)
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "shown.png").write_bytes(b"new")
-    assert len({changed, with_picture, authoring.code_fingerprint(script)}) == 3
+    for file in ("figures/shown.png", "figures/results/read.json", "checkpoints/loaded.safetensors"):
+        before, path = authoring.code_fingerprint(script), tmp_path / file
+        script.write_text(script.read_text() + f'use("{path.name}")\n')
+        named = authoring.code_fingerprint(script)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"new")
+        assert len({before, named, authoring.code_fingerprint(script)}) == 3
     changed = authoring.code_fingerprint(script)
     (package / "gan.py").write_text("# imported by nobody here\nx = 1\n")
     assert authoring.code_fingerprint(script) == changed

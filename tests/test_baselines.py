@@ -3,7 +3,8 @@ import copy
 import pytest
 import torch
 
-from course_lib import baselines, networks
+from course_lib import baselines, data, maml, networks, runtime
+from course_lib import episodes as sampling
 from course_lib.episodes import Episodes
 
 
@@ -69,3 +70,21 @@ def test_fine_tuning_against_an_optimiser(only):
             optimiser.step()
         assert predicted[t].tolist() == model(tasks.query_x[t]).argmax(1).tolist()
     assert len(predicted.unique()) > 1
+
+
+def test_protonet_learns_from_episodes_and_answers_inductively():
+    torch.manual_seed(0)
+    classes, network = data.load("digits"), networks.ConvNet(3, width=16)
+    draw = lambda g, n=1: sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=n, generator=g)     # noqa: E731
+    trained = maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=60, generator=runtime.generator(0),
+                       lr=3e-3)
+    assert trained.losses[-10:].mean() < 0.7 * trained.losses[:10].mean()
+    exam, fresh = draw(runtime.generator(1), 40), networks.ConvNet(3, width=16)
+    for name, value in network.state_dict().items():
+        assert torch.equal(trained.params[name], value), "running statistics are kept, too"
+    fresh.load_state_dict(trained.params)
+    labels = baselines.protonet(fresh)(exam)
+    pixels = (baselines.nearest_neighbour(exam) == exam.query_y).float().mean()
+    assert (labels == exam.query_y).float().mean() > pixels + 0.05
+    one_by_one = [baselines.protonet(fresh)(exam._replace(query_x=exam.query_x[:, q:q + 1])) for q in range(25)]
+    assert torch.equal(torch.cat(one_by_one, 1), labels), "no query's answer depends on another query"

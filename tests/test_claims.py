@@ -69,6 +69,41 @@ def test_04_a_condition_is_obeyed_where_d_sees_it_and_ignored_where_not():
     assert obeyed["digits", "D does not see the label"] <= 0.20
 
 
+def test_06_the_exam_decides_what_is_measured():
+    exams = {r["name"]: r for r in records("06_episodes", "new drawings of known characters")
+             + records("06_episodes", "new alphabets")}
+    assert exams["new alphabets"]["high"] < exams["new drawings of known characters"]["low"]
+    difference, = records("06_episodes", "5-way 1-shot, difference")
+    assert difference["low"] > 0, "ProtoNet beats fine-tuning the head on the same episodes"
+    pixels = by_arm("06_episodes", "5-way 1-shot")["nearest neighbour in pixels"]
+    assert records("06_episodes", "careless sampler")[0]["low"] > pixels["value"], "leaks look like progress"
+    mixed, within = (by_arm("06_episodes", f"20-way 1-shot, {name}") for name in ("mixed", "within one alphabet"))
+    assert all(within[arm]["high"] < mixed[arm]["low"] for arm in ("pixels", "ProtoNet"))
+    asked = {(r["name"], r["setting"]): r for r in json.loads((RESULTS / "06_episodes.json").read_text())
+             if r["name"].startswith("queries of")}
+    every, one = "queries of all classes", "queries of one class at a time"
+    assert asked[every, "inductive"]["value"] == asked[one, "inductive"]["value"], "no answer depends on other queries"
+    assert asked[one, "transductive"]["high"] < asked[every, "transductive"]["low"]
+
+
+def test_07_the_waves_and_the_trap():
+    errors = {(r["arm"], r["steps"]): r for r in records("07_maml", "squared error on new waves")}
+    for steps in (1, 10):
+        for other in ("random weights", "trained on all waves"):
+            assert errors["MAML", steps]["high"] < errors[other, steps]["low"]
+    assert errors["MAML", 0]["value"] > errors["MAML", 1]["value"] > errors["MAML", 10]["value"]
+
+
+def test_the_yardsticks():
+    study = {(r["dataset"], r["name"], r["arm"], r["setting"], r["seed"]): r["value"]
+             for r in json.loads((RESULTS / "few_shot.json").read_text(encoding="utf-8"))}
+    assert study["omniglot", "20-way 1-shot within alphabet", "ProtoNet", "inductive", "all"] > 0.82
+    for dataset in ("glyphs", "omniglot"):
+        for kind in ("5-way 1-shot", "5-way 5-shot", "20-way 1-shot", "20-way 1-shot within alphabet"):
+            value = {arm: study[dataset, kind, arm, "inductive", "all"] for arm in ("ProtoNet", "MAML", "ANIL")}
+            assert value["ProtoNet"] > max(value["MAML"], value["ANIL"])
+
+
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
 
 
@@ -80,7 +115,11 @@ def test_there_is_a_checkpoint():
 def test_checkpoints_are_small_and_say_how_they_were_made(path):
     assert path.stat().st_size < 2_000_000
     made = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert {"turns", "dataset", "profile", "seed", "notebook", "versions"} <= set(made)
+    assert {"dataset", "profile", "seed", "versions"} <= set(made)
+    if path.stem.startswith("maml"):
+        networks.ConvNet(made["n_way"], width=32, norm=networks.BatchNorm, pool=3).load_state_dict(runtime.load(path))
+        return
+    assert {"turns", "notebook"} <= set(made)
     G = networks.ImageGenerator()
     G.load_state_dict(runtime.load(path))
     drawn = G.eval()(torch.randn(20, G.z_dim, generator=runtime.generator(0)))

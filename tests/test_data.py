@@ -12,6 +12,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from PIL import Image
@@ -380,3 +381,14 @@ def test_a_second_load_takes_under_a_third_of_a_second(name):
     start = time.perf_counter()
     data.load(name).images.sum()        # reads every byte
     assert time.perf_counter() - start < 0.3
+
+
+def test_turned_classes_are_new_classes_of_new_alphabets():
+    images = torch.arange(2 * 3 * 4, dtype=torch.uint8).view(2, 3, 1, 2, 2)
+    turned = data.ImageClasses(images, ("Latin", "Greek"), ("a", "b")).turned()
+    assert turned.images.shape == (8, 3, 1, 2, 2) and turned.names == ("a", "b") * 4
+    assert len(set(turned.alphabets)) == 8 and turned.alphabets[2] == "Latin, turned 90"
+    for quarters in range(4):
+        for c in range(2):
+            expected = numpy.rot90(images[c, 1, 0].numpy(), quarters)
+            assert turned.images[2 * quarters + c, 1, 0].tolist() == expected.tolist()

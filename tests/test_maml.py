@@ -315,6 +315,19 @@ def test_fit_keeps_the_best_look_and_without_looks_the_last():
     assert last.best_step == 6 and all(torch.equal(p, last.params[name]) for name, p in net.named_parameters())
 
 
+def test_the_outer_rate_falls_to_zero_in_a_straight_line():
+    class Watched(torch.optim.SGD):
+        seen = ()
+
+        def step(self):
+            self.seen = (*self.seen, self.param_groups[0]["lr"])
+            kept.append(self)
+            return super().step()
+    kept = []
+    short_fit(n_steps=4, optimiser=Watched, lr=0.2)
+    assert kept[-1].seen == pytest.approx((0.2, 0.15, 0.1, 0.05))
+
+
 def test_fit_stops_when_the_loss_is_not_finite():
     with pytest.raises(FloatingPointError, match="20 steps before 20"):
         maml.fit(network(), draw, gradient=lambda model, batch: torch.tensor(torch.nan), n_steps=40,

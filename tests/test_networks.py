@@ -221,3 +221,13 @@ def test_a_stored_network_gives_the_same_bits(name, tmp_path):
         torch.nn.init.normal_(p)
     fresh.load_state_dict(runtime.load(tmp_path / "net.safetensors"))
     assert torch.equal(net.eval()(x, *condition), fresh.eval()(x, *condition))
+
+
+@pytest.mark.parametrize("pool, sizes", [(0, [14, 7, 4, 2]), (3, [14, 7, 3, 1]), (4, [14, 7, 3, 1])])
+def test_pool_says_how_many_of_the_last_blocks_halve_by_max_pooling(pool, sizes):
+    net, x, seen = networks.ConvNet(5, width=8, pool=pool), torch.rand(2, 1, 28, 28), []
+    for i, block in enumerate(net.blocks):
+        x = block(x)
+        seen.append(x.shape[-1])
+        assert isinstance(block.pool, torch.nn.MaxPool2d) == (i >= 4 - pool)
+    assert seen == sizes and net(torch.rand(2, 1, 28, 28)).shape == (2, 5)

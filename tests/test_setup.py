@@ -75,6 +75,14 @@ def test_the_numbers_in_the_readme_are_the_measured_ones():
         assert evaluate.percent(pixels) in readme
 
 
+def test_the_tables_in_the_readme_are_the_measured_ones():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for script in ("meta_steps.py", "few_shot.py"):
+        command = [sys.executable, str(ROOT / "benchmarks" / script), "--table"]
+        table = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+        assert table.count("\n") > 4 and table in readme, script
+
+
 def test_lint():
     done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -392,7 +392,7 @@ for name, within in (("mixed", False), ("within one alphabet", True)):
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4))
-for i, ((arm, name), mark) in enumerate(gap.items()):
+for i, ((_, name), mark) in enumerate(gap.items()):
     ax.bar(i % 2 + 0.4 * (i // 2), 100 * (1 - mark["value"]), 0.36, color=plots.COLOURS[i // 2], label=name if i % 2 == 0 else None,
            yerr=50 * (mark["high"] - mark["low"]), capsize=6)
 ax.set(xticks=(0.2, 1.2), xticklabels=("pixels", "ProtoNet"), ylabel=f"error, {ways}-way 1-shot (%)",
@@ -447,7 +447,7 @@ for setting, learner in (("inductive", baselines.protonet(network)), ("transduct
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4))
-for i, ((setting, exam), mark) in enumerate(both.items()):
+for i, ((_, exam), mark) in enumerate(both.items()):
     ax.bar(i // 2 + 0.4 * (i % 2), 100 * mark["value"], 0.36, color=plots.COLOURS[i % 2], label=f"queries of {exam}" if i < 2 else None,
            yerr=50 * (mark["high"] - mark["low"]), capsize=6)
 ax.set(xticks=(0.2, 1.2), xticklabels=("inductive", "transductive"), ylabel=f"accuracy, {n_way}-way 1-shot (%)", ylim=(0, 130),

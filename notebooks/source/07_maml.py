@@ -1,0 +1,458 @@
+# %% [markdown]
+# # 07 · MAML
+#
+# **The question.** How do you learn an initialisation?
+#
+# Fine-tuning (notebook 06) starts from weights that were made for something else. This notebook learns the *starting point itself*: weights from
+# which one or a few gradient steps solve a new task. You will write the inner loop, differentiate through it, see what the cheaper
+# relatives leave out, and meet a gradient that is wrong while its loss is right.
+#
+# **You need** notebook 06. **Time**: 45 minutes, and about 60 more with the four exercises.
+#
+# Parameters as in notebook 00.
+
+# %% tags=["parameters"]
+import os
+
+profile = os.environ.get("COURSE_PROFILE", "cpu")
+dataset = os.environ.get("COURSE_DATASET", "glyphs")
+device = os.environ.get("COURSE_DEVICE", "auto")
+seed = int(os.environ.get("COURSE_SEED", "0"))
+
+# %%
+import json
+import math
+from functools import partial
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import cross_entropy, mse_loss
+
+from course_lib import checks, data, episodes, evaluate, maml, networks, plots, runtime
+
+plots.use_style()
+sizes = runtime.profile(profile)
+device = runtime.device(device)
+results = evaluate.Results("07_maml", dataset=dataset, profile=profile, seed=seed, device=device)
+
+# %% [markdown]
+# ## 1 · One gradient step as a learner
+#
+# Let $\theta$ be the weights of a network and $L_S$ its loss on the support of a task. The learner is plain gradient descent from $\theta$; one
+# step of it (Finn et al. 2017, eq. 1) is
+#
+# $$ \theta' = \theta - \alpha \, \nabla_\theta L_S(\theta) . $$
+#
+# Nothing here is new, except that we will treat $\theta'$ as a *function of* $\theta$. So the code must not change $\theta$ in place: parameters are a dict,
+# and a step makes a new one. `functional_call(model, params, (x,))` is the model with those parameters.
+#
+# ### Exercise 1 · The inner loop (★★, very important, 15 minutes)
+#
+# `steps` steps of gradient descent on the cross-entropy of the support `x`, `y`, from `params`. A dict in, a new dict out; and a graph must lead
+# from the result back to `params`, because we will want its derivative. (Which argument of `torch.autograd.grad` did R1 need in notebook 02?)
+
+# %%
+def my_adapt(model, params, x, y, lr, steps):
+    """The parameters after `steps` steps of gradient descent: a new dict."""
+    ### BEGIN SOLUTION
+    for _ in range(steps):
+        loss = cross_entropy(functional_call(model, params, (x,)), y)
+        slopes = torch.autograd.grad(loss, list(params.values()), create_graph=True)
+        params = {name: p - lr * slope for (name, p), slope in zip(params.items(), slopes)}
+    return params
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.adapt(my_adapt)
+
+# %% [markdown]
+# ## 2 · The meta-gradient
+#
+# How good is a starting point? As good as the *queries* are answered after the step: minimise $L_Q(\theta')$ over $\theta$, averaged over tasks. With
+# $H = \nabla^2 L_S(\theta)$, the chain rule gives
+#
+# $$ \nabla_\theta L_Q(\theta') = \Bigl(\frac{\partial \theta'}{\partial \theta}\Bigr)^{\!\top} \nabla L_Q(\theta')
+#    = (I - \alpha H) \, \nabla L_Q(\theta') . $$
+#
+# The factor $I - \alpha H$ is what makes MAML *second-order*: how moving the start moves the end. Nobody computes $H$; backpropagation through the
+# inner step computes its product with the vector. **First-order** MAML (FOMAML) drops it: it takes the gradient at the end and applies it at the start.
+#
+# ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
+#
+# This is first-order MAML, as it is often published under the name of MAML. Make it second-order: return a dict of gradients of the query loss
+# with respect to `params`, after one inner step.
+#
+# ```python
+# loss = cross_entropy(functional_call(model, params, (support_x,)), support_y)
+# slopes = torch.autograd.grad(loss, list(params.values()))
+# adapted = {name: (p - lr * slope).detach().requires_grad_() for (name, p), slope in zip(params.items(), slopes)}
+# query_loss = cross_entropy(functional_call(model, adapted, (query_x,)), query_y)
+# return dict(zip(params, torch.autograd.grad(query_loss, list(adapted.values()))))
+# ```
+
+# %%
+def my_meta_gradient(model, params, support_x, support_y, query_x, query_y, lr):
+    """The gradient of the query loss after one inner step, with respect to params: a dict."""
+    ### BEGIN SOLUTION
+    loss = cross_entropy(functional_call(model, params, (support_x,)), support_y)
+    slopes = torch.autograd.grad(loss, list(params.values()), create_graph=True)    # first order: without a graph
+    adapted = {name: p - lr * slope for (name, p), slope in zip(params.items(), slopes)}
+    query_loss = cross_entropy(functional_call(model, adapted, (query_x,)), query_y)
+    return dict(zip(params, torch.autograd.grad(query_loss, list(params.values()))))
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.meta_gradient(my_meta_gradient)
+
+# %% [markdown]
+# Never believe a gradient that you have not checked. Nudge $\theta$ a little both ways in a random direction $d$, in float64: the difference of
+# the losses is the slope along $d$, whatever anybody's code says.
+
+# %%
+train, val = (data.load(dataset, split=split).to(device) for split in ("train", "val"))
+n_way = min(5, len(val.names))
+runtime.seed_everything(seed)
+exact = networks.ConvNet(n_way, width=8, norm=networks.BatchNorm).double()
+tasks = episodes.sample(data.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4, generator=runtime.generator(seed))
+tasks = episodes.Episodes(*(part.double() if part.is_floating_point() else part for part in tasks))
+params = {name: p.detach().requires_grad_() for name, p in exact.named_parameters()}
+chance = runtime.generator(seed)
+direction = {name: torch.randn(p.shape, generator=chance).double() for name, p in params.items()}
+
+
+def loss_at(shift, **options):
+    return maml.meta_loss(exact, {name: p + shift * direction[name] for name, p in params.items()}, tasks, lr=0.4, steps=1, **options)
+
+
+# %%
+nudge = 1e-7
+truth = (loss_at(nudge) - loss_at(-nudge)).item() / (2 * nudge)
+for name, options in (("second order", {}), ("first order", {"first_order": True})):
+    slopes = torch.autograd.grad(loss_at(0, **options), list(params.values()))
+    slope = sum((s * direction[key]).sum() for key, s in zip(params, slopes)).item()
+    print(f"{name:>12}: slope {slope:8.4f}, finite difference {truth:8.4f}, relative error {abs(slope / truth - 1):.0e}")
+
+# %% [markdown]
+# The first-order gradient is another direction. Not a wrong program: another algorithm, and the loss it would fit does not exist in
+# closed form. Whether it matters is a question for an experiment.
+#
+# ## 3 · Curves, before and after
+#
+# The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase;
+# the learner gets ten points and must draw the rest. The mean over all tasks is nearly zero everywhere, so a network trained on all of them at once
+# learns to say nothing. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained on all waves at once, (c) MAML's.
+
+# %%
+class Curve(nn.Module):
+    """x [B, 1] -> y [B, 1]: three layers. (`reference` is for networks with batch statistics; it has none.)"""
+
+    def __init__(self, width=40):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+
+    def forward(self, x, reference=None):
+        return self.layers(x)
+
+
+def waves(generator, n_tasks=25, k=10, q=10):
+    """Support and query points of n sine waves: x, y, x, y, each [T, K or Q, 1]."""
+    amplitude, phase = (torch.rand(n_tasks, 1, 1, generator=generator) for _ in range(2))
+    x = 10 * torch.rand(n_tasks, k + q, 1, generator=generator) - 5
+    y = (0.1 + 4.9 * amplitude) * torch.sin(x - math.pi * phase)
+    return x[:, :k], y[:, :k], x[:, k:], y[:, k:]
+
+
+# %% [markdown]
+# `maml.fit` is the outer loop: draw tasks, let a `gradient` function fill `.grad`, let Adam step, its rate falling to 0. Everything that distinguishes the
+# algorithms below sits in that one function. `maml.backward` with no inner step at all is training on all waves at once.
+
+# %%
+def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=1_000, gpu=30_000)):
+    runtime.seed_everything(seed)
+    settings = {"lr": 0.02, "steps": steps, "loss": mse_loss, "vmapped": True}      # all 25 tasks at once: see section 7
+    model = Curve()
+    return maml.fit(model, waves, gradient=partial(maml.backward, **settings), n_steps=n_steps, lr=3e-3,
+                    generator=runtime.generator(seed)).params
+
+
+runtime.seed_everything(seed)
+starts = {"random weights": {name: p.detach() for name, p in Curve().named_parameters()},
+          "trained on all waves": learn_waves(steps=0), "MAML": learn_waves(steps=1)}
+
+# %%
+support_x, support_y, query_x, query_y = waves(runtime.generator(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
+model, line = Curve(), torch.linspace(-5, 5, 200)[:, None]
+figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), sharey=True)
+for ax, (name, start) in zip(axes, starts.items()):
+    shown = support_y.std(1).flatten().argmax()         # a tall wave
+    for steps, style in ((0, ":"), (1, "--"), (10, "-")):
+        adapted = maml.adapt(model, start, support_x[shown], support_y[shown], lr=0.02, steps=steps, loss=mse_loss)
+        with torch.no_grad():
+            ax.plot(line, functional_call(model, adapted, (line,)), style, label=f"{steps} steps")
+    ax.scatter(support_x[shown], support_y[shown], color="black", zorder=3, label="the ten points")
+    ax.set(title=name, xlabel="x", ylim=(-6, 6))
+axes[0].set_ylabel("y")
+axes[0].legend(fontsize=11)
+plots.save(figure, "07_waves")
+plt.show()
+
+# %%
+errors = {}
+for name, start in starts.items():
+    for steps in (0, 1, 10):
+        with torch.no_grad():
+            adapted = [maml.adapt(model, start, x, y, lr=0.02, steps=steps, loss=mse_loss, first_order=True) for x, y in zip(support_x, support_y)]
+            per_task = torch.stack([mse_loss(functional_call(model, a, (x,)), y) for a, x, y in zip(adapted, query_x, query_y)])
+        errors[name, steps] = results.add("squared error on new waves", per_task, unit="squared error", setting="inductive", arm=name, steps=steps)
+    print(f"{name:>20}: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps} steps" for steps in (0, 1, 10)))
+
+# %% [markdown]
+# MAML's start (dotted) fits no wave well; it is no better than the others *before* the step. It was never asked to be. It lies where the loss
+# falls steeply towards every wave: that is what the second derivative bought. And it goes on improving after ten steps, though
+# it was trained for one.
+#
+# ## 4 · The relatives
+#
+# | | gradient it follows | leaves out |
+# |---|---|---|
+# | MAML | $(I - \alpha H) \nabla L_Q(\theta')$ | nothing |
+# | FOMAML (Finn et al. 2017) | $\nabla L_Q(\theta')$ | the curvature |
+# | ANIL (Raghu et al. 2020) | as MAML, but the inner step moves the head alone | adapting the features |
+# | Reptile (Nichol et al. 2018) | $\theta - \theta^{(k)}$ after $k$ steps | the query loss; and $\nabla$ of anything |
+#
+# Reptile is so simple that it looks like a joke: go where the tasks' solutions are, on average, and stop part of the way. Yet a Taylor expansion shows
+# the same two terms as in MAML: go down the mean loss, and towards where gradients of one task's batches agree.
+#
+# ### Exercise 3 · Reptile's update (★, important, 10 minutes)
+#
+# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way, `outer_lr`,
+# from `params` to their mean.
+
+# %%
+def my_reptile(params, adapted, outer_lr):
+    """The starting point, moved towards where the tasks ended."""
+    ### BEGIN SOLUTION
+    return {name: p + outer_lr * torch.stack([task[name] - p for task in adapted]).mean(0) for name, p in params.items()}
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.reptile(my_reptile)
+
+# %% [markdown]
+# ## 5 · Characters
+#
+# The four of them on 1-shot tasks, from the same random weights, the same number of outer steps. What differs is the `gradient` function, and for Reptile
+# the optimiser: plain SGD, since its "gradient" is already a step. **Predict** the order, and what ANIL loses by leaving the features alone.
+
+# %%
+algorithms = {
+    "MAML": {"gradient": partial(maml.backward, lr=0.4, steps=1)},
+    "FOMAML": {"gradient": partial(maml.backward, lr=0.4, steps=1, first_order=True)},
+    "ANIL": {"gradient": partial(maml.backward, lr=0.4, steps=1, only="head")},
+    "Reptile": {"gradient": partial(maml.reptile_backward, lr=0.1, steps=5), "optimiser": torch.optim.SGD, "lr": 1.0},
+}
+
+
+def learner_of(model, params, gradient, **settings):
+    """The learner that adapts as the algorithm did in training (Reptile: with twice the steps)."""
+    inner = gradient.keywords
+    steps = 10 if gradient.func is maml.reptile_backward else inner["steps"]
+    return maml.learner(model, params, lr=inner["lr"], steps=steps, only=inner.get("only", ""), **settings)
+
+
+def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_000)):
+    return evaluate.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n, generator=runtime.generator(seed + 1, device))
+
+
+# %%
+def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=160, gpu=10_000), **options):
+    """(looks at the validation accuracy, the last parameters) of one algorithm."""
+    runtime.seed_everything(seed)
+    model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
+    trained = maml.fit(model, lambda g: episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32), generator=g),
+                       gradient=gradient, n_steps=n_steps, generator=runtime.generator(seed, device), validate_every=n_steps // 4,
+                       validate=lambda model: score(learner_of(model, dict(model.named_parameters()), gradient)).mean(), **{"lr": 3e-3, **options})
+    return trained.scores, model
+
+
+# %%
+runs = {name: learn_characters(**options) for name, options in algorithms.items()}
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 4.6))
+for name, (scores, _) in runs.items():
+    steps = torch.linspace(0, sizes.pick(smoke=4, cpu=160, gpu=10_000), len(scores) + 1)[1:]
+    ax.plot(steps, 100 * scores, "o-", label=name)
+ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
+ax.set(xlabel="outer steps", ylabel="accuracy on val (%)", ylim=(0, 100),
+       title=f"The first minutes of learning to learn, {n_way}-way 1-shot")
+ax.legend(fontsize=12, ncols=2)
+plots.save(figure, "07_characters")
+plt.show()
+
+# %%
+live = {}
+for name, (_, model) in runs.items():
+    params, gradient = dict(model.named_parameters()), algorithms[name]["gradient"]
+    for setting in ("inductive", "transductive"):
+        live[name, setting] = results.add(f"{n_way}-way 1-shot", score(learner_of(model, params, gradient, inductive=setting == "inductive")),
+                                          unit="accuracy", arm=name, setting=setting, split="val")
+    print(f"{name:>8}: " + ", ".join(f"{setting} {evaluate.percent(live[name, setting])}" for setting in ("inductive", "transductive")))
+
+# %% [markdown]
+# Two settings, two numbers, from one set of weights (notebook 06): in `networks.BatchNorm` the queries are normalised by the statistics of the support
+# (`inductive=True`), or of all queries together. Published MAML numbers are of the second kind.
+#
+# These runs are far too short to settle anything. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here
+# they are as a picture, with what a step of each costs (`benchmarks/meta_steps.py`).
+
+# %%
+folder = runtime.project_root() / "figures" / "results"
+study, bench = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("few_shot.json", "meta_steps.json"))
+long_run = {(r["dataset"], r["arm"], r["setting"]): r for r in study if r["name"] == "5-way 1-shot" and r["seed"] == "all"}
+figure, axes = plt.subplots(1, 2, figsize=(14, 4.8), sharey=True)
+for ax, (name, title) in zip(axes, (("glyphs", "simulated: glyphs"), ("omniglot", "real, from five alphabets"))):
+    for i, setting in enumerate(("inductive", "transductive")):
+        marks = [long_run[name, algorithm, setting] for algorithm in algorithms]
+        ax.errorbar([k + 0.2 * i for k in range(4)], [100 * r["value"] for r in marks], [50 * (r["high"] - r["low"]) for r in marks],
+                    fmt="o", capsize=6, markersize=10, label=setting)
+    ax.set(xticks=range(4), xticklabels=list(algorithms), title=title)
+axes[0].set_ylabel("accuracy, 5-way 1-shot (%)")
+axes[0].legend()
+plots.save(figure, "07_long_runs")
+plt.show()
+
+# %%
+costs = {r["arm"]: r for r in bench if r["name"] == "meta-step" and (r["steps"], r["width"]) == (1, 32)}
+lines = ["| one outer step of 16 tasks | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
+for name in algorithms:
+    lines.append(f"| {name} | {1000 * costs[name]['median']:.0f} | {costs[name]['median'] / costs['MAML']['median']:.2f} | {costs[name]['memory']:.0f} |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# ## 6 · How many steps, how large
+#
+# The rate and the number of steps at test time need not be those of training. `checkpoints/maml_glyphs.safetensors` holds a long run of MAML (trained 20-way
+# on `glyphs`, with a head that started at 0, so that five of its rows serve a 5-way task). **Predict** the shape of the map: where is the ridge?
+
+# %%
+long = runtime.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
+long = {name: p[:n_way] if name.startswith("head") else p for name, p in long.items()}
+model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm, pool=3).to(device)
+long = {name: p.to(device) for name, p in long.items()}
+rates, counts = (0.1, 0.4, 1.6, 6.4), (0, 1, 3, 10)
+grid = torch.tensor([[score(maml.learner(model, long, lr=rate, steps=steps, inductive=True), n=sizes.pick(smoke=4, cpu=50, gpu=500)).mean()
+                      for steps in counts] for rate in rates])
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 5.4))
+ax.imshow(grid, cmap="Blues", vmin=1 / n_way, vmax=1, aspect="auto")
+for (i, j), value in zip(((i, j) for i in range(4) for j in range(4)), grid.flatten().tolist()):
+    ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.7 else "black")
+ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates, xlabel="inner steps", ylabel="inner rate",
+       title=f"Accuracy on val (%): best {100 * grid.max():.0f}")
+plots.save(figure, "07_sweep")
+plt.show()
+
+# %% [markdown]
+# With no step at all it guesses: the labels of a task were dealt after training. The first step does nearly all of the work, over a wide range of rates. What the
+# features then still gain by moving is little, which is ANIL's point.
+#
+# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019): pass `lr` as a tensor, and its gradient comes with
+# the rest.
+
+# %%
+class Rates(nn.Module):
+    """A learned rate for each of the inner steps."""
+
+    def __init__(self, steps, lr):
+        super().__init__()
+        self.lr = nn.Parameter(torch.full((steps,), lr))
+
+
+runtime.seed_everything(seed)
+rates = Rates(3, 0.02)
+maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=300, gpu=10_000), lr=3e-3, generator=runtime.generator(seed), rates=rates,
+         gradient=lambda model, tasks: maml.backward(model, tasks, lr=rates.lr, steps=3, loss=mse_loss, vmapped=True))
+print("the three inner rates on waves, learned from 0.02:", [round(rate, 3) for rate in rates.lr.tolist()])
+
+# %% [markdown]
+# ## 7 · The trap
+#
+# A loop over tasks is slow on a GPU. `torch.func.vmap` does all tasks at once; on one line it replaces the loop, and PyTorch's own MAML example is built
+# so. Here is MAML both ways, with `nn.BatchNorm2d`, in float64. Same tasks, same weights, same loss.
+
+# %%
+def both_ways(norm):
+    """The meta-loss and its gradient (flat), by a loop over tasks and by vmap."""
+    runtime.seed_everything(seed)
+    net = networks.ConvNet(n_way, width=8, norm=norm).double()
+    params = dict(net.named_parameters())
+
+    def task_loss(support_x, support_y, query_x, query_y):
+        slopes = grad(lambda p: cross_entropy(functional_call(net, p, (support_x, len(support_x))), support_y))(params)
+        adapted = {name: p - 0.4 * slopes[name] for name, p in params.items()}
+        return cross_entropy(functional_call(net, adapted, (query_x, len(query_x))), query_y)
+
+    losses = torch.stack([task_loss(*task) for task in zip(*tasks)]).mean(), vmap(task_loss)(*tasks).mean()
+    return losses, [torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(params.values()))]) for loss in losses]
+
+
+# %%
+trap = {}
+for name, norm in (("nn.BatchNorm2d", partial(nn.BatchNorm2d, track_running_stats=False)), ("networks.BatchNorm", networks.BatchNorm),
+                   ("nn.GroupNorm", partial(nn.GroupNorm, 2))):
+    losses, gradients = both_ways(norm)
+    trap[name] = ((gradients[1] - gradients[0]).norm() / gradients[0].norm()).item()
+    print(f"{name:>18}: losses differ by {abs(losses[0] - losses[1]).item():.0e}, gradients by {trap[name]:.0e} (relative)")
+
+# %% [markdown]
+# The loss agrees to the last digit; the gradient does not, and nothing warns. Training still works, only worse: the kind of bug that becomes "our method needs
+# careful tuning". (Torch's own kernel, when it is given a scale and a shift that differ between tasks, has a second derivative that vmap gets wrong:
+# pytorch/functorch issue 534, still open in torch 2.13. `maml.meta_loss` refuses the layers concerned, and a test of this course tells when it is mended.)
+#
+# ### Exercise 4 · An exact batch norm (★★★, 20 minutes)
+#
+# Write batch norm as arithmetic, of which every derivative is right: subtract the mean and divide by the root of variance + `eps`, both over batch, height and
+# width (the variance with $1/n$); then `weight` and `bias`, each `[C]`.
+
+# %%
+def my_batch_norm(h, weight, bias, eps):
+    """h [B, C, H, W], normalised by the statistics of the batch, scaled and shifted by channel."""
+    ### BEGIN SOLUTION
+    variance, mean = torch.var_mean(h, dim=(0, 2, 3), correction=0, keepdim=True)   # [1, C, 1, 1]
+    normal = (h - mean) / (variance + eps).sqrt()
+    return normal * weight[:, None, None] + bias[:, None, None]
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.exact_batch_norm(my_batch_norm)
+
+# %% [markdown]
+# ## The answer
+#
+# You learn an initialisation by differentiating through the learning that starts from it. The second derivative can be had exactly, dropped, or
+# circumvented; which of them is worth its price is an empirical question, and now you have the numbers.
+
+# %%
+def mark(dataset, arm, setting):
+    return evaluate.percent(long_run[dataset, arm, setting])
+
+
+display(Markdown(f"On `glyphs`, alphabets never seen, MAML gets **{mark('glyphs', 'MAML', 'transductive')}** of 5-way 1-shot queries right "
+                 f"transductively and {mark('glyphs', 'MAML', 'inductive')} inductively (mean over three seeds and its interval); ANIL, which moves "
+                 f"the head alone, {mark('glyphs', 'ANIL', 'inductive')}, FOMAML {mark('glyphs', 'FOMAML', 'inductive')}, Reptile "
+                 f"{mark('glyphs', 'Reptile', 'inductive')}, and prototypes, which do not adapt at all, "
+                 f"{mark('glyphs', 'ProtoNet', 'inductive')}. From five real alphabets, MAML: {mark('omniglot', 'MAML', 'inductive')}, "
+                 f"prototypes: {mark('omniglot', 'ProtoNet', 'inductive')} (both inductive)."))
+
+# %% [markdown]
+# **Read next.** Finn et al. 2017, *Model-agnostic meta-learning*; Nichol et al. 2018, *On first-order meta-learning algorithms*, section 5, for the Taylor
+# expansion; Raghu et al. 2020, *Rapid learning or feature reuse?* Then notebook 08, where the support set gets company.
