@@ -63,5 +63,9 @@ def fine_tune(network, *, lr, steps, only=""):
         model.head = torch.nn.Linear(model.head.in_features, int(episodes.support_y.max()) + 1)
         for p in model.head.to(episodes.support_x.device).parameters():
             torch.nn.init.zeros_(p)
-        return maml.learner(model, dict(model.named_parameters()), lr=lr, steps=steps, only=only)(episodes)
+        if only == "head":      # the features stay what they are: once is enough
+            with torch.no_grad():
+                support, query = (torch.stack([model.features(x) for x in part]) for part in (episodes[0], episodes[2]))
+            model, episodes = model.head, episodes._replace(support_x=support, query_x=query)
+        return maml.learner(model, dict(model.named_parameters()), lr=lr, steps=steps)(episodes)
     return labels

@@ -70,9 +70,9 @@ def test_04_a_condition_is_obeyed_where_d_sees_it_and_ignored_where_not():
 
 
 def test_06_the_exam_decides_what_is_measured():
-    exams = {r["name"]: r for r in records("06_episodes", "new drawings of known characters")
-             + records("06_episodes", "new alphabets")}
-    assert exams["new alphabets"]["high"] < exams["new drawings of known characters"]["low"]
+    known, new = (by_arm("06_episodes", f"new {name}") for name in ("drawings of known characters", "alphabets"))
+    assert new["ProtoNet"]["high"] < known["ProtoNet"]["low"]
+    assert new["ProtoNet"]["low"] > new["nearest neighbour in pixels"]["high"]
     difference, = records("06_episodes", "5-way 1-shot, difference")
     assert difference["low"] > 0, "ProtoNet beats fine-tuning the head on the same episodes"
     pixels = by_arm("06_episodes", "5-way 1-shot")["nearest neighbour in pixels"]
@@ -82,7 +82,7 @@ def test_06_the_exam_decides_what_is_measured():
     asked = {(r["name"], r["setting"]): r for r in json.loads((RESULTS / "06_episodes.json").read_text())
              if r["name"].startswith("queries of")}
     every, one = "queries of all classes", "queries of one class at a time"
-    assert asked[every, "inductive"]["value"] == asked[one, "inductive"]["value"], "no answer depends on other queries"
+    assert asked[every, "inductive"]["value"] == pytest.approx(asked[one, "inductive"]["value"], abs=1e-3)
     assert asked[one, "transductive"]["high"] < asked[every, "transductive"]["low"]
 
 

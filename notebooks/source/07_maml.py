@@ -7,7 +7,7 @@
 # which one or a few gradient steps solve a new task. You will write the inner loop, differentiate through it, see what the cheaper
 # relatives leave out, and meet a gradient that is wrong while its loss is right.
 #
-# **You need** notebook 06. **Time**: 45 minutes, and about 60 more with the four exercises.
+# **You need** notebook 06, and R1 from notebook 02. **Time**: 45 minutes, and about 60 more with the four exercises.
 #
 # Parameters as in notebook 00.
 
@@ -83,7 +83,7 @@ checks.adapt(my_adapt)
 #
 # ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
 #
-# This is first-order MAML, as it is often published under the name of MAML. Make it second-order: return a dict of gradients of the query loss
+# This is first-order MAML; leaving out one argument is all it takes to get it by mistake. Make it second-order: return a dict of gradients of the query loss
 # with respect to `params`, after one inner step.
 #
 # ```python
@@ -138,14 +138,14 @@ for name, options in (("second order", {}), ("first order", {"first_order": True
     print(f"{name:>12}: slope {slope:8.4f}, finite difference {truth:8.4f}, relative error {abs(slope / truth - 1):.0e}")
 
 # %% [markdown]
-# The first-order gradient is another direction. Not a wrong program: another algorithm, and the loss it would fit does not exist in
-# closed form. Whether it matters is a question for an experiment.
+# The first-order gradient is another vector. Not a wrong program: another algorithm. In general what it follows is not the gradient of any loss: its Jacobian
+# $\nabla^2 L_Q(\theta')\,(I - \alpha H)$ is not symmetric. Whether it matters is a question for an experiment.
 #
 # ## 3 · Curves, before and after
 #
 # The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase;
-# the learner gets ten points and must draw the rest. The mean over all tasks is nearly zero everywhere, so a network trained on all of them at once
-# learns to say nothing. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained on all waves at once, (c) MAML's.
+# the learner gets ten points and must draw the rest. The phases cover half a turn only, so the mean over all tasks is about $-1.6 \cos x$; a network trained on all of them at once
+# learns that one curve, which fits hardly any task. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained on all waves at once, (c) MAML's.
 
 # %%
 class Curve(nn.Module):
@@ -212,9 +212,9 @@ for name, start in starts.items():
     print(f"{name:>20}: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps} steps" for steps in (0, 1, 10)))
 
 # %% [markdown]
-# MAML's start (dotted) fits no wave well; it is no better than the others *before* the step. It was never asked to be. It lies where the loss
-# falls steeply towards every wave: that is what the second derivative bought. And it goes on improving after ten steps, though
-# it was trained for one.
+# *Before* the step (dotted) there is no reason for MAML to beat the weights trained on all waves, which were trained for just that. It lies where one step leads
+# towards nearly every wave, and it goes on improving up to ten steps, though it was trained for one. (Was the second derivative needed for it? FOMAML is not in
+# this experiment: add it, and see.)
 #
 # ## 4 · The relatives
 #
@@ -223,10 +223,11 @@ for name, start in starts.items():
 # | MAML | $(I - \alpha H) \nabla L_Q(\theta')$ | nothing |
 # | FOMAML (Finn et al. 2017) | $\nabla L_Q(\theta')$ | the curvature |
 # | ANIL (Raghu et al. 2020) | as MAML, but the inner step moves the head alone | adapting the features |
-# | Reptile (Nichol et al. 2018) | $\theta - \theta^{(k)}$ after $k$ steps | the query loss; and $\nabla$ of anything |
+# | Reptile (Nichol et al. 2018) | $\theta - \theta^{(k)}$ after $k$ steps | the query loss, and any derivative of the inner loop |
 #
-# Reptile is so simple that it looks like a joke: go where the tasks' solutions are, on average, and stop part of the way. Yet a Taylor expansion shows
-# the same two terms as in MAML: go down the mean loss, and towards where gradients of one task's batches agree.
+# Reptile is so simple that it looks like a joke: go where the tasks' solutions are, on average, and stop part of the way. Yet, with a fresh batch
+# at each inner step, a Taylor expansion shows the two terms of MAML with other weights: go down the mean loss, and towards where gradients of one task's
+# batches agree. (`maml.reptile_backward` takes all images of a task at each step, for simplicity.)
 #
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
 #
@@ -271,13 +272,13 @@ def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_0
 
 
 # %%
-def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=160, gpu=10_000), **options):
+def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=160, gpu=1_000), **options):
     """(looks at the validation accuracy, the last parameters) of one algorithm."""
     runtime.seed_everything(seed)
     model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
     trained = maml.fit(model, lambda g: episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32), generator=g),
                        gradient=gradient, n_steps=n_steps, generator=runtime.generator(seed, device), validate_every=n_steps // 4,
-                       validate=lambda model: score(learner_of(model, dict(model.named_parameters()), gradient)).mean(), **{"lr": 3e-3, **options})
+                       validate=lambda model: score(learner_of(model, dict(model.named_parameters()), gradient, inductive=True)).mean(), **{"lr": 3e-3, **options})
     return trained.scores, model
 
 
@@ -287,10 +288,10 @@ runs = {name: learn_characters(**options) for name, options in algorithms.items(
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.6))
 for name, (scores, _) in runs.items():
-    steps = torch.linspace(0, sizes.pick(smoke=4, cpu=160, gpu=10_000), len(scores) + 1)[1:]
+    steps = torch.linspace(0, sizes.pick(smoke=4, cpu=160, gpu=1_000), len(scores) + 1)[1:]
     ax.plot(steps, 100 * scores, "o-", label=name)
 ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
-ax.set(xlabel="outer steps", ylabel="accuracy on val (%)", ylim=(0, 100),
+ax.set(xlabel="outer steps", ylabel="accuracy on val, inductive (%)", ylim=(0, 100),
        title=f"The first minutes of learning to learn, {n_way}-way 1-shot")
 ax.legend(fontsize=12, ncols=2)
 plots.save(figure, "07_characters")
@@ -307,10 +308,12 @@ for name, (_, model) in runs.items():
 
 # %% [markdown]
 # Two settings, two numbers, from one set of weights (notebook 06): in `networks.BatchNorm` the queries are normalised by the statistics of the support
-# (`inductive=True`), or of all queries together. Published MAML numbers are of the second kind.
+# (`inductive=True`), or of all queries together. Published MAML numbers are of the second kind, and so was our training:
+# the inductive numbers examine these weights under statistics they were not trained with. (Training with `inductive=True` is possible and was not measured.)
 #
-# These runs are far too short to settle anything. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here
-# they are as a picture, with what a step of each costs (`benchmarks/meta_steps.py`).
+# One short run each settles nothing. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here
+# they are as a picture, with what a step of each costs (`benchmarks/meta_steps.py`). They had different numbers of outer steps (on
+# glyphs MAML and ANIL up to 3,000, FOMAML 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -330,7 +333,7 @@ plt.show()
 
 # %%
 costs = {r["arm"]: r for r in bench if r["name"] == "meta-step" and (r["steps"], r["width"]) == (1, 32)}
-lines = ["| one outer step of 16 tasks | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
+lines = [f"| one outer step of 16 tasks ({costs['MAML']['device']}; Reptile: five inner steps, on support and query) | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
 for name in algorithms:
     lines.append(f"| {name} | {1000 * costs[name]['median']:.0f} | {costs[name]['median'] / costs['MAML']['median']:.2f} | {costs[name]['memory']:.0f} |")
 display(Markdown("\n".join(lines)))
@@ -361,10 +364,10 @@ plots.save(figure, "07_sweep")
 plt.show()
 
 # %% [markdown]
-# With no step at all it guesses: the labels of a task were dealt after training. The first step does nearly all of the work, over a wide range of rates. What the
-# features then still gain by moving is little, which is ANIL's point.
+# With no step at all it guesses: the labels of a task were dealt after training. Read off the map what the first step does, and at which
+# rates. Head and features move together here; whether the features need to move is ANIL's question, and takes the same map with `only="head"`.
 #
-# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019): pass `lr` as a tensor, and its gradient comes with
+# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and step): pass `lr` as a tensor, and its gradient comes with
 # the rest.
 
 # %%
@@ -413,7 +416,7 @@ for name, norm in (("nn.BatchNorm2d", partial(nn.BatchNorm2d, track_running_stat
     print(f"{name:>18}: losses differ by {abs(losses[0] - losses[1]).item():.0e}, gradients by {trap[name]:.0e} (relative)")
 
 # %% [markdown]
-# The loss agrees to the last digit; the gradient does not, and nothing warns. Training still works, only worse: the kind of bug that becomes "our method needs
+# The loss agrees up to rounding; the gradient does not, and nothing warns. Training goes on along a wrong gradient: the kind of bug that becomes "our method needs
 # careful tuning". (Torch's own kernel, when it is given a scale and a shift that differ between tasks, has a second derivative that vmap gets wrong:
 # pytorch/functorch issue 534, still open in torch 2.13. `maml.meta_loss` refuses the layers concerned, and a test of this course tells when it is mended.)
 #
@@ -439,7 +442,7 @@ checks.exact_batch_norm(my_batch_norm)
 # ## The answer
 #
 # You learn an initialisation by differentiating through the learning that starts from it. The second derivative can be had exactly, dropped, or
-# circumvented; which of them is worth its price is an empirical question, and now you have the numbers.
+# circumvented; which of them is worth its price is an empirical question; you have seen one set of recipes answer it.
 
 # %%
 def mark(dataset, arm, setting):
@@ -449,7 +452,7 @@ def mark(dataset, arm, setting):
 display(Markdown(f"On `glyphs`, alphabets never seen, MAML gets **{mark('glyphs', 'MAML', 'transductive')}** of 5-way 1-shot queries right "
                  f"transductively and {mark('glyphs', 'MAML', 'inductive')} inductively (mean over three seeds and its interval); ANIL, which moves "
                  f"the head alone, {mark('glyphs', 'ANIL', 'inductive')}, FOMAML {mark('glyphs', 'FOMAML', 'inductive')}, Reptile "
-                 f"{mark('glyphs', 'Reptile', 'inductive')}, and prototypes, which do not adapt at all, "
+                 f"{mark('glyphs', 'Reptile', 'inductive')}, and prototypes, which take no gradient step, "
                  f"{mark('glyphs', 'ProtoNet', 'inductive')}. From five real alphabets, MAML: {mark('omniglot', 'MAML', 'inductive')}, "
                  f"prototypes: {mark('omniglot', 'ProtoNet', 'inductive')} (both inductive)."))
 
