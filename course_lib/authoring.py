@@ -157,7 +157,11 @@ def tidy(notebook, *, keep_machine=True):
 
 
 def _without_bars(text):
-    """What a stream says besides progress bars: each bar starts with a carriage return and ends with its line."""
+    """What a stream says besides progress bars: each bar starts with a carriage return and ends with its line.
+
+    A bar inside another one also moves the cursor up a line.
+    """
+    text = text.replace("\x1b[A", "")
     return "".join(line for line in text.splitlines(keepends=True) if line.strip() and not BAR.search(line))
 
 

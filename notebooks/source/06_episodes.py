@@ -54,7 +54,7 @@ task = episodes.sample(data.load("glyphs", split="val"), n_way=5, k_shot=1, q_qu
 print("3 tasks: support", tuple(task.support_x.shape), "queries", tuple(task.query_x.shape))
 
 # %%
-def score(learner, classes, n_way=n_way, k_shot=1, q_query=15, within=False, n=sizes.pick(smoke=20, cpu=400, gpu=10_000)):
+def score(learner, classes, n_way=n_way, k_shot=1, q_query=15, within=False, n=sizes.pick(smoke=20, cpu=300, gpu=10_000)):
     """The accuracy on each of n episodes, the same episodes at every call."""
     return evaluate.accuracies(learner, classes, n_way=n_way, k_shot=k_shot, q_query=q_query, n_episodes=n,
                                within_alphabet=within, generator=runtime.generator(seed + 1, device))
@@ -160,7 +160,7 @@ def train_protonet(classes, n_steps):
     return network.eval()
 
 
-network = train_protonet(seen, sizes.pick(smoke=3, cpu=300, gpu=5_000))
+network = train_protonet(seen, sizes.pick(smoke=3, cpu=250, gpu=5_000))
 
 # %%
 fewest = min(5, *(classes.alphabets.count(a) for classes in exams.values() for a in set(classes.alphabets)))
@@ -216,7 +216,7 @@ plt.show()
 images = train.ink.view(-1, 1, 28, 28)
 labels = torch.arange(len(train.names), device=device).repeat_interleave(train.images.shape[1])
 classifier = evaluate.train_classifier(images, labels, n_classes=len(train.names), batch=64, width=32, pool=3,
-                                       n_steps=sizes.pick(smoke=10, cpu=600, gpu=10_000), generator=runtime.generator(seed, device))
+                                       n_steps=sizes.pick(smoke=10, cpu=500, gpu=10_000), generator=runtime.generator(seed, device))
 
 # %%
 few = {"n": sizes.pick(smoke=4, cpu=60, gpu=1_000)}

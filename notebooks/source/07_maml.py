@@ -172,7 +172,7 @@ def waves(generator, n_tasks=25, k=10, q=10):
 # algorithms below sits in that one function. `maml.backward` with no inner step at all is training on all waves at once.
 
 # %%
-def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=1_000, gpu=30_000)):
+def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=600, gpu=30_000)):
     runtime.seed_everything(seed)
     settings = {"lr": 0.02, "steps": steps, "loss": mse_loss, "vmapped": True}      # all 25 tasks at once: see section 7
     model = Curve()
@@ -272,7 +272,7 @@ def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_0
 
 
 # %%
-def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=160, gpu=1_000), **options):
+def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=120, gpu=1_000), **options):
     """(looks at the validation accuracy, the last parameters) of one algorithm."""
     runtime.seed_everything(seed)
     model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
@@ -288,7 +288,7 @@ runs = {name: learn_characters(**options) for name, options in algorithms.items(
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.6))
 for name, (scores, _) in runs.items():
-    steps = torch.linspace(0, sizes.pick(smoke=4, cpu=160, gpu=1_000), len(scores) + 1)[1:]
+    steps = torch.linspace(0, sizes.pick(smoke=4, cpu=120, gpu=1_000), len(scores) + 1)[1:]
     ax.plot(steps, 100 * scores, "o-", label=name)
 ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
 ax.set(xlabel="outer steps", ylabel="accuracy on val, inductive (%)", ylim=(0, 100),
@@ -381,7 +381,7 @@ class Rates(nn.Module):
 
 runtime.seed_everything(seed)
 rates = Rates(3, 0.02)
-maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=300, gpu=10_000), lr=3e-3, generator=runtime.generator(seed), rates=rates,
+maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=150, gpu=10_000), lr=3e-3, generator=runtime.generator(seed), rates=rates,
          gradient=lambda model, tasks: maml.backward(model, tasks, lr=rates.lr, steps=3, loss=mse_loss, vmapped=True))
 print("the three inner rates on waves, learned from 0.02:", [round(rate, 3) for rate in rates.lr.tolist()])
 
