@@ -147,7 +147,8 @@ def tidy(notebook, *, keep_machine=True):
         if cell.cell_type != "code":
             continue
         for output in cell.outputs:
-            if output.output_type == "stream" and output.name == "stderr" and "\r" in output.text:
+            on_stderr = output.output_type == "stream" and output.name == "stderr"
+            if on_stderr and ("\r" in output.text or "\x1b[A" in output.text):
                 output.text = _without_bars(output.text)
         cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
         if not keep_machine and "machine" in cell.metadata.get("tags", []):
