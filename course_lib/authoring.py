@@ -148,7 +148,7 @@ def tidy(notebook, *, keep_machine=True):
             continue
         for output in cell.outputs:
             on_stderr = output.output_type == "stream" and output.name == "stderr"
-            if on_stderr and ("\r" in output.text or "\x1b[A" in output.text):
+            if on_stderr and ("\r" in output.text or "\x1b[A" in output.text or not output.text.strip()):
                 output.text = _without_bars(output.text)
         cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
         if not keep_machine and "machine" in cell.metadata.get("tags", []):

@@ -179,7 +179,7 @@ def test_a_teachers_nbgrader_makes_the_same_assignment(script, tmp_path, monkeyp
 
 def test_nested_progress_bars_leave_nothing():
     bars = "\router: 25%|# | 1/4 [00:01, 1.7s/it]\n\rinner: 100%|#| 1/1 [00:01, 1.1s/it]\x1b[A\n\r   \x1b[A\n"
-    for text, kept in ((bars, []), ("\x1b[A", []), (bars + "UserWarning: look\n", ["UserWarning: look\n"])):
+    for text, kept in ((bars, []), ("\x1b[A", []), ("\n", []), (bars + "UserWarning: look\n", ["UserWarning: look\n"])):
         output = nbformat.v4.new_output("stream", name="stderr", text=text)
         cell = nbformat.v4.new_code_cell("1", outputs=[output])
         tidied = authoring.tidy(nbformat.v4.new_notebook(cells=[cell]))
