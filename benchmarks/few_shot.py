@@ -67,8 +67,8 @@ RECIPES = {
                       optimiser=torch.optim.SGD),
 }
 CLASSIFIER_STEPS = {"glyphs": 1000, "omniglot": 500}
-# (learner, way, shot): rate and steps of the adaptation. From runs of `tune` with 40 episodes, most over other grids than
-# today's: fine-tuning the whole 5-shot was never tried at this rate (only at 0.03 and more), 20-way only from 0.03 up.
+# (learner, way, shot): rate and steps of the adaptation. From runs of `tune` with 40 episodes, most over other grids
+# than today's: fine-tuning the whole was tried from 0.03 up only, for 5-shot and for 20-way.
 AT_TEST = {
     ("fine-tuning the head", 5, 1): (0.01, 20), ("fine-tuning the head", 5, 5): (0.01, 20),
     ("fine-tuning the head", 20, 1): (0.03, 20), ("fine-tuning the whole", 5, 1): (0.01, 10),
