@@ -120,11 +120,13 @@ def train(dataset, seed, name):
         return accuracies(learner, val, KINDS["20-way 1-shot"], n_episodes=50, seed=1).mean()
 
     n_steps, legs = recipe.steps[dataset], recipe.legs if dataset == "glyphs" else 1
+    inner = getattr(recipe.gradient, "keywords", {})
+    made = {"n_way": recipe.n_way, "q_query": recipe.q_query, "n_tasks": recipe.n_tasks, "outer_lr": recipe.lr, **inner}
     for leg in range(legs):     # each begins with the best of the one before, and the outer rate falls anew
         trained = maml.fit(network, partial(draw, classes=classes, recipe=recipe), gradient=recipe.gradient,
                            n_steps=n_steps, generator=runtime.generator(seed + 100 * leg), optimiser=recipe.optimiser,
                            lr=recipe.lr, validate=validate if val else None, validate_every=n_steps // 5,
-                           path=FOLDER / f"{path.stem}{'-second-leg' * leg}.part", save_every=200)
+                           path=FOLDER / f"{path.stem}{'-second-leg' * leg}.part", save_every=200, made=made)
         network.load_state_dict(trained.params)
     runtime.save(path, trained.params, dataset=dataset, profile="cpu", seed=seed, learner=name, n_way=recipe.n_way,
                  steps=trained.best_step + (legs - 1) * n_steps, made_by="benchmarks/few_shot.py")
@@ -163,8 +165,8 @@ def learners(dataset, seed, n_way, k_shot):
     classifier.load_state_dict(saved["classifier"])
     found = {("nearest neighbour in pixels", "inductive"): baselines.nearest_neighbour,
              ("ProtoNet", "inductive"): baselines.protonet(prototypes)}
-    for name, only in (("fine-tuning the head", "head"), ("fine-tuning the whole", "")):
-        found[name, "inductive"] = baselines.fine_tune(classifier, only=only, **at_test(name, n_way, k_shot))
+    for name, head_only in (("fine-tuning the head", True), ("fine-tuning the whole", False)):
+        found[name, "inductive"] = baselines.fine_tune(classifier, head_only=head_only, **at_test(name, n_way, k_shot))
     for name in ("MAML", "FOMAML", "ANIL", "Reptile"):
         for setting in ("inductive", "transductive"):
             found[name, setting] = as_learner(name, saved[name], n_way, inductive=setting == "inductive",
@@ -205,13 +207,12 @@ def tune():
             print(f"    {(name, kind.n_way, kind.k_shot)}: {best},     # of {shown}", flush=True)
 
 
-def test(datasets):
+def test():
     """Write every accuracy, one record for each seed and one over the seeds, and the differences that matter."""
     os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
     published()
-    stem = "few_shot" if len(datasets) > 1 else f"few_shot_{datasets[0]}"
-    results = evaluate.Results(stem, profile="cpu", device="cpu")
-    for dataset in datasets:
+    results = evaluate.Results("few_shot", profile="cpu", device="cpu")
+    for dataset in ("glyphs", "omniglot"):
         classes, split = test_classes(dataset), {"dataset": dataset, "split": "test"}
         for kind_name, kind in KINDS.items():
             by_arm = {}
@@ -289,7 +290,7 @@ def main():
     parser.add_argument("--learners", nargs="+", default=[*RECIPES, "classifier"])
     options = parser.parse_args()
     if options.table or options.what != "train":
-        {"tune": tune, "test": partial(test, options.datasets)}.get(options.what, table)()
+        {"tune": tune, "test": test}.get(options.what, table)()
         return
     for seed in options.seeds:
         for dataset in options.datasets:

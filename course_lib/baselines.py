@@ -51,11 +51,11 @@ def protonet(network):
     return labels
 
 
-def fine_tune(network, *, lr, steps, only=""):
+def fine_tune(network, *, lr, steps, head_only=False):
     """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
 
     network: with nn.BatchNorm2d, whose running statistics are used as they are, so that the learner is inductive; it is
-    left unchanged. lr, steps: of plain gradient descent on the whole support. only: "head" leaves all else fixed.
+    left unchanged. lr, steps: of plain gradient descent on the whole support. head_only: all else stays fixed.
     The baseline of Chen et al. 2019, "A closer look at few-shot classification".
     """
     def labels(episodes):
@@ -63,9 +63,10 @@ def fine_tune(network, *, lr, steps, only=""):
         model.head = torch.nn.Linear(model.head.in_features, int(episodes.support_y.max()) + 1)
         for p in model.head.to(episodes.support_x.device).parameters():
             torch.nn.init.zeros_(p)
-        if only == "head":      # the features stay what they are: once is enough
+        if head_only:           # the features stay what they are: once is enough
             with torch.no_grad():
-                support, query = (torch.stack([model.features(x) for x in part]) for part in (episodes[0], episodes[2]))
+                support, query = (torch.stack([model.features(x) for x in part])
+                                  for part in (episodes.support_x, episodes.query_x))
             model, episodes = model.head, episodes._replace(support_x=support, query_x=query)
         return maml.learner(model, dict(model.named_parameters()), lr=lr, steps=steps)(episodes)
     return labels

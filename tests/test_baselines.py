@@ -45,8 +45,8 @@ def test_protonet_logits_against_a_loop():
             torch.testing.assert_close(logits[t, :, c], -distance, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("only", ["", "head"], ids=["whole", "head"])
-def test_fine_tuning_against_an_optimiser(only):
+@pytest.mark.parametrize("head_only", [False, True], ids=["whole", "head"])
+def test_fine_tuning_against_an_optimiser(head_only):
     torch.manual_seed(0)
     network, g = networks.ConvNet(7, width=8), torch.Generator().manual_seed(1)
     support_y, query_y = torch.tensor([[0, 1, 2, 2, 1, 0], [2, 2, 1, 0, 0, 1]]), torch.randint(3, (2, 9), generator=g)
@@ -56,13 +56,13 @@ def test_fine_tuning_against_an_optimiser(only):
         network(drawn(torch.arange(3).repeat(10)))
     before = copy.deepcopy(network.state_dict())
     tasks = Episodes(drawn(support_y), support_y, drawn(query_y), query_y)
-    predicted = baselines.fine_tune(network.train(), lr=0.1, steps=20, only=only)(tasks)
+    predicted = baselines.fine_tune(network.train(), lr=0.1, steps=20, head_only=head_only)(tasks)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
     for t in range(2):
         model = copy.deepcopy(network).eval()
         model.head = torch.nn.Linear(8, 3)
         torch.nn.init.zeros_(model.head.weight), torch.nn.init.zeros_(model.head.bias)
-        optimiser = torch.optim.SGD((model.head if only else model).parameters(), 0.1)
+        optimiser = torch.optim.SGD((model.head if head_only else model).parameters(), 0.1)
         for _ in range(20):
             loss = torch.nn.functional.cross_entropy(model(tasks.support_x[t]), tasks.support_y[t])
             optimiser.zero_grad()

@@ -175,7 +175,8 @@ figure, ax = plt.subplots(figsize=(10, 3.8))
 for i, (name, mark) in enumerate(marks.items()):
     ax.barh(i, 100 * mark["value"], xerr=50 * (mark["high"] - mark["low"]), color=plots.COLOURS[i], capsize=6)
     ax.text(1, i, name, color="white", va="center")
-ax.set(yticks=[], xlabel=f"accuracy, {fewest}-way 1-shot within an alphabet (%)", xlim=(0, 100), title="The same network, examined on three kinds of 'held out'")
+ax.set(yticks=[], xlabel=f"accuracy, {fewest}-way 1-shot within an alphabet (%)", xlim=(0, 100),
+       title="The same network, examined on three kinds of 'held out'")
 ax.invert_yaxis()
 plots.save(figure, "06_three_exams")
 plt.show()
@@ -222,8 +223,9 @@ classifier = evaluate.train_classifier(images, labels, n_classes=len(train.names
 few = {"n": sizes.pick(smoke=4, cpu=60, gpu=1_000)}
 counts = (1, 3, 10, 30)
 curves = {}
-for name, only, rate in (("the head", "head", 0.03), ("the whole network", "", 0.01)):
-    curves[name] = [score(baselines.fine_tune(classifier, lr=rate, steps=steps, only=only), val, **few) for steps in counts]
+for name, head_only, rate in (("the head", True, 0.03), ("the whole network", False, 0.01)):
+    curves[name] = [score(baselines.fine_tune(classifier, lr=rate, steps=steps, head_only=head_only), val, **few)
+                    for steps in counts]
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
@@ -252,7 +254,7 @@ plt.show()
 # %%
 whole = {"n": sizes.pick(smoke=8, cpu=200, gpu=1_000)}
 mine = score(baselines.protonet(network), val, **whole)
-other = score(baselines.fine_tune(classifier, lr=0.03, steps=30, only="head"), val, **whole)
+other = score(baselines.fine_tune(classifier, lr=0.03, steps=30, head_only=True), val, **whole)
 for name, scores in (("ProtoNet", mine), ("fine-tuning the head", other)):
     record(f"{n_way}-way 1-shot", scores, f"{name}, {len(scores)} episodes")
 
@@ -453,8 +455,8 @@ for setting, learner in (("inductive", baselines.protonet(network)), ("transduct
 # %%
 figure, ax = plt.subplots(figsize=(10, 4))
 for i, ((_, exam), mark) in enumerate(both.items()):
-    ax.bar(i // 2 + 0.4 * (i % 2), 100 * mark["value"], 0.36, color=plots.COLOURS[i % 2], label=f"queries of {exam}" if i < 2 else None,
-           yerr=50 * (mark["high"] - mark["low"]), capsize=6)
+    ax.bar(i // 2 + 0.4 * (i % 2), 100 * mark["value"], 0.36, color=plots.COLOURS[i % 2],
+           label=f"queries of {exam}" if i < 2 else None, yerr=50 * (mark["high"] - mark["low"]), capsize=6)
 ax.set(xticks=(0.2, 1.2), xticklabels=("inductive", "transductive"), ylabel=f"accuracy, {n_way}-way 1-shot (%)", ylim=(0, 130),
        yticks=range(0, 101, 20), title="The same weights: a transductive answer depends on the other questions")
 ax.legend(loc="upper center", ncols=2)
@@ -520,11 +522,12 @@ display(Markdown("\n".join(lines)))
 # %%
 best = {r["dataset"]: r for r in stored if (r["name"], r["arm"], r["seed"]) == ("20-way 1-shot within alphabet", "ProtoNet", "all")}
 spread = 50 * (best["omniglot"]["high"] - best["omniglot"]["low"])
-display(Markdown(f"Measured so, prototypes trained on five real alphabets and their quarter turns err in **{100 * (1 - best['omniglot']['value']):.1f} %** "
-                 f"(± {spread:.1f} over three seeds, inductive) of 20-way 1-shot queries within alphabets they have never seen; people err in 4.5 % of "
-                 "the official runs, on other alphabets. "
-                 f"On `{dataset}`, the network of this notebook gets {evaluate.percent(both['inductive', 'all classes'])} of {n_way}-way "
-                 f"1-shot queries right, pixels {evaluate.percent(pixels)}. The rest of the course is about the distance that is left."))
+display(Markdown(
+    f"Measured so, prototypes trained on five real alphabets and their quarter turns err in "
+    f"**{100 * (1 - best['omniglot']['value']):.1f} %** (± {spread:.1f} over three seeds, inductive) of 20-way 1-shot queries within "
+    "alphabets they have never seen; people err in 4.5 % of the official runs, on other alphabets. "
+    f"On `{dataset}`, the network of this notebook gets {evaluate.percent(both['inductive', 'all classes'])} of {n_way}-way "
+    f"1-shot queries right, pixels {evaluate.percent(pixels)}. The rest of the course is about the distance that is left."))
 
 # %% [markdown]
 # **Read next.** Snell et al. 2017, *Prototypical networks for few-shot learning*, sections 2 and 3. Chen et al. 2019, *A closer look at few-shot

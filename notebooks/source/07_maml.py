@@ -118,7 +118,8 @@ train, val = (data.load(dataset, split=split).to(device) for split in ("train", 
 n_way = min(5, len(val.names))
 runtime.seed_everything(seed)
 exact = networks.ConvNet(n_way, width=8, norm=networks.BatchNorm).double()
-tasks = episodes.sample(data.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4, generator=runtime.generator(seed))
+tasks = episodes.sample(data.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4,
+                        generator=runtime.generator(seed))
 tasks = episodes.Episodes(*(part.double() if part.is_floating_point() else part for part in tasks))
 params = {name: p.detach().requires_grad_() for name, p in exact.named_parameters()}
 chance = runtime.generator(seed)
@@ -126,7 +127,8 @@ direction = {name: torch.randn(p.shape, generator=chance).double() for name, p i
 
 
 def loss_at(shift, **options):
-    return maml.meta_loss(exact, {name: p + shift * direction[name] for name, p in params.items()}, tasks, lr=0.4, steps=1, **options)
+    shifted = {name: p + shift * direction[name] for name, p in params.items()}
+    return maml.meta_loss(exact, shifted, tasks, lr=0.4, steps=1, **options)
 
 
 # %%
@@ -172,7 +174,7 @@ def waves(generator, n_tasks=25, k=10, q=10):
 # algorithms below sits in that one function. `maml.backward` with no inner step at all is training on all waves at once.
 
 # %%
-def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=600, gpu=30_000)):
+def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=2_000, gpu=30_000)):
     runtime.seed_everything(seed)
     settings = {"lr": 0.02, "steps": steps, "loss": mse_loss, "vmapped": True}      # all 25 tasks at once: see section 7
     model = Curve()
@@ -187,17 +189,19 @@ starts = {"random weights": {name: p.detach() for name, p in Curve().named_param
 # %%
 support_x, support_y, query_x, query_y = waves(runtime.generator(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
 model, line = Curve(), torch.linspace(-5, 5, 200)[:, None]
+shown = query_y.std(1).flatten().median(0).indices         # a wave of middling height
+truth_x, order = query_x[shown].sort(0)
 figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), sharey=True)
 for ax, (name, start) in zip(axes, starts.items()):
-    shown = support_y.std(1).flatten().argmax()         # a tall wave
     for steps, style in ((0, ":"), (1, "--"), (10, "-")):
         adapted = maml.adapt(model, start, support_x[shown], support_y[shown], lr=0.02, steps=steps, loss=mse_loss)
         with torch.no_grad():
             ax.plot(line, functional_call(model, adapted, (line,)), style, label=f"{steps} steps")
+    ax.plot(truth_x, query_y[shown][order.flatten()], color="black", linewidth=8, alpha=0.15, label="the wave")
     ax.scatter(support_x[shown], support_y[shown], color="black", zorder=3, label="the ten points")
     ax.set(title=name, xlabel="x", ylim=(-6, 6))
 axes[0].set_ylabel("y")
-axes[0].legend(fontsize=11)
+axes[0].legend(fontsize=11, ncols=2)
 plots.save(figure, "07_waves")
 plt.show()
 
@@ -206,9 +210,11 @@ errors = {}
 for name, start in starts.items():
     for steps in (0, 1, 10):
         with torch.no_grad():
-            adapted = [maml.adapt(model, start, x, y, lr=0.02, steps=steps, loss=mse_loss, first_order=True) for x, y in zip(support_x, support_y)]
-            per_task = torch.stack([mse_loss(functional_call(model, a, (x,)), y) for a, x, y in zip(adapted, query_x, query_y)])
-        errors[name, steps] = results.add("squared error on new waves", per_task, unit="squared error", setting="inductive", arm=name, steps=steps)
+            adapted = [maml.adapt(model, start, x, y, lr=0.02, steps=steps, loss=mse_loss, first_order=True)
+                       for x, y in zip(support_x, support_y)]
+            per_task = [mse_loss(functional_call(model, params, (x,)), y) for params, x, y in zip(adapted, query_x, query_y)]
+        errors[name, steps] = results.add("squared error on new waves", torch.stack(per_task), unit="squared error",
+                                          setting="inductive", arm=name, steps=steps)
     print(f"{name:>20}: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps} steps" for steps in (0, 1, 10)))
 
 # %% [markdown]
@@ -268,7 +274,8 @@ def learner_of(model, params, gradient, **settings):
 
 
 def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_000)):
-    return evaluate.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n, generator=runtime.generator(seed + 1, device))
+    return evaluate.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n,
+                               generator=runtime.generator(seed + 1, device))
 
 
 # %%
@@ -276,9 +283,16 @@ def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=120, gpu=1_000), 
     """(looks at the validation accuracy, the last parameters) of one algorithm."""
     runtime.seed_everything(seed)
     model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
-    trained = maml.fit(model, lambda g: episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32), generator=g),
-                       gradient=gradient, n_steps=n_steps, generator=runtime.generator(seed, device), validate_every=n_steps // 4,
-                       validate=lambda model: score(learner_of(model, dict(model.named_parameters()), gradient, inductive=True)).mean(), **{"lr": 3e-3, **options})
+
+    def draw(generator):
+        return episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32),
+                               generator=generator)
+
+    def validate(model):
+        return score(learner_of(model, dict(model.named_parameters()), gradient, inductive=True)).mean()
+
+    trained = maml.fit(model, draw, gradient=gradient, n_steps=n_steps, generator=runtime.generator(seed, device),
+                       validate=validate, validate_every=n_steps // 4, **{"lr": 3e-3, **options})
     return trained.scores, model
 
 
@@ -302,9 +316,10 @@ live = {}
 for name, (_, model) in runs.items():
     params, gradient = dict(model.named_parameters()), algorithms[name]["gradient"]
     for setting in ("inductive", "transductive"):
-        live[name, setting] = results.add(f"{n_way}-way 1-shot", score(learner_of(model, params, gradient, inductive=setting == "inductive")),
-                                          unit="accuracy", arm=name, setting=setting, split="val")
-    print(f"{name:>8}: " + ", ".join(f"{setting} {evaluate.percent(live[name, setting])}" for setting in ("inductive", "transductive")))
+        scores = score(learner_of(model, params, gradient, inductive=setting == "inductive"))
+        live[name, setting] = results.add(f"{n_way}-way 1-shot", scores, unit="accuracy", arm=name, setting=setting, split="val")
+    print(f"{name:>8}: inductive {evaluate.percent(live[name, 'inductive'])}, "
+          f"transductive {evaluate.percent(live[name, 'transductive'])}")
 
 # %% [markdown]
 # Two settings, two numbers, from one set of weights (notebook 06): in `networks.BatchNorm` the queries are normalised by the statistics of the support
@@ -313,7 +328,8 @@ for name, (_, model) in runs.items():
 #
 # One short run each settles nothing. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here
 # they are as a picture, with what a step of each costs (`benchmarks/meta_steps.py`). They had different numbers of outer steps (on
-# glyphs MAML and ANIL up to 3,000, FOMAML 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost.
+# glyphs MAML and ANIL up to 3,000, FOMAML 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost. (In the table of costs
+# Reptile, too, has five inner steps, on support and query together.)
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -323,8 +339,8 @@ figure, axes = plt.subplots(1, 2, figsize=(14, 4.8), sharey=True)
 for ax, (name, title) in zip(axes, (("glyphs", "simulated: glyphs"), ("omniglot", "real, from five alphabets"))):
     for i, setting in enumerate(("inductive", "transductive")):
         marks = [long_run[name, algorithm, setting] for algorithm in algorithms]
-        ax.errorbar([k + 0.2 * i for k in range(4)], [100 * r["value"] for r in marks], [50 * (r["high"] - r["low"]) for r in marks],
-                    fmt="o", capsize=6, markersize=10, label=setting)
+        ax.errorbar([k + 0.2 * i for k in range(4)], [100 * r["value"] for r in marks],
+                    [50 * (r["high"] - r["low"]) for r in marks], fmt="o", capsize=6, markersize=10, label=setting)
     ax.set(xticks=range(4), xticklabels=list(algorithms), title=title)
 axes[0].set_ylabel("accuracy, 5-way 1-shot (%)")
 axes[0].legend()
@@ -333,9 +349,10 @@ plt.show()
 
 # %%
 costs = {r["arm"]: r for r in bench if r["name"] == "meta-step" and (r["steps"], r["width"]) == (1, 32)}
-lines = [f"| one outer step of 16 tasks ({costs['MAML']['device']}; Reptile: five inner steps, on support and query) | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
+lines = [f"| one outer step of 16 tasks ({costs['MAML']['device']}) | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
 for name in algorithms:
-    lines.append(f"| {name} | {1000 * costs[name]['median']:.0f} | {costs[name]['median'] / costs['MAML']['median']:.2f} | {costs[name]['memory']:.0f} |")
+    median, memory = costs[name]["median"], costs[name]["memory"]
+    lines.append(f"| {name} | {1000 * median:.0f} | {median / costs['MAML']['median']:.2f} | {memory:.0f} |")
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
@@ -350,8 +367,9 @@ long = {name: p[:n_way] if name.startswith("head") else p for name, p in long.it
 model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm, pool=3).to(device)
 long = {name: p.to(device) for name, p in long.items()}
 rates, counts = (0.1, 0.4, 1.6, 6.4), (0, 1, 3, 10)
-grid = torch.tensor([[score(maml.learner(model, long, lr=rate, steps=steps, inductive=True), n=sizes.pick(smoke=4, cpu=50, gpu=500)).mean()
-                      for steps in counts] for rate in rates])
+few = sizes.pick(smoke=4, cpu=50, gpu=500)
+grid = torch.tensor([[score(maml.learner(model, long, lr=rate, steps=steps, inductive=True), n=few).mean() for steps in counts]
+                     for rate in rates])
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 5.4))
@@ -409,8 +427,9 @@ def both_ways(norm):
 
 # %%
 trap = {}
-for name, norm in (("nn.BatchNorm2d", partial(nn.BatchNorm2d, track_running_stats=False)), ("networks.BatchNorm", networks.BatchNorm),
-                   ("nn.GroupNorm", partial(nn.GroupNorm, 2))):
+norms = {"nn.BatchNorm2d": partial(nn.BatchNorm2d, track_running_stats=False), "networks.BatchNorm": networks.BatchNorm,
+         "nn.GroupNorm": partial(nn.GroupNorm, 2)}
+for name, norm in norms.items():
     losses, gradients = both_ways(norm)
     trap[name] = ((gradients[1] - gradients[0]).norm() / gradients[0].norm()).item()
     print(f"{name:>18}: losses differ by {abs(losses[0] - losses[1]).item():.0e}, gradients by {trap[name]:.0e} (relative)")
