@@ -95,6 +95,29 @@ def gradient_penalty(discriminator, real, fake, generator=None, *, weight=10.0):
     return weight * (norm - 1).square().mean()
 
 
+def mismatch(discriminator, real, fake=None, generator=None, *, weight=0.5):
+    """weight E softplus(logit) of real x [B, ...], each beside the condition of the row before: real, yet wrong.
+
+    Without it, D sees unfitting conditions only as far as G's samples do not fit theirs. Source: Reed et al. 2016,
+    "Generative adversarial text to image synthesis", the matching-aware discriminator.
+    """
+    return weight * softplus(discriminator(real.roll(1, dims=0))).mean()
+
+
+def total(*penalties):
+    """The sum of penalties, as a penalty."""
+    return lambda *arguments: sum(penalty(*arguments) for penalty in penalties)
+
+
+def lazily(penalty, every):
+    """A costly penalty in one turn of `every`, drawn at random, and that much stronger (after Karras et al. 2020)."""
+    def lazy(discriminator, real, fake, generator):
+        if torch.rand((), device=generator.device, generator=generator) * every < 1:
+            return every * penalty(discriminator, real, fake, generator)
+        return torch.zeros((), device=real.device)
+    return lazy
+
+
 def _gradient(discriminator, x):
     """The gradient of each logit with respect to its own x, flat: [B, P], itself differentiable."""
     x = x.detach().requires_grad_()

@@ -243,3 +243,27 @@ def test_a_penalty_leaves_the_samples_alone():
     for penalty in (losses.r1, losses.gradient_penalty):
         penalty(lambda x: (x.square() @ w), real, fake).backward()
     assert fake.grad is None and not real.requires_grad
+
+
+# ---------------------------------------------------------------- penalties that are combined
+
+
+def test_a_mismatch_is_a_real_image_beside_the_condition_of_the_row_before():
+    x = torch.tensor([[1.0], [2.0], [4.0]])
+    condition = torch.tensor([[10.0], [20.0], [30.0]])
+    value = losses.mismatch(lambda image: (0.1 * image * condition - 3).squeeze(1), x, None, None, weight=0.25)
+    logits = [0.1 * 4 * 10 - 3, 0.1 * 1 * 20 - 3, 0.1 * 2 * 30 - 3]
+    assert value.item() == pytest.approx(0.25 * sum(math.log(1 + math.exp(v)) for v in logits) / 3, rel=1e-5)
+
+
+def test_penalties_add_up():
+    parts = [lambda d, real, fake, g, k=k: k * real.sum() for k in (1.0, 2.5)]
+    assert losses.total(*parts)(None, torch.tensor([2.0]), None, None).item() == pytest.approx(7.0)
+
+
+def test_a_lazy_penalty_is_rare_and_right_on_average():
+    g = torch.Generator().manual_seed(0)
+    lazy = losses.lazily(lambda d, real, fake, generator: torch.tensor(3.0), every=4)
+    values = torch.stack([lazy(None, torch.zeros(1), None, g) for _ in range(2000)])
+    assert set(values.tolist()) == {0.0, 12.0}
+    assert values.mean().item() == pytest.approx(3.0, abs=0.5)      # 4 standard errors

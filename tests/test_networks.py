@@ -231,3 +231,109 @@ def test_pool_says_how_many_of_the_last_blocks_halve_by_max_pooling(pool, sizes)
         seen.append(x.shape[-1])
         assert isinstance(block.pool, torch.nn.MaxPool2d) == (i >= 4 - pool)
     assert seen == sizes and net(torch.rand(2, 1, 28, 28)).shape == (2, 5)
+
+
+# ---------------------------------------------------------------- from one example
+
+
+def nothing(n, grid=4):
+    """affine, field and pen that leave n images as they are."""
+    return [torch.zeros(n, 2, 3), torch.zeros(n, 2, grid, grid), torch.zeros(n)]
+
+
+def pictures(*shape, seed=0):
+    return torch.rand(*shape, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+
+
+def test_warp_moves_by_pixels_and_by_parts_of_the_width():
+    x, (affine, field, pen) = pictures(3), nothing(3)
+    torch.testing.assert_close(networks.warp(x, affine, field, pen), x, rtol=0, atol=1e-5)
+    field[:, 0] = 2.0                       # looks two pixels further right: the picture moves left
+    moved = networks.warp(x, affine, field, pen)
+    torch.testing.assert_close(moved[..., :26], x[..., 2:], rtol=0, atol=1e-4)
+    assert moved[..., 26:].abs().max() < 1e-4, "outside there is nothing"
+    affine[:, 1, 2] = 2 * 3 / 28            # and three further down
+    moved = networks.warp(x, affine, 0 * field, pen)
+    torch.testing.assert_close(moved[:, :, :25], x[:, :, 3:], rtol=0, atol=1e-4)
+
+
+def test_a_field_bends_smoothly_and_where_it_says():
+    x, (affine, field, pen) = pictures(1), nothing(1, grid=5)
+    field[0, 1, 0, 0] = 1.0                 # the upper left corner looks one pixel further down
+    moved = networks.warp(x, affine, field, pen)
+    torch.testing.assert_close(moved[0, 0, 0, 0], x[0, 0, 1, 0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(moved[..., 18:, 18:], x[..., 18:, 18:], rtol=0, atol=1e-4)
+
+
+def test_a_pen_of_one_is_dilation_and_of_minus_one_erosion():
+    from scipy.ndimage import grey_dilation, grey_erosion
+
+    x, (affine, field, _) = pictures(4), nothing(4)
+    drawn = networks.warp(x, affine, field, torch.tensor([1.0, -1, 0.5, -0.25]))[:, 0].numpy()
+    thick, thin = ([f(image.numpy(), (3, 3), mode=mode) for image in x[:, 0]]
+                   for f, mode in ((grey_dilation, "nearest"), (grey_erosion, "nearest")))
+    for came, right in zip(drawn, (thick[0], thin[1], (x[2, 0].numpy() + thick[2]) / 2,
+                                   0.75 * x[3, 0].numpy() + 0.25 * thin[3])):
+        assert abs(came - right).max() < 1e-4
+
+
+def test_the_gradient_of_warp_against_finite_differences():
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 1, 7, 7, dtype=torch.float64, generator=g)
+    # away from pixel borders, where the gradient of a bilinear sample jumps
+    affine = 0.031 + 0.02 * torch.rand(2, 2, 3, dtype=torch.float64, generator=g)
+    field, pen = 0.1 * torch.rand(2, 2, 3, 3, dtype=torch.float64, generator=g), torch.tensor([0.4, -0.3]).double()
+    inputs = [t.requires_grad_() for t in (x, affine, field, pen)]
+    assert torch.autograd.gradcheck(networks.warp, inputs, eps=1e-7, atol=1e-5)
+
+
+def test_a_set_encoder_knows_no_order_and_no_number():
+    encode, x = networks.SetEncoder(6, width=8), pictures(2, 5)
+    torch.testing.assert_close(encode(x), encode(x[:, [3, 1, 4, 0, 2]]))
+    torch.testing.assert_close(encode(x), encode(x.repeat(1, 3, 1, 1, 1)))
+    torch.testing.assert_close(encode(x)[0], torch.stack([encode(x[:1, i:i + 1])[0] for i in range(5)]).mean(0))
+    assert not torch.allclose(encode(x)[0], encode(x)[1])
+
+
+FROM_EXAMPLES = (networks.WarpGenerator, networks.PixelGenerator)
+
+
+@pytest.mark.parametrize("make", FROM_EXAMPLES)
+@pytest.mark.parametrize("with_task", (True, False))
+def test_a_generator_uses_noise_examples_and_task(make, with_task):
+    torch.manual_seed(0)
+    G = make(4, task=with_task, width=8)
+    z, x, task = torch.randn(6, 4), pictures(6, 3), pictures(2, 5, seed=1)
+    image = G(z, x, task)
+    assert image.shape == (6, 1, 28, 28) and image.min() >= 0 and image.max() <= 1 + 1e-5 and G.z_dim == 4
+    assert gradients_reach_all(G, image)
+    G.eval()
+    image = G(z, x, task)
+    other = pictures(1, seed=9)[0]
+    for i in (0, 1, 2):     # every example counts, not only the first, which is redrawn
+        changed = torch.cat([x[:, :i], other.expand(6, 1, 1, 28, 28), x[:, i + 1:]], dim=1)
+        assert not torch.allclose(G(z, changed, task), image, atol=1e-7)
+    assert not torch.allclose(G(z.flip(0), x, task), image, atol=1e-6)
+    changed = G(z, x, torch.cat([task[:1], pictures(1, 5, seed=7)]))
+    assert torch.equal(changed[:3], image[:3]), "rows come task by task"
+    assert torch.equal(changed[3:], image[3:]) != with_task
+
+
+def test_the_warp_generator_can_only_move_its_first_example():
+    G = networks.WarpGenerator(4, width=8)
+    blank = torch.zeros(2, 1, 1, 28, 28)
+    assert not G(torch.randn(2, 4), blank, blank[:1]).any()
+
+
+@pytest.mark.parametrize("pair", (True, False))
+@pytest.mark.parametrize("with_task", (True, False))
+def test_a_pair_discriminator_looks_at_what_it_says(pair, with_task):
+    torch.manual_seed(0)
+    D = networks.PairDiscriminator(pair=pair, task=with_task, width=8, n_out=6)
+    image, x, task = pictures(6), pictures(6, 2), pictures(2, 5, seed=1)
+    logits = D(image, x, task)
+    assert logits.shape == (6,) and gradients_reach_all(D, logits)
+    assert torch.equal(D(image, x.flip(0), task), logits) != pair
+    changed = D(image, x, torch.cat([task[:1], pictures(1, 5, seed=7)]))
+    assert torch.equal(changed[:3], logits[:3]) and torch.equal(changed[3:], logits[3:]) != with_task
+    assert D(image, x[:, :1], task).equal(logits), "of several examples it compares with the first"
