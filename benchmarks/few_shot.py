@@ -10,8 +10,9 @@ episodes: a 5-way learner keeps five of the twenty rows of the head, which start
 
 glyphs: trained on the train alphabets, early best on the val alphabets, tested on the test alphabets.
 omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns, for a fixed number of steps; tested
-on the alphabets that only omniglot-small2 has. There ProtoNet sees every drawing varied (`augment.classical`). All rates and sizes were chosen on glyphs' val alphabets or, for the
-network, on two of the five real alphabets (Greek, Korean) after training on the other three.
+on the alphabets that only omniglot-small2 has. There ProtoNet sees every drawing varied (`augment.classical`).
+All rates and sizes were chosen on glyphs' val alphabets or, for the network, ProtoNet's steps and its variations, on two
+of the five real alphabets (Greek, Korean) after training on the other three.
 """
 
 import argparse
@@ -124,7 +125,8 @@ def train(dataset, seed, name):
     n_steps, legs = recipe.steps[dataset], recipe.legs if dataset == "glyphs" else 1
     vary = recipe.vary and dataset == "omniglot"
     inner = getattr(recipe.gradient, "keywords", {})
-    made = {"n_way": recipe.n_way, "q_query": recipe.q_query, "n_tasks": recipe.n_tasks, "outer_lr": recipe.lr, "vary": vary, **inner}
+    made = {"n_way": recipe.n_way, "q_query": recipe.q_query, "n_tasks": recipe.n_tasks, "outer_lr": recipe.lr,
+            "vary": vary, **inner}
     for leg in range(legs):     # each begins with the best of the one before, and the outer rate falls anew
         trained = maml.fit(network, partial(draw, classes=classes, recipe=recipe, vary=vary), gradient=recipe.gradient,
                            n_steps=n_steps, generator=runtime.generator(seed + 100 * leg), optimiser=recipe.optimiser,

@@ -1,9 +1,9 @@
 """What to add to a support set: nothing, classical variations, a generator's drawings, both, or real ones.
 
-A variation is a function (x [T, M, 1, H, W], generator, task=None) that returns a new drawing of each image, of the same
-shape. task [T, S, 1, H, W] are the support images of the T tasks; without it, x is taken for them.
-An augmenter is a function (support_x [T, N*K, 1, H, W], support_y [T, N*K], generator) that returns (x, y): the originals
-followed by what it adds.
+A variation is a function (x [T, M, 1, H, W], generator, task=None) that returns a new drawing of each image, in the
+shape of x. task [T, S, 1, H, W] are the support images of the T tasks; without it, x is taken for them.
+An augmenter is a function (support_x [T, N*K, 1, H, W], support_y [T, N*K], generator) that returns (x, y): the
+originals followed by what it adds.
 """
 
 import math
@@ -16,7 +16,7 @@ from . import baselines, episodes, gan, losses, networks
 
 
 class Strength(NamedTuple):
-    """Standard deviations of the classical variations; `Strength().times(0.5)` halves them all."""
+    """Standard deviations of the classical variations; `STRENGTH.times(0.5)` halves them all."""
 
     rotation: float = 12.0      # degrees
     shear: float = 0.15
@@ -29,7 +29,10 @@ class Strength(NamedTuple):
         return Strength(*(factor * value for value in self))
 
 
-def classical(strength=Strength()):
+STRENGTH = Strength()
+
+
+def classical(strength=STRENGTH):
     """The variation that needs no training: a random affine map, a smooth random bend, another pen.
 
     Source: Simard et al. 2003, "Best practices for convolutional neural networks", for the bends.
@@ -73,7 +76,8 @@ def pairs(classes, *, n_tasks=4, n_way=12):
     return draw
 
 
-PENALTY = losses.total(losses.mismatch, losses.lazily(partial(losses.r1, gamma=1.0), every=4))
+R1 = losses.lazily(partial(losses.r1, gamma=1.0), every=4)
+PENALTY = losses.total(losses.mismatch, R1)
 
 
 def train_generator(G, D, classes, *, n_steps, generator, penalty=PENALTY, **options):
@@ -114,8 +118,8 @@ def adding(variation, n_extra):
         n_way = int(support_y.max()) + 1
         k_shot, rest = divmod(support_y.shape[1], n_way)
         if rest or not (support_y == torch.arange(n_way, device=support_y.device).repeat_interleave(k_shot)).all():
-            raise ValueError(f"the labels of a support set must run 0, ..., 0, 1, ..., 1, ... with as many of each; got "
-                             f"{support_y[0].tolist()}. Sort the support by class.")
+            raise ValueError("the labels of a support set must run 0, ..., 0, 1, ..., 1, ... with as many of each; "
+                             f"got {support_y[0].tolist()}. Sort the support by class.")
         if not n_extra:
             return support_x, support_y
         first = k_shot * torch.arange(n_way, device=support_x.device)[:, None]
@@ -149,7 +153,7 @@ def first_shots(learner, k_shot):
 def protonet(network, variation, n_versions, generator):
     """A learner: `baselines.protonet` on features averaged over each image and n_versions - 1 variations of it.
 
-    Support and query alike are averaged; a query's variations see the support as the task and no other query: inductive.
+    Support and query alike. A query's variations see the support as the task, and no other query: inductive.
     """
     @torch.no_grad()
     def labels(episodes):
