@@ -4,8 +4,8 @@
     COURSE_DATA=... python benchmarks/augmentation.py test        (writes figures/results/augmentation.json)
     python benchmarks/augmentation.py --table                     (prints the README's table)
 
-Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 45 simulated alphabets into 35 that train, 5 that
-validate and 5 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and their
+Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5 that
+validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and their
 quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five seeds of
 each learner, never with augmentation; the arms differ only in what is added to the support at test time, `N_EXTRA`
 drawings a class: nothing, classical variations, the generator's, classical variations of the generator's, or real ones

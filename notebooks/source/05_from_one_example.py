@@ -1,0 +1,535 @@
+# %% [markdown]
+# # 05 · From one example
+#
+# **The question.** Can a generator draw a character it has never seen, from one drawing of it?
+#
+# The label of notebook 04 named a class that the generator had trained on. A few-shot learner meets classes that nobody trained
+# on, and brings one thing: an example. So the generator will take **noise, an example, and a description of the task** at hand. You
+# will write what its training stands on, compare two designs that could hardly differ more, take a widely published
+# recipe apart, and judge everything on alphabets that took no part in training.
+#
+# **You need** notebook 04. **Time**: 45 minutes, and about 60 more with the four exercises.
+#
+# | parameter | what it does |
+# |---|---|
+# | `retrain` | `False`: the generators are loaded from checkpoints where there are some (`glyphs`); `True`: you train them (40 minutes on a laptop) |
+#
+# The others as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder for each class.
+
+# %% tags=["parameters"]
+import os
+
+profile = os.environ.get("COURSE_PROFILE", "cpu")
+dataset = os.environ.get("COURSE_DATASET", "glyphs")
+device = os.environ.get("COURSE_DEVICE", "auto")
+seed = int(os.environ.get("COURSE_SEED", "0"))
+retrain = False
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+from torch.nn.functional import max_pool2d
+
+from course_lib import augment, baselines, checks, data, episodes, evaluate, glyphs, maml, networks, plots, runtime
+
+plots.use_style()
+sizes = runtime.profile(profile)
+device = runtime.device(device)
+results = evaluate.Results("05_from_one_example", dataset=dataset, split="val", profile=profile, seed=seed, device=device)
+train, val = (data.load(dataset, split=split).to(device) for split in ("train", "val"))
+print(f"{len(train.names)} characters to learn from; {len(val.names)} of other alphabets to be judged on")
+
+# %% [markdown]
+# ## 1 · What real pairs look like
+#
+# Another drawing of the same character, by another hand: that is what is asked for. So look at what people do. Each row: a
+# drawing, then seven others of the same class. **Predict** before you look on: what changes from hand to hand, and what never does?
+
+# %%
+rows = torch.randperm(len(val.names), generator=runtime.generator(seed))[:8].tolist()
+figure, ax = plt.subplots(figsize=(8, 8))
+plots.sheet(val.images[rows][:, :8], ax, title="Eight characters, eight hands: what stays is the character")
+plots.save(figure, "05_pairs")
+plt.show()
+
+# %% [markdown]
+# Slant, size, place, proportions, the pen: they vary. Which strokes there are and how they meet does not. A generator must learn this
+# difference *in general*, as a rule that holds for characters it never saw. So it must not learn characters, but **pairs**:
+#
+# $$ \min_G \max_D \; \mathbb{E}_{(x, x') \sim p_{\text{pair}}} \log D(x', x) + \mathbb{E}_{x, z} \log\bigl(1 - D(G(z, x), x)\bigr). $$
+#
+# $p_{\text{pair}}$ draws a class and then two *different* drawings of it. $D$ sees the example beside the candidate, so it
+# asks two questions at once: *is $x'$ a real drawing? Is it the same character as $x$?* (Antoniou et al. 2017, DAGAN.)
+#
+# ### Exercise 1 · Pairs (★★, very important, 15 minutes)
+#
+# `images` `[C, M, 1, H, W]`. Draw `n` classes **without replacement**, and of each two different drawings.
+
+# %%
+def my_pairs(images, n, generator):
+    """(real, example): n drawings [n, 1, H, W] and another drawing of the same class for each."""
+    ### BEGIN SOLUTION
+    classes = torch.randperm(len(images), generator=generator)[:n]
+    two = torch.rand(n, images.shape[1], generator=generator).topk(2).indices       # [n, 2]: never one twice
+    return images[classes, two[:, 0]], images[classes, two[:, 1]]
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.pairs(my_pairs)
+
+# %% [markdown]
+# ## 2 · The task, as a set
+#
+# An example is not all there is. The support of a 12-way task holds twelve drawings of one alphabet; they tell about its script
+# and its pens. A description of a *set* must not depend on the order, and should take sets of any size: a mean of features
+# does both (Zaheer et al. 2017). `networks.SetEncoder` is three layers and a mean.
+
+# %% tags=["nbval-check-output"]
+encode = networks.SetEncoder(64)
+task = torch.rand(2, 12, 1, 28, 28)                                 # two tasks of twelve support images each
+print("a description of each task:", tuple(encode(task).shape))
+print("the same in another order:", torch.allclose(encode(task), encode(task.flip(1)), atol=1e-5))
+
+# %% [markdown]
+# `augment.pairs` draws four tasks of twelve characters, each within one alphabet, and hands out `(real, example, task)`: your
+# exercise with a task around it. Whether the description of the task is of use is a question for section 6.
+#
+# ## 3 · Two generators
+#
+# **Pixel by pixel** (`networks.PixelGenerator`). A U-Net: the example goes down to $7 \times 7$, noise and task join there, and skip
+# connections hand the details over on the way up. It can draw anything. That is its strength and its danger.
+#
+# **By warping** (`networks.WarpGenerator`). A small network looks at the example and *chooses numbers*: an affine map (6), a smooth
+# field of shifts on a $5 \times 5$ grid (50) and a pen (1). `networks.warp` then moves the ink of the example accordingly. It holds no
+# pen of its own, so it can neither forget the character nor smuggle in one from training.
+#
+# **Predict**: which will keep the character? Which will vary more? Which will fool $D$ better?
+
+# %%
+example = val.ink[:1].view(1, 1, 28, 28)
+nothing = {"affine": torch.zeros(1, 2, 3), "field": torch.zeros(1, 2, 5, 5), "pen": torch.zeros(1)}
+slant, bend = torch.tensor([[[0.0, 0.4, 0.0], [0.0, 0.0, 0.0]]]), torch.randn(1, 2, 5, 5, generator=runtime.generator(seed + 1))
+changes = {"as it is": {}, "slant": {"affine": slant}, "smaller": {"affine": 0.3 * torch.eye(2, 3)[None]},
+           "bend": {"field": 2 * bend}, "thick pen": {"pen": torch.ones(1)}, "thin pen": {"pen": -0.6 * torch.ones(1)}}
+figure, axes = plt.subplots(1, 6, figsize=(13, 2.9))
+for ax, (name, change) in zip(axes, changes.items()):
+    plots.show(ax, networks.warp(example.cpu(), **(nothing | change))[0], name)
+figure.suptitle("What 57 numbers can do to a drawing", fontsize=17)
+plots.save(figure, "05_warp")
+plt.show()
+
+# %% [markdown]
+# ### Exercise 2 · The pen (★, 10 minutes)
+#
+# One number for the pen, and differentiable, so that $G$ can learn it. The maximum over each $3 \times 3$ neighbourhood thickens every
+# stroke by a pixel on either side; the minimum thins it. For `pen` `[B]` from −1 to 1, blend: 0 leaves the image, 1 is the
+# maximum, −1 the minimum, and halfway is halfway. (`max_pool2d(x, 3, 1, 1)` is the maximum; for the minimum, think of $-x$.)
+
+# %%
+def my_pen(x, pen):
+    """Images x [B, 1, H, W], drawn with a thicker or a thinner pen [B]."""
+    ### BEGIN SOLUTION
+    thick, thin = max_pool2d(x, 3, 1, 1), -max_pool2d(-x, 3, 1, 1)
+    pen = pen[:, None, None, None]
+    return x + pen.relu() * (thick - x) + (-pen).relu() * (thin - x)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.pen(my_pen)
+
+# %% [markdown]
+# ## 4 · A discriminator of pairs
+#
+# `networks.PairDiscriminator` stacks candidate and example as two channels of one picture: each layer can compare them. But
+# will it? At first $G$'s samples are so poor that *is it real?* decides every case, and *is it the same character?* is
+# never asked. So ask it directly, with drawings that are **real but wrong** (Reed et al. 2016):
+#
+# $$ \mathcal{L}_D = \underbrace{-\log D(x', x)}_{\text{a real pair}} \; \underbrace{- \log\bigl(1 - D(G(z, x), x)\bigr)}_{\text{generated}}
+#   \; \underbrace{- \; w \log\bigl(1 - D(x'_{\text{other}}, x)\bigr)}_{\text{real, of another class}} $$
+#
+# ### Exercise 3 · Real but wrong (★★, very important, 15 minutes)
+#
+# Write the third term for `real` `[B, ...]` and `example` `[B, ...]`, whose rows are of different classes. `D(real, example)` returns
+# logits. Beside each example, put the real drawing of *the row before* (for the first row: of the last).
+
+# %%
+def my_mismatch(D, real, example, weight):
+    """What D must pay for taking real drawings of the wrong character for right: a scalar."""
+    ### BEGIN SOLUTION
+    wrong = D(real.roll(1, dims=0), example)
+    return weight * nn.functional.softplus(wrong).mean()        # -log(1 - D), from logits
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.mismatch(my_mismatch)
+
+# %% [markdown]
+# ## 5 · Train, and look
+#
+# `augment.train_generator` is `gan.fit` of notebook 03 on such pairs, with your term and R1. First a few turns of your own...
+
+# %%
+def new_pair(make_G, **parts):
+    """An untrained generator and its discriminator. parts: of the discriminator."""
+    runtime.seed_everything(seed)
+    return make_G().to(device), networks.PairDiscriminator(**parts).to(device)
+
+
+def trained(make_G, turns, penalty=augment.PENALTY, path=None, **parts):
+    """A generator after so many turns against a discriminator of pairs."""
+    G, D = new_pair(make_G, **parts)
+    return augment.train_generator(G, D, train, n_steps=turns, penalty=penalty, path=path,
+                                   generator=runtime.generator(seed, device), made={"dataset": dataset, "seed": seed})
+
+
+mine = trained(networks.WarpGenerator, sizes.pick(smoke=5, cpu=300, gpu=2_000))
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 4))
+for loss, name in ((mine.d_loss, "D"), (mine.g_loss, "G")):
+    ax.plot(loss, label=name, linewidth=1)
+ax.set(xlabel="turn", ylabel="loss", title="A few turns: D's lead is small, for G starts from a real drawing")
+ax.legend()
+plots.save(figure, "05_losses")
+plt.show()
+
+# %% [markdown]
+# ... then the long runs, of the very same code with 4,000 turns. They lie in `checkpoints/` for `glyphs`
+# (`benchmarks/augmentation.py` made them); for other data, short runs are trained right here. Two designs, and two that lack
+# something: one without the description of the task, one whose $D$ does not see the example.
+
+# %%
+KINDS = {"pixel": (networks.PixelGenerator, {}), "warp": (networks.WarpGenerator, {}),
+         "warp, no task": (lambda: networks.WarpGenerator(task=False), {"task": False}),
+         "warp, no pair": (networks.WarpGenerator, {"pair": False, "penalty": augment.R1})}
+turns = 4_000 if retrain else sizes.pick(smoke=5, cpu=200, gpu=40_000)
+found = {}
+for kind, (make_G, parts) in KINDS.items():
+    stem = f"{kind.replace(', ', '-').replace(' ', '-')}_{data.short_name(dataset)}"
+    checkpoint = runtime.project_root() / "checkpoints" / f"{stem}.safetensors"
+    if retrain or not checkpoint.is_file():
+        found[kind] = trained(make_G, turns, path=runtime.project_root() / "runs" / "checkpoints" / f"{stem}_{turns}.part"
+                              if retrain else None, **parts).G
+        runtime.save(runtime.output_dir() / "checkpoints" / checkpoint.name, found[kind].state_dict(), turns=turns, kind=kind,
+                     dataset=dataset, profile=profile, seed=seed, notebook="05_from_one_example")
+    else:
+        found[kind] = make_G().to(device).eval()
+        found[kind].load_state_dict(runtime.load(checkpoint, device))
+variations = {"classical": augment.classical(), **{kind: augment.generated(G) for kind, G in found.items()}}
+
+# %% [markdown]
+# `augment.classical()` joins them as a yardstick: random affine maps, bends and pens, the same for any example, learned from nothing.
+# From here on, every example is of a character of the validation alphabets.
+
+# %%
+ink = val.ink.view(len(val.names), -1, 1, 28, 28)                   # [C, M, 1, 28, 28]
+
+
+@torch.no_grad()
+def versions(variation, n, drawing=0):
+    """n new drawings of every character, from its drawing of that number: [C, n, 1, 28, 28]."""
+    g, drawn = runtime.generator(seed + 3, device), []
+    for alphabet in dict.fromkeys(val.alphabets):                   # each alphabet is a task
+        x = ink[[i for i, a in enumerate(val.alphabets) if a == alphabet], drawing][None]
+        drawn.append(torch.stack([variation(x, g)[0] for _ in range(n)], dim=1))
+    return torch.cat(drawn)
+
+
+# %%
+shown = {"real": ink[:, 1:6], **{name: versions(v, 5) for name, v in variations.items() if name in ("classical", "pixel", "warp")}}
+figure, axes = plt.subplots(1, 5, figsize=(15, 6.6), width_ratios=(1, 5, 5, 5, 5))
+plots.sheet(ink[rows, :1].cpu(), axes[0], title="x")
+for ax, (name, images) in zip(axes[1:], shown.items()):
+    plots.sheet(images[rows].cpu(), ax, title=name)
+figure.suptitle("Characters that no generator has seen, from the one drawing at the left", fontsize=18)
+plots.save(figure, "05_drawn")
+plt.show()
+
+# %% [markdown]
+# Cover the titles: which block would you take for people's? Which rows have changed into another character? Do the five
+# differ as much as five people would? Your eye asks the right questions; now the numbers.
+#
+# ## 6 · Judged on alphabets never seen
+#
+# Three judges, none of whom took part in any training of $G$:
+#
+# * **Identity, by a ProtoNet**: a learner gets one real drawing of each character, and must name a *generated* one, made from
+#   another real drawing. If it names these as often as the real drawings they were made from, the character was kept.
+# * **Identity and diversity, by a classifier** of the validation characters: does it find the character, and how far apart (in its features)
+#   are two drawings made from one example, against two people's?
+# * **Distance to the truth.** For one example, the law of $G(z, x)$ should be the law of the class. The energy distance of two laws
+#   (Székely & Rizzo 2013), $2\,\mathbb{E}|a - b| - \mathbb{E}|a - a'| - \mathbb{E}|b - b'|$, is 0 only if they are equal. On `glyphs`
+#   the truth can be sampled: the simulator calls in forty new people.
+#
+# **Predict**: copies of the example are perfect in identity. What will the distance to the truth say of them?
+
+# %%
+def draw_tasks(generator):
+    """Tasks to train the ProtoNet on, from the training alphabets."""
+    n_way = min(40, len(train.names))
+    return episodes.sample(train, n_way=n_way, k_shot=1, q_query=3, n_tasks=1, generator=generator)
+
+
+runtime.seed_everything(seed)
+network = networks.ConvNet(1, width=32).to(device)
+maml.fit(network, draw_tasks, gradient=baselines.protonet_backward, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
+         generator=runtime.generator(seed + 4, device))
+protonet = baselines.protonet(network)
+
+# %%
+half = ink.shape[1] // 2                                            # the judge learns from the first half of the drawings
+labels = torch.arange(len(ink), device=device)
+judge = evaluate.train_classifier(ink[:, :half].flatten(0, 1), labels.repeat_interleave(half), n_classes=len(ink), batch=64,
+                                  n_steps=sizes.pick(smoke=10, cpu=600, gpu=5_000), width=32,
+                                  generator=runtime.generator(seed + 2, device))
+
+
+def features(images):
+    """What the judge sees: [C, n, 1, 28, 28] -> [C, n, F]."""
+    return evaluate.features(judge, images.flatten(0, 1)).view(*images.shape[:2], -1)
+
+
+def energy_distance(a, b):
+    """Of two sets of features [n, F] and [m, F], without bias: pairs of a point with itself are left out."""
+    within = [torch.pdist(part).mean() for part in (a, b)]
+    return 2 * torch.cdist(a, b).mean() - sum(within)
+
+
+# %% [markdown]
+# The truth: on `glyphs`, what forty new people write; elsewhere, the drawings that nobody used, the example's own class.
+
+# %%
+fresh = ink[:, half + 1:]
+if dataset == "glyphs":
+    everyone = data.load("glyphs")
+    number = {name: i for i, name in enumerate(zip(everyone.alphabets, everyone.names))}
+    programs = glyphs.take(glyphs.programs(), torch.tensor([number[name] for name in zip(val.alphabets, val.names)]))
+    people = glyphs.draw(programs, sizes.pick(smoke=12, cpu=40, gpu=100), runtime.generator(seed + 5))
+    fresh = people.to(device).float() / 255
+truth = features(fresh)
+print(f"the truth about each character: {fresh.shape[1]} drawings that no network here was trained on")
+
+# %%
+def frechet(seen, heaps=4):
+    """The Fréchet distance to the truth [C, m, F] of drawings with features [C, n, F], for four heaps of each."""
+    a, b = (part.flatten(0, 1) for part in (seen, truth))
+    size = min(len(a), len(b)) // heaps
+    a, b = (part[torch.randperm(len(part), generator=runtime.generator(seed)).to(device)].split(size) for part in (a, b))
+    return [evaluate.frechet_distance(*pair) for pair in zip(a[:heaps], b[-heaps:])]
+
+
+@torch.no_grad()
+def judged(name, variation, n=8):
+    """All verdicts on one way to draw; `variation` None stands for real people."""
+    def queries(tasks):
+        new = tasks.query_x if variation is None else variation(tasks.query_x, runtime.generator(seed + 6, device), tasks.support_x)
+        return protonet(tasks._replace(query_x=new))
+
+    drawn = fresh[:, :n] if variation is None else versions(variation, n, drawing=half)
+    seen, n_way = features(drawn), min(20, *map(val.alphabets.count, val.alphabets))
+    rest = truth[:, n:] if variation is None else truth
+    scores = {
+        "kept: ProtoNet": evaluate.accuracies(queries, val, n_way=n_way, k_shot=1, q_query=3, within_alphabet=True,
+                                              n_episodes=sizes.pick(smoke=4, cpu=60, gpu=600), generator=runtime.generator(seed, device)),
+        "kept: classifier": evaluate.conditioning(judge, drawn.flatten(0, 1), labels.repeat_interleave(drawn.shape[1])),
+        "spread": torch.stack([torch.pdist(a).mean() for a in seen]) / torch.stack([torch.pdist(b).mean() for b in truth]).mean(),
+        "distance to the truth": torch.stack([energy_distance(a, b) for a, b in zip(seen, rest)])}
+    for what, values in scores.items():
+        results.add(what, values.cpu(), arm=name, setting="inductive", unit="accuracy" if "kept" in what else "ratio")
+    results.add("Fréchet distance", frechet(seen), arm=name, setting="-", unit="squared features")
+    return {r["name"]: r for r in results.records if r["arm"] == name}
+
+
+def copies(x, generator, task=None):
+    """The example, handed back."""
+    return x
+
+
+table = {"people": judged("people", None), "copies of the example": judged("copies of the example", copies)}
+table |= {name: judged(name, variation) for name, variation in variations.items()}
+
+# %% tags=["machine"]
+lines = [f"| who draws | {' | '.join(next(iter(table.values())))} |", "|---" * 6 + "|"]
+for name, row in table.items():
+    cells = [evaluate.percent(r) if r["unit"] == "accuracy" else f"{r['value']:.2f} ± {(r['high'] - r['low']) / 2:.2f}" for r in row.values()]
+    lines.append(f"| {name} | {' | '.join(cells)} |")
+display(Markdown("\n".join(lines)))
+
+# %%
+figure, ax = plt.subplots(figsize=(10, 5.5))
+for i, (name, row) in enumerate(table.items()):
+    kept, spread = row["kept: ProtoNet"], row["spread"]
+    ax.errorbar(spread["value"], 100 * kept["value"], xerr=(spread["high"] - spread["low"]) / 2,
+                yerr=50 * (kept["high"] - kept["low"]), fmt="o*sD^vP"[i], markersize=13, color=plots.COLOURS[i], label=name)
+ax.axhline(100 * table["people"]["kept: ProtoNet"]["value"], color="black", linestyle=":")
+ax.axvline(1, color="black", linestyle=":")
+best = min(found, key=lambda kind: table[kind]["distance to the truth"]["value"])
+ax.set(xlabel="spread of drawings of one character (people: 1)", ylabel="character kept (%)",
+       title=f"People vary and keep the character; nearest to them of the generators: {best}")
+ax.legend(fontsize=12)
+plots.save(figure, "05_judged")
+plt.show()
+
+# %% [markdown]
+# How to read it. *Copies* keep everything and spread nothing, and their distance to the truth shows what that costs. Moving right at the same
+# height is a better imitation of people; moving down is forgetting the character. Two cautions. The judges are networks
+# with errors of their own: that is why people stand in the table, not 100 %. And the intervals are over episodes and characters:
+# each generator was trained once, so a small difference between two of them may be that of two runs.
+#
+# **The ablations.** Compare *warp* with *warp, no task* and *warp, no pair*. The second asks what notebook 04 asked: if $D$ does not see the
+# condition, nothing rewards obedience. **Before you look again: why does it keep the character at all?**
+
+# %%
+def against(name, other, what):
+    """The difference of two rows of the table in one judgement, for people: '3.1 ± 1.2'."""
+    a, b = table[name][what], table[other][what]
+    half = ((a["high"] - a["low"]) ** 2 + (b["high"] - b["low"]) ** 2) ** 0.5 / 2
+    return f"{a['value'] - b['value']:+.3f} ± {half:.3f}"
+
+
+for other in ("warp, no task", "warp, no pair", "pixel"):
+    print(f"warp against {other:14}" + "".join(f"   {what}: {against('warp', other, what)}" for what in
+                                              ("kept: ProtoNet", "spread", "distance to the truth")))
+
+# %% [markdown]
+# Because it cannot do otherwise: a warp of the example is the example, moved. What the pair discriminator of a warp adds is *how far* one
+# may go before it is another character; and what the description of the task adds can be read above, and need not be much:
+# an example says most of what the set says.
+#
+# ## 7 · Autopsy of a recipe
+#
+# The idea of this course has been published many times as a recipe with code, much like the cell below: *"the generator receives the task's examples and a
+# latent code, and the discriminator tells its samples from real ones."* The code runs nowhere near what the sentence says. **Find five faults
+# before you go on.**
+
+# %%
+class RecipeG(nn.Module):
+    """'Receives the examples of the task and a latent code.'"""
+
+    def __init__(self, z_dim=32, n_classes=5):
+        super().__init__()
+        self.z_dim, self.n_classes = z_dim, n_classes
+        self.layers = nn.Sequential(nn.Linear(z_dim, 128), nn.ReLU(), nn.Linear(128, 784), nn.Sigmoid())
+
+    def forward(self, z, label):
+        return self.layers(torch.cat([z, nn.functional.one_hot(label, self.n_classes)], dim=1)).view(-1, 1, 28, 28)
+
+
+class RecipeD(nn.Module):
+    """'Tells generated samples from real ones.'"""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return self.layers(x).squeeze(1)
+
+
+def recipe_d_loss(G, D, real, label, z):
+    """D's loss in the recipe: the values of D are probabilities."""
+    return -(torch.log(D(real)) + torch.log(1 - D(G(z, label)))).mean()
+
+# %% [markdown]
+# **Fault 1: the widths do not fit.** Predict the symptom; it is the friendly one, for it is loud.
+
+# %% tags=["nbval-check-output"]
+z, label = torch.randn(10, 32, generator=runtime.generator(seed)), torch.arange(5).repeat(2)
+recipe_G, recipe_D = RecipeG(), RecipeD()
+try:
+    recipe_G(z, label)
+except RuntimeError as error:
+    print("RuntimeError:", str(error).split(" (")[0])
+recipe_G.layers[0] = nn.Linear(32 + 5, 128)                         # the fix: noise and label have 37 numbers together
+print("after the fix:", tuple(recipe_G(z, label).shape))
+
+# %% [markdown]
+# **Fault 2: a label is no example.** Label 3 of an episode is one character today and another tomorrow: labels are dealt anew. The
+# recipe's sentence says *examples*; its code never sees one. Symptom: exchange all characters of the task, and see what changes.
+
+# %% tags=["nbval-check-output"]
+one, other = (episodes.sample(val, n_way=min(5, len(val.names)), k_shot=1, q_query=1, n_tasks=1, generator=runtime.generator(s))
+              for s in (1, 2))
+n = one.support_x.shape[1]
+ours = augment.generated(found["warp"])
+change = {"the recipe's G": (recipe_G(z[:n], one.support_y[0].cpu()) - recipe_G(z[:n], other.support_y[0].cpu())).abs().max(),
+          "G(z, x, task)": (ours(one.support_x, runtime.generator(0, device)) - ours(other.support_x, runtime.generator(0, device))).abs().max()}
+for name, value in change.items():
+    print(f"{name:15} another task, another drawing: {value.item() > 0}")
+
+# %% [markdown]
+# **Fault 3: $D$ sees no condition.** So $G$ may ignore its own. You measured it twice: in notebook 04 with labels, and above as *no
+# pair*.
+#
+# **Fault 4: the logarithm of a sigmoid.** On paper $\log D$ is $\log \sigma(l)$. In float32 $\sigma(l)$ is 0 or 1 long before $l$ is
+# infinite. Predict loss and gradient for a generated image with logit 30, with −30 and with −200, then look.
+
+# %% tags=["nbval-check-output"]
+print("logit    loss of the recipe, gradient    loss from the logit, gradient")
+for value in (2.0, 30.0, -30.0, -200.0):
+    cells = []
+    for loss_of in (lambda x: -torch.log(1 - x.sigmoid()) - torch.log(x.sigmoid()), lambda x: nn.functional.softplus(x) + nn.functional.softplus(-x)):
+        logit = torch.tensor(value, requires_grad=True)
+        loss = loss_of(logit)
+        loss.backward()
+        cells.append(f"{loss.item():12.3g} {logit.grad.item():12.3g}")
+    print(f"{value:6.0f}  ", "      ".join(cells))
+
+# %% [markdown]
+# (The loss here takes one image for real and for generated at once, so that both logarithms show: it must grow with the logit, with slope 1, in both
+# directions.) `inf` and `nan` end a run, and that is the better case: a gradient of exactly 0 lets it go on and learn nothing.
+#
+# **Fault 5: $G$'s graph in $D$'s step.** `G(z, label)` is computed with its graph, `backward` walks through it, and the result is
+# thrown away. Symptom: time and memory, and one that is worse. **Which step will use the gradient that is left in $G$?**
+
+# %% tags=["nbval-check-output"]
+real = torch.rand(10, 1, 28, 28, generator=runtime.generator(seed))
+recipe_d_loss(recipe_G, recipe_D, real, label, z).backward()
+print("gradient that D's step left in G:", all(p.grad is not None for p in recipe_G.parameters()))
+
+# %% [markdown]
+# The next step of $G$, unless it clears first: and this gradient points towards making $D$'s work *easier*.
+#
+# ### Exercise 4 · Repair the recipe (★★★, very important, 25 minutes)
+#
+# Write $D$'s loss without the five faults: `G(z, example)` gets the example, `D(image, example)` returns **logits** and sees the
+# example beside real and generated alike, any logit gives a finite loss with a right gradient, and nothing is left in $G$. Both means over
+# the batch are added.
+
+# %%
+def my_d_loss(G, D, real, example, z):
+    """D's loss for real [B, ...] and what G makes of z and example [B, ...]: a scalar."""
+    ### BEGIN SOLUTION
+    with torch.no_grad():
+        fake = G(z, example)
+    return nn.functional.softplus(-D(real, example)).mean() + nn.functional.softplus(D(fake, example)).mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.d_loss_of_pairs(my_d_loss)
+
+# %% [markdown]
+# ## The answer
+#
+# Yes: a generator can keep a character that it has never seen, from one drawing. It imitates *how people vary* less well than it keeps *what they
+# draw*.
+
+# %%
+warp, pixel, people, copied = (table[name] for name in ("warp", "pixel", "people", "copies of the example"))
+display(Markdown(
+    f"On characters of alphabets never trained on, a learner names **{evaluate.percent(warp['kept: ProtoNet'])}** of the warp "
+    f"generator's drawings rightly, {evaluate.percent(pixel['kept: ProtoNet'])} of the pixel generator's, and "
+    f"{evaluate.percent(people['kept: ProtoNet'])} of people's. Drawings from one example spread **{warp['spread']['value']:.2f}** times "
+    f"as far as people's (pixel: {pixel['spread']['value']:.2f}), and lie {warp['distance to the truth']['value']:.2f} from the truth "
+    f"(pixel: {pixel['distance to the truth']['value']:.2f}; copies of the example: {copied['distance to the truth']['value']:.2f}; "
+    f"classical variations: {table['classical']['distance to the truth']['value']:.2f}; people: 0). Each generator was trained once."))
+
+# %% [markdown]
+# **Read next.** Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv 1711.04340), sections 3 and
+# 4. Whether such drawings *help a learner* is another question than whether they look right: notebook 08 asks it.
