@@ -1,4 +1,4 @@
-"""Does a generator help a learner that has seen one example? Five arms, five learners, shots 1, 2, 5; then the challenge.
+"""Does a generator help a learner that has seen one example? Five arms, three learners, one to five shots.
 
     COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
     COURSE_DATA=... python benchmarks/augmentation.py test        (writes figures/results/augmentation.json)
@@ -7,9 +7,9 @@
 Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5 that
 validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and their
 quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five seeds of
-each learner, never with augmentation; the arms differ only in what is added to the support at test time, `N_EXTRA`
-drawings a class: nothing, classical variations, the generator's, classical variations of the generator's, or real ones
-(the ceiling). All arms see the same episodes, the same queries and take as many gradient steps.
+each learner, never with augmentation. The arms differ only in what is added to the support at test time, `N_EXTRA`
+drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or real ones
+(the ceiling). All arms see the same episodes and the same queries and take as many gradient steps.
 
 The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it was
 trained on classical variations (of `few_shot.py`, two further seeds) and averages the features of support and query over
@@ -20,7 +20,6 @@ real characters on Greek and Korean after training on the other three.
 """
 
 import argparse
-import json
 import os
 from functools import partial
 from typing import NamedTuple
@@ -94,7 +93,8 @@ def train_generator(world_name, kind, options):
             "made_by": "benchmarks/augmentation.py"}
     runtime.save(path, trained.G.state_dict(), **made)
     runtime.save(path.with_stem(path.stem + "-D"), D.state_dict(), **made)
-    print(world_name, kind, turns, [round(x[-200:].mean().item(), 3) for x in (trained.d_loss, trained.g_loss)], flush=True)
+    losses = [round(x[-200:].mean().item(), 3) for x in (trained.d_loss, trained.g_loss)]
+    print(world_name, kind, turns, losses, flush=True)
 
 
 def generator_of(world_name, kind="warp"):
@@ -106,8 +106,8 @@ def generator_of(world_name, kind="warp"):
 # ---------------------------------------------------------------- learners
 
 # adapted 20-way, 1-shot; 5-way learners keep five rows of the head, which starts at 0
-INNER = {"MAML": {"lr": 1.6, "steps": 1}, "FOMAML": {"lr": 0.4, "steps": 3, "first_order": True}}
-STEPS = {"ProtoNet": 800, "MAML": 1000, "FOMAML": 800, "classifier": 1000}
+INNER = {"lr": 1.6, "steps": 1}
+STEPS = {"ProtoNet": 800, "MAML": 1000, "classifier": 1000}
 CLASSICAL_STEPS = 2000      # of ProtoNet on classical variations, as in few_shot.py
 
 
@@ -121,8 +121,9 @@ def train_learner(world_name, seed, name, options):
     runtime.seed_everything(seed)
     if name == "classifier":
         n_classes, n_drawings = classes.images.shape[:2]
+        labels = torch.arange(n_classes, device=options.device).repeat_interleave(n_drawings)
         network = evaluate.train_classifier(
-            classes.ink.view(-1, 1, 28, 28), torch.arange(n_classes, device=options.device).repeat_interleave(n_drawings),
+            classes.ink.view(-1, 1, 28, 28), labels,
             n_classes=n_classes, width=32, n_steps=longer * STEPS[name], batch=128, generator=generator)
         runtime.save(path, network.state_dict())
         return
@@ -138,7 +139,7 @@ def train_learner(world_name, seed, name, options):
                                 generator=generator)
         return vary(tasks, generator) if vary else tasks
 
-    gradient = baselines.protonet_backward if proto else partial(maml.backward, **INNER[name])
+    gradient = baselines.protonet_backward if proto else partial(maml.backward, **INNER)
     trained = maml.fit(network, draw, gradient=gradient, generator=generator, lr=3e-3,
                        n_steps=longer * (CLASSICAL_STEPS if vary else STEPS[name]))
     runtime.save(path, trained.params)
@@ -146,8 +147,7 @@ def train_learner(world_name, seed, name, options):
 
 
 # rates and steps at test time, for 5-way and 20-way
-AT_TEST = {"fine-tuning": {5: (0.01, 20), 20: (0.03, 20)}, "MAML": {5: (0.4, 3), 20: (1.6, 1)},
-           "FOMAML": {5: (0.4, 3), 20: (0.4, 3)}}
+AT_TEST = {"fine-tuning": {5: (0.01, 20), 20: (0.03, 20)}, "MAML": {5: (0.4, 3), 20: (1.6, 1)}}
 
 
 def learners(world_name, seed, n_way):
@@ -162,19 +162,163 @@ def learners(world_name, seed, n_way):
         return net
 
     rates = {name: dict(zip(("lr", "steps"), by_way[n_way])) for name, by_way in AT_TEST.items()}
-    found = {("fine-tuning", "inductive"): baselines.fine_tune(network("classifier"), head_only=True, **rates["fine-tuning"]),
+    fine_tune = baselines.fine_tune(network("classifier"), head_only=True, **rates["fine-tuning"])
+    found = {("fine-tuning", "inductive"): fine_tune,
              ("ProtoNet", "inductive"): baselines.protonet(network("ProtoNet"))}
-    for name, setting in (("MAML", "inductive"), ("MAML", "transductive"), ("FOMAML", "inductive")):
-        params = saved(name)
-        params |= {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
-        net = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm)
-        found[name, setting] = maml.learner(net, params, inductive=setting == "inductive", **rates[name])
+    params = saved("MAML")
+    params |= {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
+    net = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm)
+    for setting in ("inductive", "transductive"):
+        found["MAML", setting] = maml.learner(net, params, inductive=setting == "inductive", **rates["MAML"])
     return found
+
+
+# ---------------------------------------------------------------- five arms
+
+
+class Kind(NamedTuple):
+    """A kind of episodes."""
+
+    n_way: int
+    k_shot: int
+    within_alphabet: bool
+
+    def __str__(self):
+        where = "within alphabet" if self.within_alphabet else "mixed"
+        return f"{self.n_way}-way {self.k_shot}-shot, {where}"
+
+
+KINDS = [Kind(n_way, k_shot, within) for within in (True, False) for n_way in (5, 20) for k_shot in (1, 2, 5)]
+ARMS = ("none", "classical", "GAN", "GAN + classical", "real")
+STRENGTH = augment.STRENGTH.times(0.5)      # of the classical arm: the best of `tune`
+N_EPISODES = 10                             # of each kind, for each seed of each world
+
+
+def arms(G, k_shot, generator, strength=STRENGTH):
+    """{arm: function of a learner that returns it as it is in that arm}, for episodes with N_EXTRA more shots."""
+    classical, gan = augment.classical(strength), augment.generated(G)
+    added = {"none": None, "classical": classical, "GAN": gan, "GAN + classical": augment.chain(gan, classical)}
+
+    def few(variation):
+        augmenter = augment.adding(variation, N_EXTRA if variation else 0)
+        return lambda learner: augment.first_shots(augment.augmented(learner, augmenter, generator), k_shot)
+    return {arm: few(variation) for arm, variation in added.items()} | {"real": lambda learner: learner}
+
+
+def accuracies(learner, classes, kind, n_episodes, seed=0):
+    return evaluate.accuracies(learner, fitting(classes, kind.n_way) if kind.within_alphabet else classes,
+                               n_way=kind.n_way, k_shot=kind.k_shot + N_EXTRA, q_query=10 if kind.n_way == 5 else 5,
+                               n_episodes=n_episodes, within_alphabet=kind.within_alphabet,
+                               generator=runtime.generator(seed), chunk=5)
+
+
+def score(world_name, seed):
+    """Keep the accuracy of every learner in every arm on the test alphabets of one world, for one seed."""
+    path = FOLDER / f"scores-{world_name}-{seed}.safetensors"
+    if path.exists():
+        return
+    classes, G, scores = world(world_name).test, generator_of(world_name), {}
+    for kind in KINDS:
+        for (name, setting), learner in learners(world_name, seed, kind.n_way).items():
+            for arm, made in arms(G, kind.k_shot, runtime.generator(seed)).items():
+                scores["|".join((str(kind), name, setting, arm))] = accuracies(made(learner), classes, kind, N_EPISODES,
+                                                                               seed=seed)
+        print(world_name, seed, kind, flush=True)
+    runtime.save(path, scores)
+
+
+def tune():
+    """Print, on glyphs-0's val alphabets, what the strength of the classical arm does to two learners."""
+    val, G = data.load("glyphs", split="val"), generator_of("glyphs-0")
+    for kind in (Kind(5, 1, True), Kind(20, 1, True), Kind(20, 5, True)):
+        by_name = {name: learner for (name, _), learner in learners("glyphs-0", 0, kind.n_way).items()}
+        for name in ("fine-tuning", "ProtoNet"):
+            for factor in (0.25, 0.5, 0.75, 1.0):
+                by_arm = arms(G, kind.k_shot, runtime.generator(0), augment.STRENGTH.times(factor))
+                scores = {arm: accuracies(made(by_name[name]), val, kind, 40).mean() for arm, made in by_arm.items()}
+                print(kind, name, factor, *(f"{arm} {score:.3f}" for arm, score in scores.items()), flush=True)
+
+
+def collect(results):
+    """Records over the runs (a run is one seed in one world): every arm, differences, and the share closed."""
+    for dataset in ("glyphs", "omniglot"):
+        runs = [runtime.load(path) for path in sorted(FOLDER.glob(f"scores-{dataset}*.safetensors"))]
+        for kind in map(str, KINDS):
+            for name, setting in LEARNERS:
+                mean = {arm: torch.stack([run["|".join((kind, name, setting, arm))].mean() for run in runs])
+                        for arm in ARMS}
+                about = {"learner": name, "setting": setting, "dataset": dataset, "seed": "all"}
+                for arm in ARMS:
+                    results.add(kind, mean[arm], unit="accuracy", arm=arm, **about)
+                for a, b in DIFFERENCES:
+                    results.add(f"{kind}, difference", evaluate.paired_difference(mean[a], mean[b]), unit="accuracy",
+                                arm=f"{a} - {b}", **about)
+                for arm in ARMS[1:4]:
+                    results.add(f"{kind}, share closed", evaluate.share_closed(mean["none"], mean[arm], mean["real"]),
+                                unit="share", arm=arm, **about)
+
+
+LEARNERS = [("fine-tuning", "inductive"), ("ProtoNet", "inductive"), ("MAML", "inductive"), ("MAML", "transductive")]
+DIFFERENCES = [("GAN", "none"), ("classical", "none"), ("GAN + classical", "none"), ("GAN", "classical"),
+               ("GAN + classical", "classical")]
+
+
+# ---------------------------------------------------------------- the challenge
+
+N_VERSIONS = 16
+
+
+def challenge_learners(seed, G):
+    """{arm: learner} for real characters: one ProtoNet, trained on classical variations; versions averaged at test."""
+    network = networks.ConvNet(60, width=32, pool=3)
+    network.load_state_dict(runtime.load(FOLDER / f"omniglot-{seed}-ProtoNet, classical.safetensors"))
+    classical, gan, generator = augment.classical(), augment.generated(G), runtime.generator(seed)
+    versions = {"classical": classical, "GAN": gan, "GAN + classical": augment.chain(gan, classical)}
+    return {"none": baselines.protonet(network)} | {
+        arm: augment.protonet(network, variation, N_VERSIONS, generator) for arm, variation in versions.items()}
+
+
+def score_challenge(seed):
+    path = FOLDER / f"challenge-{seed}.safetensors"
+    if path.exists():
+        return
+    classes = fitting(world("omniglot").test, 20)
+    scores = {arm: evaluate.accuracies(learner, classes, n_way=20, k_shot=1, q_query=5, n_episodes=40, chunk=1,
+                                       within_alphabet=True, generator=runtime.generator(seed))
+              for arm, learner in challenge_learners(seed, generator_of("omniglot")).items()}
+    runtime.save(path, scores)
+    print("challenge", seed, {arm: round(100 - 100 * x.mean().item(), 2) for arm, x in scores.items()}, flush=True)
+
+
+def collect_challenge(results):
+    runs = [runtime.load(path) for path in sorted(FOLDER.glob("challenge-*.safetensors"))]
+    about = {"learner": "ProtoNet", "setting": "inductive", "dataset": "omniglot", "seed": "all"}
+    error = {arm: torch.stack([1 - run[arm].mean() for run in runs]) for arm in runs[0]}
+    for arm, values in error.items():
+        results.add("challenge", values, unit="error", arm=arm, **about)
+    for a, b in DIFFERENCES:
+        results.add("challenge, difference", error[a] - error[b], unit="error", arm=f"{a} - {b}", **about)
+
+
+def test(options):
+    for name in options.worlds:
+        for seed in options.seeds:
+            score(name, seed)
+            if name == "omniglot":
+                score_challenge(seed)
+
+
+def write(options):
+    """Write figures/results/augmentation.json from all scores."""
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    results = evaluate.Results("augmentation", profile=options.profile, device=options.device, split="test")
+    collect(results)
+    collect_challenge(results)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("train", "test"))
+    parser.add_argument("what", nargs="?", choices=("train", "tune", "test", "write"))
     parser.add_argument("--table", action="store_true", help="print the README's table and end")
     parser.add_argument("--worlds", nargs="+", default=WORLDS)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -182,7 +326,9 @@ def main():
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
     options.device = runtime.device("cuda" if options.profile == "gpu" else "cpu")
-    if options.what == "train":
+    if options.what in ("tune", "test", "write"):
+        {"tune": lambda options: tune(), "test": test, "write": write}[options.what](options)
+    elif options.what == "train":
         for name in options.worlds:
             for kind in options.only:
                 if kind in GENERATORS:

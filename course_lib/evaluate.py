@@ -40,6 +40,22 @@ def paired_difference(a, b):
     return a - b
 
 
+def share_closed(none, arm, real):
+    """Which part of the way from `none` to `real` the arm goes, of runs [n] that are paired: values [n].
+
+    Their mean estimates (arm - none) / (real - none), a ratio of means, and `mean_interval` of them its interval: they
+    are the jackknife's pseudo-values (Tukey 1958), n r - (n - 1) r_i where r_i leaves out run i.
+    Raises ValueError for different numbers of runs, or fewer than two.
+    """
+    n = len(none)
+    if not len(arm) == len(real) == n or n < 2:
+        raise ValueError(f"a share needs the same runs of all three, at least 2: {n}, {len(arm)} and {len(real)}. "
+                         "Evaluate them on the same episodes.")
+    gained, possible = (arm - none).double(), (real - none).double()
+    without = (gained.sum() - gained) / (possible.sum() - possible)                 # [n] each leaves out one run
+    return n * gained.sum() / possible.sum() - (n - 1) * without
+
+
 def mean_interval(values):
     """(mean, half-width of its 95 % interval) of independent values [n]: 1.96 s / sqrt(n).
 

@@ -416,3 +416,32 @@ def test_memorisation_counts_pairs_and_halves_ties():
     assert evaluate.memorisation(fake, training, held_out) == pytest.approx(sum(pairs) / 12, rel=1e-12)
     u = scipy.stats.mannwhitneyu(held_out.flatten(), fake.flatten()).statistic
     assert u / 12 == pytest.approx(sum(pairs) / 12, rel=1e-12)
+
+
+# ---------------------------------------------------------------- how much of the way an arm goes
+
+
+def test_the_share_closed_is_a_ratio_of_means_with_the_jackknife():
+    g = torch.Generator().manual_seed(0)
+    none = 0.6 + 0.05 * torch.randn(12, generator=g)
+    real = none + 0.2 + 0.03 * torch.randn(12, generator=g)
+    arm = none + 0.4 * (real - none) + 0.01 * torch.randn(12, generator=g)
+    values = evaluate.share_closed(none, arm, real)
+    ratio = ((arm - none).mean() / (real - none).mean()).item()
+    mean, half = evaluate.mean_interval(values)
+    assert mean == pytest.approx(ratio, abs=5e-3)
+    left_out = [((arm - none)[torch.arange(12) != i].mean() / (real - none)[torch.arange(12) != i].mean()).item()
+                for i in range(12)]
+    assert values.tolist() == pytest.approx([12 * ratio - 11 * r for r in left_out], rel=1e-4)
+    spread = [((arm - none)[rows].mean() / (real - none)[rows].mean()).item()
+              for rows in torch.randint(12, (2000, 12), generator=g)]       # the bootstrap, an independent way
+    assert half == pytest.approx(2.2 * torch.tensor(spread).std().item(), rel=0.3)
+    assert evaluate.share_closed(none, none, real).tolist() == pytest.approx([0.0] * 12, abs=1e-6)
+    assert evaluate.share_closed(none, real, real).tolist() == pytest.approx([1.0] * 12, abs=1e-6)
+
+
+def test_the_share_closed_needs_paired_runs():
+    with pytest.raises(ValueError, match="same runs"):
+        evaluate.share_closed(torch.rand(3), torch.rand(3), torch.rand(4))
+    with pytest.raises(ValueError, match="at least 2"):
+        evaluate.share_closed(torch.rand(1), torch.rand(1), torch.rand(1))

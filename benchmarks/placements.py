@@ -1,0 +1,197 @@
+"""Where should generated drawings enter? A ProtoNet with few characters to learn from, trained and tested in many ways.
+
+    python benchmarks/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
+    python benchmarks/placements.py test        (writes figures/results/placements.json)
+
+The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 800 steps, three
+seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where drawings of a
+generator (or classical variations) take the place of real ones in training, and what is averaged at test time. The
+generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
+"""
+
+import argparse
+import os
+from functools import partial
+
+import torch
+
+from course_lib import augment, baselines, data, episodes, evaluate, gan, losses, maml, networks, runtime
+
+FOLDER = runtime.project_root() / "runs" / "placements"
+SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 800, 3000, 1500, 16, 60
+
+
+def alphabets(first, last):
+    """The simulated alphabets with these numbers."""
+    classes = data.load("glyphs")
+    return classes.take(i for i, name in enumerate(classes.alphabets) if first <= int(name[-2:]) <= last)
+
+
+def few():
+    return alphabets(0, 4)
+
+
+# ---------------------------------------------------------------- generators
+
+
+def train_generator(name, classes):
+    """G(z, example, task) of pairs of these classes."""
+    path = FOLDER / f"{name}.safetensors"
+    if not path.exists():
+        runtime.seed_everything(0)
+        G, D = networks.WarpGenerator(), networks.PairDiscriminator()
+        G = augment.train_generator(G, D, classes, n_steps=TURNS, generator=runtime.generator(0),
+                                    path=path.with_suffix(".part")).G
+        runtime.save(path, G.state_dict())
+
+
+def train_sketcher(classes):
+    """G(z), as in notebook 03: it invents the characters of the imagined classes."""
+    path = FOLDER / "sketcher.safetensors"
+    if path.exists():
+        return
+    runtime.seed_everything(0)
+    images = classes.ink.view(-1, 1, 28, 28)
+    trained = gan.fit(networks.ImageGenerator(), networks.ImageDiscriminator(), n_steps=SKETCH_TURNS, ema=0.995,
+                      draw=lambda g: (images[torch.randint(len(images), (64,), generator=g)],),
+                      loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0), lr=(2e-3, 2e-3),
+                      betas=(0.0, 0.99), generator=runtime.generator(0), path=path.with_suffix(".part"))
+    runtime.save(path, trained.G.state_dict())
+
+
+def load(make, path):
+    network = make()
+    network.load_state_dict(runtime.load(path))
+    return network.eval()
+
+
+def variations():
+    """{name: variation}"""
+    Gs = {"GAN": FOLDER / "same.safetensors", "GAN, cross-fitted": FOLDER / "cross.safetensors"}
+    found = {name: augment.generated(load(networks.WarpGenerator, path)) for name, path in Gs.items()}
+    return found | {"classical": augment.classical(), "GAN + classical": augment.chain(found["GAN"], augment.classical())}
+
+
+# ---------------------------------------------------------------- where they enter training
+
+
+def placements():
+    """{name: function (Episodes, generator) -> Episodes}, at work on every training episode."""
+    by = variations()
+    both = {f"{name}: support and query": augment.varied(variation) for name, variation in by.items()}
+    return {"nowhere": lambda tasks, generator: tasks,
+            "GAN: support": lambda tasks, g: tasks._replace(support_x=by["GAN"](tasks.support_x, g)),
+            "GAN: query": lambda tasks, g: tasks._replace(query_x=by["GAN"](tasks.query_x, g, tasks.support_x)),
+            **both, "GAN: imagined classes": partial(imagined, load(networks.ImageGenerator, FOLDER / "sketcher.safetensors"),
+                                                     by["GAN"])}
+
+
+@torch.no_grad()
+def imagined(sketcher, variation, tasks, generator):
+    """Every second class becomes one that the sketcher invents and the conditional generator draws."""
+    n_way, q_query = tasks.support_x.shape[1], tasks.query_x.shape[1] // tasks.support_x.shape[1]
+    new = sketcher(gan.noise(sketcher, n_way // 2, generator))[None]                    # [1, N/2, 1, 28, 28]
+    support_x, query_x = tasks.support_x.clone(), tasks.query_x.clone()
+    support_x[:, :n_way // 2] = new
+    query_x[:, :n_way // 2 * q_query] = variation(new.repeat_interleave(q_query, dim=1), generator, support_x)
+    return tasks._replace(support_x=support_x, query_x=query_x)
+
+
+def joint_backward(G, network, tasks):
+    """Learner and generator descend the learner's loss together: prototypes are means of an example and one of G's."""
+    z = gan.noise(G, tasks.support_x.shape[1], joint_backward.generator)
+    drawn = G(z, tasks.support_x[0][:, None], tasks.support_x)[None]
+    enlarged = tasks._replace(support_x=torch.cat([tasks.support_x, drawn], dim=1), support_y=tasks.support_y.repeat(1, 2))
+    return baselines.protonet_backward(network, enlarged)
+
+
+def draw(classes, place, generator):
+    return place(episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, generator=generator), generator)
+
+
+def train_learner(name, seed):
+    path = FOLDER / f"{name}-{seed}.safetensors"
+    if path.exists():
+        return
+    runtime.seed_everything(seed)
+    network, generator = networks.ConvNet(1, width=32), runtime.generator(seed)
+    if name == "GAN: jointly":
+        G = load(networks.WarpGenerator, FOLDER / "same.safetensors").train()
+        joint_backward.generator = generator
+        maml.fit(network, partial(draw, few(), lambda tasks, g: tasks), gradient=partial(joint_backward, G),
+                 n_steps=STEPS, generator=generator, lr=3e-3, G=Slow(G))
+        runtime.save(path.with_stem(path.stem + "-G"), G.state_dict())
+    else:
+        maml.fit(network, partial(draw, few(), placements()[name]), gradient=baselines.protonet_backward, n_steps=STEPS,
+                 generator=generator, lr=3e-3)
+    runtime.save(path, network.state_dict())
+    print(name, seed, flush=True)
+
+
+class Slow(torch.nn.Module):
+    """A part that `maml.fit` trains along."""
+
+    def __init__(self, G):
+        super().__init__()
+        self.G = G
+
+
+NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
+         "GAN + classical: support and query", "GAN, cross-fitted: support and query", "GAN: imagined classes",
+         "GAN: jointly")
+
+
+# ---------------------------------------------------------------- what is averaged at test time
+
+
+def at_test(network, G, seed):
+    """{what is averaged: learner}"""
+    g = runtime.generator(seed)
+    gan_drawn, classical = augment.generated(G), augment.classical()
+    return {"nothing": baselines.protonet(network),
+            "support, GAN": augment.augmented(baselines.protonet(network), augment.adding(gan_drawn, N_VERSIONS - 1), g),
+            "support and query, GAN": augment.protonet(network, gan_drawn, N_VERSIONS, g),
+            "support and query, classical": augment.protonet(network, classical, N_VERSIONS, g),
+            "support and query, GAN + classical": augment.protonet(network, augment.chain(gan_drawn, classical),
+                                                                   N_VERSIONS, g)}
+
+
+def test():
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    results = evaluate.Results("placements", dataset="glyphs", split="val", profile="cpu", device="cpu", seed="all",
+                               setting="inductive")
+    val, base = data.load("glyphs", split="val"), None
+    for name in NAMES:
+        scores = {}
+        for seed in SEEDS:
+            network = load(partial(networks.ConvNet, 1, width=32), FOLDER / f"{name}-{seed}.safetensors")
+            G = load(networks.WarpGenerator, FOLDER / (f"{name}-{seed}-G.safetensors" if name == "GAN: jointly"
+                                                       else "same.safetensors"))
+            for what, learner in at_test(network, G, seed).items():
+                accuracy = evaluate.accuracies(learner, val, n_way=20, k_shot=1, q_query=5, n_episodes=N_EPISODES,
+                                               within_alphabet=True, generator=runtime.generator(seed), chunk=5)
+                scores.setdefault(what, []).append(accuracy)
+        base = base or scores
+        for what, runs in scores.items():
+            runs, reference = torch.cat(runs), torch.cat(base["nothing"])
+            results.add("error", 1 - runs, unit="error", arm=name, at_test=what)
+            results.add("less error than without any", evaluate.paired_difference(runs, reference), unit="error", arm=name,
+                        at_test=what)
+        print(name, {what: round(100 - 100 * torch.cat(runs).mean().item(), 1) for what, runs in scores.items()}, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("train", "test"))
+    if parser.parse_args().what == "test":
+        return test()
+    train_generator("same", few())
+    train_generator("cross", alphabets(5, 9))
+    train_sketcher(few())
+    for seed in SEEDS:
+        for name in NAMES:
+            train_learner(name, seed)
+
+
+if __name__ == "__main__":
+    main()
