@@ -3,8 +3,8 @@
     python benchmarks/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
     python benchmarks/placements.py test        (writes figures/results/placements.json)
 
-The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 800 steps, three
-seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where drawings of a
+The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 800 steps,
+three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where drawings of a
 generator (or classical variations) take the place of real ones in training, and what is averaged at test time. The
 generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
 """
@@ -82,8 +82,8 @@ def placements():
     return {"nowhere": lambda tasks, generator: tasks,
             "GAN: support": lambda tasks, g: tasks._replace(support_x=by["GAN"](tasks.support_x, g)),
             "GAN: query": lambda tasks, g: tasks._replace(query_x=by["GAN"](tasks.query_x, g, tasks.support_x)),
-            **both, "GAN: imagined classes": partial(imagined, load(networks.ImageGenerator, FOLDER / "sketcher.safetensors"),
-                                                     by["GAN"])}
+            "GAN: imagined classes": partial(imagined, load(networks.ImageGenerator, FOLDER / "sketcher.safetensors"),
+                                             by["GAN"]), **both}
 
 
 @torch.no_grad()
@@ -97,12 +97,13 @@ def imagined(sketcher, variation, tasks, generator):
     return tasks._replace(support_x=support_x, query_x=query_x)
 
 
-def joint_backward(G, network, tasks):
+def joint_backward(G, generator, network, tasks):
     """Learner and generator descend the learner's loss together: prototypes are means of an example and one of G's."""
-    z = gan.noise(G, tasks.support_x.shape[1], joint_backward.generator)
+    z = gan.noise(G, tasks.support_x.shape[1], generator)
     drawn = G(z, tasks.support_x[0][:, None], tasks.support_x)[None]
-    enlarged = tasks._replace(support_x=torch.cat([tasks.support_x, drawn], dim=1), support_y=tasks.support_y.repeat(1, 2))
-    return baselines.protonet_backward(network, enlarged)
+    enlarged = torch.cat([tasks.support_x, drawn], dim=1)
+    return baselines.protonet_backward(network, tasks._replace(support_x=enlarged,
+                                                               support_y=tasks.support_y.repeat(1, 2)))
 
 
 def draw(classes, place, generator):
@@ -117,23 +118,15 @@ def train_learner(name, seed):
     network, generator = networks.ConvNet(1, width=32), runtime.generator(seed)
     if name == "GAN: jointly":
         G = load(networks.WarpGenerator, FOLDER / "same.safetensors").train()
-        joint_backward.generator = generator
-        maml.fit(network, partial(draw, few(), lambda tasks, g: tasks), gradient=partial(joint_backward, G),
-                 n_steps=STEPS, generator=generator, lr=3e-3, G=Slow(G))
+        maml.fit(network, partial(draw, few(), placements()["nowhere"]), gradient=partial(joint_backward, G, generator),
+                 n_steps=STEPS, generator=generator, lr=3e-3, G=G, optimiser=lambda _, lr: torch.optim.Adam(
+                     [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
         runtime.save(path.with_stem(path.stem + "-G"), G.state_dict())
     else:
         maml.fit(network, partial(draw, few(), placements()[name]), gradient=baselines.protonet_backward, n_steps=STEPS,
                  generator=generator, lr=3e-3)
     runtime.save(path, network.state_dict())
     print(name, seed, flush=True)
-
-
-class Slow(torch.nn.Module):
-    """A part that `maml.fit` trains along."""
-
-    def __init__(self, G):
-        super().__init__()
-        self.G = G
 
 
 NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
@@ -158,8 +151,7 @@ def at_test(network, G, seed):
 
 def test():
     os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
-    results = evaluate.Results("placements", dataset="glyphs", split="val", profile="cpu", device="cpu", seed="all",
-                               setting="inductive")
+    results = evaluate.Results("placements", dataset="glyphs", split="val", profile="cpu", device="cpu", seed="all")
     val, base = data.load("glyphs", split="val"), None
     for name in NAMES:
         scores = {}
@@ -174,10 +166,10 @@ def test():
         base = base or scores
         for what, runs in scores.items():
             runs, reference = torch.cat(runs), torch.cat(base["nothing"])
-            results.add("error", 1 - runs, unit="error", arm=name, at_test=what)
-            results.add("less error than without any", evaluate.paired_difference(runs, reference), unit="error", arm=name,
-                        at_test=what)
-        print(name, {what: round(100 - 100 * torch.cat(runs).mean().item(), 1) for what, runs in scores.items()}, flush=True)
+            about = {"unit": "error", "setting": "inductive", "arm": name, "at_test": what}
+            results.add("error", 1 - runs, **about)
+            results.add("error less than without any", evaluate.paired_difference(runs, reference), **about)
+        print(name, *(f"{what} {100 - 100 * torch.cat(runs).mean():.1f}" for what, runs in scores.items()), flush=True)
 
 
 def main():
