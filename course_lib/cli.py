@@ -1,4 +1,4 @@
-"""The `course` command: run, lab, doctor, notebooks."""
+"""The `course` command: run, lab, doctor, challenge, notebooks."""
 
 import argparse
 import os
@@ -45,6 +45,14 @@ def _parser():
     lab = commands.add_parser("lab", help="open JupyterLab on the course; further options go to it (--no-browser)")
     lab.set_defaults(action=_lab)
     commands.add_parser("doctor", help="what a teacher checks before class").set_defaults(action=_doctor)
+    challenge = commands.add_parser("challenge", help="the error in the Omniglot one-shot challenge")
+    challenge.add_argument("runs", metavar="RUNS", help="the official runs: all_runs.zip, or the folder unpacked")
+    challenge.add_argument("--background", default="omniglot-small1",
+                           help="what the network trained on: omniglot-small1 (default) · omniglot-small2 · omniglot")
+    challenge.add_argument("--train", action="store_true", help="train that network first")
+    challenge.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"),
+                           help="how long to train: " + " · ".join(PROFILES))
+    challenge.set_defaults(action=_challenge)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
     notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
     notebooks.set_defaults(action=_notebooks)
@@ -87,6 +95,21 @@ def _name_value(text):
         except (ValueError, KeyError):
             continue
     return name, value
+
+
+# ---------------------------------------------------------------- challenge
+
+
+def _challenge(arguments):
+    from . import challenge
+
+    runs = challenge.read_runs(arguments.runs)
+    if arguments.train:
+        challenge.train(arguments.background, profile=arguments.profile)
+    learners = challenge.learners(arguments.background)
+    errors = {setting: challenge.score(learner, runs) for setting, learner in learners.items()}
+    print(challenge.report(errors, runs, arguments.background))
+    print(f"\nnetwork: {challenge.checkpoint(arguments.background)}")
 
 
 # ---------------------------------------------------------------- lab, notebooks

@@ -260,8 +260,8 @@ def _omniglot_part(part, source):
     drawings = _drawings(_folder(source) if source.is_dir() else _archive(source, _omniglot_md5(part)), part)
     classes = []
     for (alphabet, character), group in groupby(progress(sorted(drawings), desc=part), key=lambda key: key[:2]):
-        ink = torch.stack([_ink(drawings[key](), key) for key in group])        # [20, 105, 105]
-        classes.append((alphabet, character, glyphs.to_28(ink)[:, None]))
+        ink = [ink_of_png(drawings[key](), "{}/{}, drawer {}".format(*key)) for key in group]
+        classes.append((alphabet, character, glyphs.to_28(torch.stack(ink))[:, None]))      # [20, 1, 28, 28]
     return classes
 
 
@@ -274,11 +274,12 @@ def _archive(archive, md5):
     """The same for the members of a zip, which is never unpacked to disk."""
     check_md5(archive, md5)
     with zipfile.ZipFile(archive) as zipped:
-        _refuse_unsafe(zipped.namelist(), archive)
+        refuse_unsafe(zipped.namelist(), archive)
         return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if name.endswith(".png")}
 
 
-def _refuse_unsafe(names, archive):
+def refuse_unsafe(names, archive):
+    """Raise DataError if one of the names in a zip would lead out of the folder it is unpacked into."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise DataError(f"{archive} holds the unsafe path {name!r}. Delete it; the real archive has none.")
@@ -300,17 +301,19 @@ def _drawings(files, part):
     return {key: drawings[key] for key in expected}
 
 
-def _ink(png, key):
-    """The bytes of a PNG (black on white) as float ink [105, 105], 1 where the pen went."""
+def ink_of_png(png, what):
+    """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went: [105, 105] for Omniglot's own.
+
+    what: its name, for the DataError that a damaged PNG raises.
+    """
     from PIL import Image
 
     try:
-        image = Image.open(io.BytesIO(png))
-    except OSError:
-        raise DataError("{}/{}, drawer {}: the drawing is damaged. Unpack the archive again.".format(*key)) from None
-    with image:
-        grey = torch.frombuffer(bytearray(image.convert("L").tobytes()), dtype=torch.uint8)
-        return (grey < 128).float().view(image.height, image.width)
+        with Image.open(io.BytesIO(png)) as image:
+            grey = torch.frombuffer(bytearray(image.convert("L").tobytes()), dtype=torch.uint8)
+            return (grey < 128).float().view(image.height, image.width)
+    except (OSError, SyntaxError):      # the second is PIL's word for a broken chunk
+        raise DataError(f"{what}: the drawing is damaged. Unpack the archive again.") from None
 
 
 # ---------------------------------------------------------------- MNIST and Fashion-MNIST

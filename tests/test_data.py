@@ -136,7 +136,7 @@ def test_archive_and_unpacked_folder_give_the_same_drawings(root, small_omniglot
 def test_a_second_load_reads_the_cache_and_notices_changed_sources(root, small_omniglot, monkeypatch):
     path = archive(root / "omniglot" / f"{PART}.zip", small_omniglot, monkeypatch)
     data.load("omniglot-small1", root=root)
-    monkeypatch.setattr(data, "_ink", None)         # reading a drawing would fail now
+    monkeypatch.setattr(data, "ink_of_png", None)         # reading a drawing would fail now
     data.load("omniglot-small1", root=root)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(data.DataError, match="truncated or not the published file: md5"):
