@@ -107,7 +107,7 @@ def generator_of(world_name, kind="warp"):
 
 # adapted 20-way, 1-shot; 5-way learners keep five rows of the head, which starts at 0
 INNER = {"lr": 1.6, "steps": 1}
-STEPS = {"ProtoNet": 800, "MAML": 1000, "classifier": 1000}
+STEPS = {"ProtoNet": 800, "MAML": 500, "classifier": 1000}
 CLASSICAL_STEPS = 2000      # of ProtoNet on classical variations, as in few_shot.py
 
 

@@ -256,9 +256,15 @@ PUBLISHED = [
     ("ProtoNet", "Snell et al. 2017", CHARACTERS, "inductive", ("98.8", "99.7", "96.0", "")),
     ("ProtoNet", "Lake et al. 2019", "30", "inductive", ("", "", "", "86.3")),
     ("ProtoNet", "Lake et al. 2019", "5 (minimal)", "inductive", ("", "", "", "69.9")),
+    ("RCN", "Lake et al. 2019", "30", "inductive", ("", "", "", "92.7")),
+    ("Siamese net", "Koch et al. 2015", "30", "inductive", ("", "", "", "92.0")),
     ("ConvNet", "Lake et al. 2015", "30", "inductive", ("", "", "", "86.5")),
     ("ConvNet", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "76.0")),
+    ("ConvNet", "Lake et al. 2015", "5 (small2)", "inductive", ("", "", "", "77.7")),
+    ("Hausdorff", "Lake et al. 2015", "none", "inductive", ("", "", "", "61.2")),
+    ("BPL", "Lake et al. 2015", "30", "inductive", ("", "", "", "96.7")),
     ("BPL", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "95.7")),
+    ("BPL", "Lake et al. 2015", "5 (small2)", "inductive", ("", "", "", "96.0")),
     ("people", "Lake et al. 2015", "-", "-", ("", "", "", "95.5")),
 ]
 

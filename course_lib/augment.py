@@ -150,21 +150,27 @@ def first_shots(learner, k_shot):
     return labels
 
 
-def protonet(network, variation, n_versions, generator):
-    """A learner: `baselines.protonet` on features averaged over each image and n_versions - 1 variations of it.
+def averaged(network, variation, n_versions, generator):
+    """A function of `Episodes` that puts mean features [T, M, F] in place of images, of support and query alike.
 
-    Support and query alike. A query's variations see the support as the task, and no other query: inductive.
+    The mean is over each image and n_versions - 1 variations of it, in the features of a trained `networks.ConvNet`. A
+    query's variations see the support as the task and no other query: inductive.
     """
     @torch.no_grad()
-    def labels(episodes):
-        def mean_features(x):
-            versions = [x] + [variation(x, generator, episodes.support_x) for _ in range(n_versions - 1)]
-            return sum(network.eval().features(v.flatten(0, 1)) for v in versions).view(*x.shape[:2], -1) / n_versions
+    def mean_features(x, task):
+        versions = [x] + [variation(x, generator, task) for _ in range(n_versions - 1)]
+        return sum(network.eval().features(v.flatten(0, 1)) for v in versions).view(*x.shape[:2], -1) / n_versions
 
-        averaged = episodes._replace(support_x=mean_features(episodes.support_x),
-                                     query_x=mean_features(episodes.query_x))
-        return baselines.protonet_logits(lambda features: features, averaged).argmax(2)
-    return labels
+    def features_of(episodes):
+        task = episodes.support_x
+        return episodes._replace(support_x=mean_features(task, task), query_x=mean_features(episodes.query_x, task))
+    return features_of
+
+
+def protonet(network, variation, n_versions, generator):
+    """A learner: the nearest class mean of `averaged` features. Inductive. One version: `baselines.protonet`."""
+    features_of = averaged(network, variation, n_versions, generator)
+    return lambda episodes: baselines.protonet_logits(lambda features: features, features_of(episodes)).argmax(2)
 
 
 def varied(variation):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from . import baselines, data, episodes, evaluate, glyphs, maml, networks, runtime
+from . import augment, baselines, data, episodes, evaluate, glyphs, maml, networks, runtime
 
 OFFICIAL = 20       # runs in the challenge
 SOURCE = ("Get all_runs.zip from github.com/brendenlake/omniglot, folder python/one-shot-classification, and give its "
@@ -138,14 +138,23 @@ def transductive(features):
     return labels
 
 
-def learners(background):
-    """{setting: learner} of the network trained on `background`, a name in BACKGROUNDS.
+N_VERSIONS = 16     # of every drawing, itself among them
 
+
+def learners(background):
+    """{setting: learner} of what was trained on `background`, a name in BACKGROUNDS.
+
+    A ProtoNet on features averaged over versions that the generator draws, of training and test drawings alike.
     Raises FileNotFoundError where there is no checkpoint, ValueError for an unknown background.
     """
-    network = networks.ConvNet(1, width=32, pool=3)
-    network.load_state_dict(runtime.load(checkpoint(background)))
-    return {"inductive": baselines.protonet(network), "transductive": transductive(network.eval().features)}
+    saved = runtime.load(checkpoint(background))
+    network, G = networks.ConvNet(1, width=32, pool=3), networks.WarpGenerator()
+    network.load_state_dict(saved["network"])
+    G.load_state_dict(saved["G"])
+    versions = network, augment.generated(G), N_VERSIONS
+    features_of = augment.averaged(*versions, runtime.generator(0))
+    return {"inductive": augment.protonet(*versions, runtime.generator(0)),
+            "transductive": lambda tasks: transductive(lambda features: features)(features_of(tasks))}
 
 
 def checkpoint(background):
@@ -169,17 +178,31 @@ def background_classes(background):
 
 
 def train(background, *, profile="cpu", seed=0):
-    """Train a ProtoNet on `background` and save it in the output folder, from where `learners` takes it."""
-    n_steps, generator = runtime.profile(profile).train_steps, runtime.generator(seed)
-    classes = background_classes(background).turned()
+    """Train a ProtoNet and a generator on `background` alone, and save both where `learners` finds them.
+
+    The ProtoNet sees classical variations of all drawings and their quarter turns. Interrupted, it goes on from where it
+    was, in the next call with the same arguments.
+    """
+    sizes, classes = runtime.profile(profile), background_classes(background).turned()
+    vary, parts = augment.varied(augment.classical()), runtime.project_root() / "runs" / "challenge"
+    made = {"dataset": background, "profile": profile, "seed": seed}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = networks.ConvNet(1, width=32, pool=3)
-    draw = partial(episodes.sample, classes, n_way=60, k_shot=1, q_query=3, n_tasks=1)
-    trained = maml.fit(network, lambda generator: draw(generator=generator), gradient=baselines.protonet_backward,
-                       n_steps=n_steps, generator=generator, lr=3e-3)
-    runtime.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors", trained.params,
-                 dataset=background, profile=profile, seed=seed, steps=n_steps, made_by="course challenge --train")
+        network, G, D = networks.ConvNet(1, width=32, pool=3), networks.WarpGenerator(), networks.PairDiscriminator()
+
+    def draw(generator):
+        tasks = episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, generator=generator)
+        return vary(tasks, generator)
+
+    steps, turns = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
+    stem = f"{background}_{profile}_{seed}"
+    trained = maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=steps, lr=3e-3, made=made,
+                       generator=runtime.generator(seed), path=parts / f"{stem}_network.part")
+    G = augment.train_generator(G, D, classes, n_steps=turns, generator=runtime.generator(seed), made=made,
+                                path=parts / f"{stem}_G.part").G
+    runtime.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
+                 {"network": trained.params, "G": G.state_dict()}, **made, steps=steps, turns=turns,
+                 made_by="course challenge --train")
 
 
 # ---------------------------------------------------------------- the result

@@ -256,7 +256,7 @@ def test_published_errors_best_first():
     errors = {(arm, alphabets): error for error, arm, _, alphabets, _ in rows}
     assert errors["BPL", "5 (small1)"] == 4.3 and errors["people", "-"] == 4.5      # Lake et al. 2015
     assert errors["ProtoNet", "30"] == 13.7 and errors["ProtoNet", "5 (minimal)"] == 30.1      # Lake et al. 2019
-    assert [row[0] for row in rows] == sorted(row[0] for row in rows) and len(rows) == 6
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows) and len(rows) == 12
     assert all("Lake" in row[4] for row in rows), "other protocols stay out"
 
 
