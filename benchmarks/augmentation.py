@@ -72,8 +72,8 @@ def fitting(classes, n_way):
 
 GENERATORS = {"warp": networks.WarpGenerator, "pixel": networks.PixelGenerator,
               "warp, no task": partial(networks.WarpGenerator, task=False),
-              "warp, no pair": networks.WarpGenerator}
-TURNS = {"warp": 4000, "pixel": 4000, "warp, no task": 4000, "warp, no pair": 4000}
+              "warp, blind D": networks.WarpGenerator}
+TURNS = {"warp": 4000, "pixel": 4000, "warp, no task": 4000, "warp, blind D": 4000}
 
 
 def train_generator(world_name, kind, options):
@@ -83,8 +83,8 @@ def train_generator(world_name, kind, options):
         return
     runtime.seed_everything(0)
     G = GENERATORS[kind]().to(options.device)
-    D = networks.PairDiscriminator(task="no task" not in kind, pair="no pair" not in kind).to(options.device)
-    penalty = {} if "no pair" not in kind else {"penalty": augment.R1}
+    D = networks.PairDiscriminator(task=kind in ("warp", "pixel"), pair="blind" not in kind).to(options.device)
+    penalty = {} if "blind" not in kind else {"penalty": augment.R1}
     turns = LONGER[options.profile] * TURNS[kind]
     trained = augment.train_generator(G, D, world(world_name).train.to(options.device), n_steps=turns,
                                       generator=runtime.generator(0, options.device), path=path.with_suffix(".part"),

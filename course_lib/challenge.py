@@ -180,8 +180,8 @@ def background_classes(background):
 def train(background, *, profile="cpu", seed=0):
     """Train a ProtoNet and a generator on `background` alone, and save both where `learners` finds them.
 
-    The ProtoNet sees classical variations of all drawings and their quarter turns. Interrupted, it goes on from where it
-    was, in the next call with the same arguments.
+    The ProtoNet sees classical variations of all drawings and their quarter turns. Interrupted, it goes on from where
+    it was, in the next call with the same arguments.
     """
     sizes, classes = runtime.profile(profile), background_classes(background).turned()
     vary, parts = augment.varied(augment.classical()), runtime.project_root() / "runs" / "challenge"
