@@ -37,7 +37,7 @@ def _parser():
     run = commands.add_parser("run", help="execute the notebooks into runs/<time>/")
     run.add_argument("notebooks", nargs="*", help="which, by their first characters (00 03); default all")
     run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
-    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"), help="default glyphs")
+    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"), help="glyphs, ..., folder:PATH")
     run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
     run.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
@@ -69,7 +69,7 @@ def _run(arguments):
     parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
                   "seed": arguments.seed, **dict(_name_value(text) for text in arguments.parameter)}
     runtime.profile(parameters["profile"])
-    one_of("dataset", parameters["dataset"], data.DATASETS)
+    parameters["dataset"] = data.known_name(parameters["dataset"])      # notebooks run elsewhere: a whole path
     parameters["device"] = str(runtime.device(parameters["device"]))
     for notebook in notebooks:
         running.check_parameters(notebook, parameters)
@@ -116,9 +116,14 @@ def _challenge(arguments):
 
 
 def _lab(arguments):
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    if "COURSE_DATASET" in environment:
+        from . import data
+
+        environment["COURSE_DATASET"] = data.known_name(environment["COURSE_DATASET"])   # kernels start elsewhere
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
                "--LabApp.default_url=/lab/tree/notebooks/exercises", *arguments.others]
-    server = subprocess.Popen(command, env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"})
+    server = subprocess.Popen(command, env=environment)
     while True:
         try:
             return server.wait()
@@ -168,7 +173,7 @@ def _settings():
 
     given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COURSE_")}
     runtime.profile(given.get("COURSE_PROFILE", "cpu"))
-    one_of("dataset", given.get("COURSE_DATASET", "glyphs"), data.DATASETS)
+    data.known_name(given.get("COURSE_DATASET", "glyphs"))
     one_of("device", given.get("COURSE_DEVICE", "auto"), DEVICES)
     if "COURSE_DATA" in given and not data.data_root().is_dir():
         raise ValueError(f"COURSE_DATA={given['COURSE_DATA']} is no folder: make it or unset the variable")
@@ -202,6 +207,9 @@ def _datasets():
 
     root, found = data.data_root(), ["glyphs", "digits"]
     found += [name for name in data.DATASETS if name not in found and data.is_here(name, root)]
+    if os.environ.get("COURSE_DATASET", "").startswith(data.FOLDER):
+        data.load(name := os.environ["COURSE_DATASET"])     # tells what is wrong with it
+        found.append(name)
     return f"data without a download: {', '.join(found)}; the rest is looked for in {root}, then downloaded"
 
 

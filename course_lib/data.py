@@ -3,6 +3,7 @@
     load("glyphs")                              # embedded: made on the spot by the handwriting simulator
     load("digits")                              # embedded: 1,797 real digits that scikit-learn ships
     load("omniglot-small1", split="train")      # real: found in $COURSE_DATA, else downloaded
+    load("folder:~/pictures")                   # yours: one subfolder per class
 
 Every dataset is prepared once and cached; a second load takes a fraction of a second.
 """
@@ -77,18 +78,29 @@ def load(name, *, split="all", root=None):
     split: "all", "train", "val" or "test", cut by alphabet (by class where there are no alphabets); which is
     which is fixed in `split_of`. root: the data folder (default $COURSE_DATA, else the user's cache folder).
     M is the size of the smallest class; what larger classes have beyond it (mnist) is left out, in file order.
+    "folder:/path" reads images of your own: /path/class/image or, as in Omniglot, /path/alphabet/class/image.
 
     Raises ValueError for an unknown name or split, DataError for data that are absent, damaged or out of reach,
     PermissionError where a download has no folder it may write to.
     """
-    one_of("dataset", name, DATASETS)
+    name = known_name(name)
     one_of("split", split, SPLITS)
     root = data_root(root)
     classes = _cached(name, root)
     if split == "all":
         return classes
-    return classes.take(i for i in range(len(classes.names))
-                        if split_of(name, classes.alphabets[i], classes.names[i]) == split)
+    chosen = [i for i, place in enumerate(_splits(name, classes)) if place == split]
+    if not chosen:
+        raise DataError(f"{name} has {len(classes.names)} class(es), none of them for split {split!r}. "
+                        f"Three splits need at least three. Add classes or load split 'all'.")
+    return classes.take(chosen)
+
+
+def known_name(name):
+    """`name` if a dataset is called so, with the path of a folder made absolute; else ValueError lists the names."""
+    if str(name).startswith(FOLDER) and name != FOLDER:
+        return FOLDER + str(Path(name.removeprefix(FOLDER)).expanduser().resolve())
+    return one_of("dataset", name, [*DATASETS, FOLDER + "/path"])
 
 
 def data_root(root=None):
@@ -98,6 +110,7 @@ def data_root(root=None):
 
 APP = "gan-few-shot-course"
 SPLITS = ("all", "train", "val", "test")
+FOLDER = "folder:"      # what the name of a reader's own dataset begins with
 
 # ---------------------------------------------------------------- splits
 
@@ -110,6 +123,7 @@ def split_of(name, alphabet, class_name):
     omniglot-small1: Korean tests, Greek validates. omniglot-small2: katakana, Sanskrit and Tagalog test (small1 does
     not have them), Greek validates. So no alphabet trains in one Omniglot set and is held out in another.
     digits, mnist, fashion-mnist: classes 0-4 train, 5-6 validate, 7-9 test.
+    folder: see `_splits`, for it takes all classes to place one.
     """
     if name == "glyphs":
         number = int(alphabet.split("-")[-1])
@@ -121,6 +135,20 @@ def split_of(name, alphabet, class_name):
     if alphabet in ("Korean", *ONLY_SMALL2):
         return "val" if name == "omniglot" else "test"
     return "val" if alphabet == "Greek" else "train"
+
+
+def _splits(name, classes):
+    """[C] strings: where each class of dataset `name` belongs, by `split_of` or, for a folder, by this rule.
+
+    By alphabet where there are three or more, else by class. In the order of the md5 of their names, the same on
+    every machine, they train, test, validate, train, and so on. One more in the folder may move the others.
+    """
+    if not name.startswith(FOLDER):
+        return [split_of(name, *of_class) for of_class in zip(classes.alphabets, classes.names)]
+    units = classes.alphabets if len(set(classes.alphabets)) >= 3 else classes.names
+    order = sorted(set(units), key=lambda unit: hashlib.md5(unit.encode()).digest())
+    place = {unit: ("train", "test", "val", "train")[i % 4] for i, unit in enumerate(order)}
+    return [place[unit] for unit in units]
 
 
 # ---------------------------------------------------------------- the cache of prepared datasets
@@ -136,7 +164,11 @@ class Recipe(NamedTuple):
 
 def is_here(name, root=None):
     """Whether dataset `name` can be loaded without a download."""
-    return all(path.exists() for path in DATASETS[name].find(data_root(root)))
+    return all(path.exists() for path in _recipe(known_name(name)).find(data_root(root)))
+
+
+def _recipe(name):
+    return _own(Path(name.removeprefix(FOLDER))) if name.startswith(FOLDER) else DATASETS[name]
 
 
 def cache_folder():
@@ -145,12 +177,12 @@ def cache_folder():
 
 
 def _cached(name, root):
-    recipe = DATASETS[name]
+    recipe = _recipe(name)
     sources = recipe.find(root)
     for source in sources:
         if not source.exists():
             recipe.fetch(source)
-    path = cache_folder() / f"{name}-{_fingerprint(sources)}.safetensors"
+    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources)}.safetensors"
     if path.is_file():
         return _read_prepared(path)
     classes = recipe.read(sources)
@@ -176,7 +208,7 @@ def _fingerprint(sources):
     for source in sources:
         for path in [source, *sorted(source.rglob("*"))]:
             stat = path.stat()
-            digest.update(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+            digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:12]
 
 
@@ -359,6 +391,88 @@ def _idx_body(path, header):
     if len(content) != header + expected:
         raise DataError(f"{path} is truncated: {len(content)} of {header + expected} bytes. Delete it and load again.")
     return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8)
+
+
+# ---------------------------------------------------------------- a folder of your own images
+
+IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def _own(folder):
+    """The recipe for `folder`/class/image or `folder`/alphabet/class/image; its sources are the class folders."""
+    return Recipe(lambda root: _class_folders(folder) or [folder / "class"], _no_classes, _read_own)
+
+
+def _no_classes(path):
+    what = "has no subfolders" if path.parent.is_dir() else "is not a folder"
+    raise DataError(f"{path.parent} {what}. Put the images of each class into a subfolder named after it: "
+                    f"{path.parent.name}/cat/1.png, {path.parent.name}/dog/1.png, ...")
+
+
+def _class_folders(folder):
+    """Sorted: the subfolders that hold no others (or hold images), then the subfolders of those that do."""
+    outer = _subfolders(folder)
+    return [f for f in outer if _image_files(f) or not _subfolders(f)] + [f for o in outer for f in _subfolders(o)]
+
+
+def _subfolders(folder):
+    return [path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _image_files(folder):
+    return [path for path in sorted(folder.glob("*"))
+            if path.suffix.lower() in IMAGE_FILES and not path.name.startswith(".")]
+
+
+def _read_own(folders):
+    """The first M images of each class folder, in order of their names, as `ImageClasses`.
+
+    One decision for all: where the images' edges (paper) are lighter than the average pixel, ink is dark, and all
+    are inverted.
+    """
+    first, last = folders[0], folders[-1]
+    if len(first.parts) != len(last.parts):
+        raise DataError(f"{first.parent} mixes classes ({first.name}) and alphabets ({last.parent.name}). Either every "
+                        f"subfolder holds images, or every one holds folders and no images.")
+    files = [_image_files(folder) for folder in folders]
+    for folder, found in zip(folders, files):
+        if len(found) < 2:
+            raise DataError(f"class {folder.name!r} has {len(found)} image(s) in {folder}. It needs 2 or more, one to "
+                            f"learn from and one to ask about, as {', '.join(IMAGE_FILES)}. Add some, or move it away.")
+    count = min(map(len, files))
+    grey = torch.stack([torch.stack([_small(_grey(path)) for path in found[:count]])
+                        for found in progress(files, desc=first.parent.name)])                  # [C, M, 28, 28]
+    if _edge(grey.float()).median(-1).values.mean() > grey.float().mean():
+        grey = 255 - grey
+    return ImageClasses(grey[:, :, None], tuple(f.parent.name for f in folders), tuple(f.name for f in folders))
+
+
+def _grey(path):
+    """The image in a file as float [H, W], from 0 (black) to 1 (white); what is transparent counts as white paper."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)       # a telephone stores photographs on their side
+            if image.has_transparency_data:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            image = image.convert("L")
+    except Exception as error:      # Pillow raises many kinds
+        raise DataError(f"{path} cannot be read as an image ({error}). Save it anew or delete it.") from None
+    return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width) / 255
+
+
+def _small(grey):
+    """[H, W] in [0, 1] as uint8 [28, 28]: undistorted, padded to a square with its paper, the median of its edge."""
+    height, width = grey.shape
+    across, down = max(height - width, 0), max(width - height, 0)
+    margin = (across // 2, across - across // 2, down // 2, down - down // 2)
+    return glyphs.to_28(torch.nn.functional.pad(grey, margin, value=_edge(grey).median().item())[None])[0]
+
+
+def _edge(images):
+    """The outermost pixels of images [..., H, W]: [..., 2W + 2H], the corners twice."""
+    return torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], -1)
 
 
 # ---------------------------------------------------------------- downloads

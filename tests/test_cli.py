@@ -3,8 +3,9 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
-from course_lib import cli
+from course_lib import cli, data, running
 
 
 def test_doctor_reports_and_is_quick(tmp_path):
@@ -32,6 +33,34 @@ def test_doctor_looks_at_the_variables(monkeypatch, name, value):
     monkeypatch.setenv(f"COURSE_{name}", value)
     with pytest.raises(ValueError, match=value):
         cli._settings()
+
+
+def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("COURSE_DATASET", "folder:pictures")
+    with pytest.raises(RuntimeError, match=r"pictures is not a folder"):
+        cli._datasets()
+    assert cli.main(["run", "00"]) == 2 and "pictures is not a folder" in capsys.readouterr().err
+    for name in ("cat/1.png", "cat/2.png"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 30)).save(tmp_path / "pictures" / name)
+    assert "COURSE_DATASET=folder:pictures" in cli._settings() and ", folder:pictures;" in cli._datasets()
+    given = []
+    monkeypatch.setattr(running, "new_run_folder", lambda: tmp_path / "run")
+    monkeypatch.setattr(running, "table", lambda folder, outcomes: [])
+    monkeypatch.setattr(running, "run", lambda notebooks, parameters, folder: given.append(parameters["dataset"]) or
+                        [running.Outcome("00", "ok", 0.0)])
+    monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: given.append(env["COURSE_DATASET"]) or Done())
+    for words in (["run", "00"], ["run", "00", "--dataset", "folder:./pictures"], ["run", "00", "-p",
+                  "dataset=folder:pictures"], ["lab"]):
+        assert cli.main(words) == 0
+    assert given == [f"folder:{(tmp_path / 'pictures').resolve()}"] * 4, "notebooks run elsewhere: a whole path"
+
+
+class Done:
+    def wait(self):
+        return 0
 
 
 def test_help_and_wrong_commands(capsys):
