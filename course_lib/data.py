@@ -103,6 +103,11 @@ def known_name(name):
     return one_of("dataset", name, [*DATASETS, FOLDER + "/path"])
 
 
+def short_name(name):
+    """What to call dataset `name` in the name of a file: "folder:/a/b" is b, any other is itself."""
+    return Path(str(name).removeprefix(FOLDER)).name
+
+
 def data_root(root=None):
     """The data folder: `root`, else $COURSE_DATA, else a folder of ours in the user's cache."""
     return Path(root or os.environ.get("COURSE_DATA") or platformdirs.user_cache_dir(APP)).expanduser()

@@ -563,3 +563,8 @@ def test_turned_classes_are_new_classes_of_new_alphabets():
         for c in range(2):
             expected = numpy.rot90(images[c, 1, 0].numpy(), quarters)
             assert turned.images[2 * quarters + c, 1, 0].tolist() == expected.tolist()
+
+
+def test_a_short_name_fits_into_the_name_of_a_file():
+    assert [data.short_name(name) for name in ("folder:/a/my pictures", "folder:b/", "omniglot-small1")] == [
+        "my pictures", "b", "omniglot-small1"]

@@ -217,7 +217,7 @@ plt.show()
 
 # %%
 long_turns = sizes.pick(smoke=40, cpu=8_000, gpu=100_000)
-checkpoint = runtime.project_root() / "checkpoints" / f"characters_{dataset}.safetensors"
+checkpoint = runtime.project_root() / "checkpoints" / f"characters_{data.short_name(dataset)}.safetensors"
 arms = {"your run": mine.G}
 if retrain:
     unfinished = runtime.project_root() / "runs" / "checkpoints" / f"{checkpoint.stem}_{profile}_{seed}.safetensors"
