@@ -4,19 +4,19 @@
     COURSE_DATA=... python benchmarks/augmentation.py test        (writes figures/results/augmentation.json)
     python benchmarks/augmentation.py --table                     (prints the README's table)
 
-Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5 that
-validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and their
-quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five seeds of
-each learner, never with augmentation. The arms differ only in what is added to the support at test time, `N_EXTRA`
-drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or real ones
-(the ceiling). All arms see the same episodes and the same queries and take as many gradient steps.
+Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5
+that validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and
+their quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five
+seeds of each learner, never with augmentation. The arms differ only in what is added to the support at test time,
+`N_EXTRA` drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or
+real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps.
 
-The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it was
-trained on classical variations (by `few_shot.py`, three seeds: run its `train` first) and averages the features of support and query over
-versions of each: classical ones, the generator's, or both.
+The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
+was trained on classical variations (by `few_shot.py`, three seeds: run its `train` first) and averages the features of
+support and query over versions of each: classical ones, the generator's, or both.
 
-`--profile gpu` trains everything ten times as long on cuda. All settings were chosen on glyphs-0's val alphabets, and for
-real characters on Greek and Korean after training on the other three.
+`--profile gpu` trains everything ten times as long on cuda. All settings were chosen on glyphs-0's val alphabets, and
+for real characters on Greek and Korean after training on the other three.
 """
 
 import argparse

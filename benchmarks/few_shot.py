@@ -11,7 +11,7 @@ episodes: a 5-way learner keeps five of the twenty rows of the head, which start
 glyphs: trained on the train alphabets, early best on the val alphabets, tested on the test alphabets.
 omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns, for a fixed number of steps; tested
 on the alphabets that only omniglot-small2 has. There ProtoNet sees every drawing varied (`augment.classical`).
-All rates and sizes were chosen on glyphs' val alphabets or, for the network, ProtoNet's steps and its variations, on two
+All rates and sizes were chosen on glyphs' val alphabets or, for the network and ProtoNet's steps and variations, on two
 of the five real alphabets (Greek, Korean) after training on the other three.
 """
 

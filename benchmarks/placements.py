@@ -4,9 +4,9 @@
     python benchmarks/placements.py test        (writes figures/results/placements.json)
 
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 600 steps,
-three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where drawings of a
-generator (or classical variations) take the place of real ones in training, and what is averaged at test time. The
-generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
+three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
+drawings of a generator (or classical variations) take the place of real ones in training, and what is averaged at test
+time. The generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
 """
 
 import argparse
@@ -69,7 +69,8 @@ def variations():
     """{name: variation}"""
     Gs = {"GAN": FOLDER / "same.safetensors", "GAN, cross-fitted": FOLDER / "cross.safetensors"}
     found = {name: augment.generated(load(networks.WarpGenerator, path)) for name, path in Gs.items()}
-    return found | {"classical": augment.classical(), "GAN + classical": augment.chain(found["GAN"], augment.classical())}
+    classical = augment.classical()
+    return found | {"classical": classical, "GAN + classical": augment.chain(found["GAN"], classical)}
 
 
 # ---------------------------------------------------------------- where they enter training
@@ -139,10 +140,10 @@ NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query"
 
 def at_test(network, G, seed):
     """{what is averaged: learner}"""
-    g = runtime.generator(seed)
+    g, plain = runtime.generator(seed), baselines.protonet(network)
     gan_drawn, classical = augment.generated(G), augment.classical()
-    return {"nothing": baselines.protonet(network),
-            "support, GAN": augment.augmented(baselines.protonet(network), augment.adding(gan_drawn, N_VERSIONS - 1), g),
+    return {"nothing": plain,
+            "support, GAN": augment.augmented(plain, augment.adding(gan_drawn, N_VERSIONS - 1), g),
             "support and query, GAN": augment.protonet(network, gan_drawn, N_VERSIONS, g),
             "support and query, classical": augment.protonet(network, classical, N_VERSIONS, g),
             "support and query, GAN + classical": augment.protonet(network, augment.chain(gan_drawn, classical),

@@ -372,9 +372,9 @@ display(Markdown("\n".join(lines)))
 # %%
 figure, ax = plt.subplots(figsize=(10, 5.5))
 for i, (name, row) in enumerate(table.items()):
-    kept, spread = row["kept: ProtoNet"], row["spread"]
-    ax.errorbar(spread["value"], 100 * kept["value"], xerr=(spread["high"] - spread["low"]) / 2,
-                yerr=50 * (kept["high"] - kept["low"]), fmt="o*sD^vP"[i], markersize=13, color=plots.COLOURS[i], label=name)
+    right, spread = row["kept: ProtoNet"], row["spread"]
+    ax.errorbar(spread["value"], 100 * right["value"], xerr=(spread["high"] - spread["low"]) / 2,
+                yerr=50 * (right["high"] - right["low"]), fmt="o*sD^vP"[i], markersize=13, color=plots.COLOURS[i], label=name)
 ax.axhline(100 * table["people"]["kept: ProtoNet"]["value"], color="black", linestyle=":")
 ax.axvline(1, color="black", linestyle=":")
 best = min(found, key=lambda kind: table[kind]["distance to the truth"]["value"])

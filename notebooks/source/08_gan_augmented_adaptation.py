@@ -327,8 +327,7 @@ def p_value(record):
 
 def standing(arm, of="glyphs"):
     """Of all comparisons of one kind, how many are above and below 0, before and after Holm."""
-    found = [r for r in study if r["arm"] == arm and r["dataset"] == of and r["name"].endswith("shot, " + "within alphabet, difference")
-             or r["arm"] == arm and r["dataset"] == of and r["name"].endswith("mixed, difference")]
+    found = [r for r in study if r["arm"] == arm and r["dataset"] == of and "-shot, " in r["name"]]
     p = torch.tensor([p_value(r) for r in found])
     up, stands = torch.tensor([r["value"] > 0 for r in found]), my_holm(p, 0.05)
     return [len(found)] + [int((which & sign).sum()) for which in (p < 0.05, stands) for sign in (up, ~up)]
