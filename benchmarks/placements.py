@@ -140,7 +140,7 @@ NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query"
 
 def at_test(network, G, seed):
     """{what is averaged: learner}"""
-    g, plain = runtime.generator(seed), baselines.protonet(network)
+    g, plain = runtime.generator(1000 + seed), baselines.protonet(network)
     gan_drawn, classical = augment.generated(G), augment.classical()
     return {"nothing": plain,
             "support, GAN": augment.augmented(plain, augment.adding(gan_drawn, N_VERSIONS - 1), g),
