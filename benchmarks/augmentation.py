@@ -20,6 +20,7 @@ for real characters on Greek and Korean after training on the other three.
 """
 
 import argparse
+import json
 import os
 from functools import partial
 from typing import NamedTuple
@@ -312,6 +313,22 @@ def write(options):
     collect_challenge(results)
 
 
+def table():
+    """The README's tables, as Markdown, from the results file."""
+    path = runtime.project_root() / "figures" / "results" / "augmentation.json"
+    study = {(r["name"], r["arm"], r["learner"], r["setting"], r["dataset"]): r
+             for r in json.loads(path.read_text(encoding="utf-8"))}
+    kind = "20-way 1-shot, within alphabet"
+    shown = [*ARMS, *(f"{a} - {b}" for a, b in (("GAN", "none"), ("GAN", "classical")))]
+    print("| characters | learner | setting | " + " | ".join(shown) + " |")
+    print("|---" * (len(shown) + 3) + "|")
+    for dataset in ("glyphs", "omniglot"):
+        for name, setting in LEARNERS:
+            cells = [study[kind + ", difference" * (" - " in arm), arm, name, setting, dataset] for arm in shown]
+            texts = [evaluate.percent(r).removesuffix(" %") for r in cells]
+            print(f"| {dataset} | {name} | {setting} | {' | '.join(texts)} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("train", "tune", "test", "write"))
@@ -321,6 +338,8 @@ def main():
     parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS])
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
+    if options.table or not options.what:
+        return table()
     options.device = runtime.device("cuda" if options.profile == "gpu" else "cpu")
     if options.what in ("tune", "test", "write"):
         {"tune": lambda options: tune(), "test": test, "write": write}[options.what](options)

@@ -204,22 +204,22 @@ plt.show()
 # something: in *warp, no task* neither player sees the task; in *warp, blind D* the discriminator sees the drawing and nothing else.
 
 # %%
-KINDS = {"pixel": (networks.PixelGenerator, {}), "warp": (networks.WarpGenerator, {}),
-         "warp, no task": (lambda: networks.WarpGenerator(task=False), {"task": False}),
-         "warp, blind D": (networks.WarpGenerator, {"pair": False, "task": False, "penalty": augment.R1})}
+KINDS = {"pixel": ("pixel_glyphs.safetensors", networks.PixelGenerator, {}),
+         "warp": ("warp_glyphs.safetensors", networks.WarpGenerator, {}),
+         "warp, no task": ("warp-no-task_glyphs.safetensors", lambda: networks.WarpGenerator(task=False), {"task": False}),
+         "warp, blind D": ("warp-blind-D_glyphs.safetensors", networks.WarpGenerator,
+                           {"pair": False, "task": False, "penalty": augment.R1})}
 turns = sizes.pick(smoke=5, cpu=4_000 if retrain else 200, gpu=40_000)
-found = {}
-for kind, (make_G, parts) in KINDS.items():
-    stem = f"{kind.replace(', ', '-').replace(' ', '-')}_{data.short_name(dataset)}"
-    checkpoint = runtime.project_root() / "checkpoints" / f"{stem}.safetensors"
-    if retrain or not checkpoint.is_file():
-        found[kind] = trained(make_G, turns, path=runtime.project_root() / "runs" / "checkpoints" / f"{stem}_{turns}.part"
-                              if retrain else None, **parts).G
-        runtime.save(runtime.output_dir() / "checkpoints" / checkpoint.name, found[kind].state_dict(), turns=turns, kind=kind,
-                     dataset=dataset, profile=profile, seed=seed, notebook="05_from_one_example")
-    else:
+found, root = {}, runtime.project_root()
+for kind, (file, make_G, parts) in KINDS.items():
+    if dataset == "glyphs" and not retrain:
         found[kind] = make_G().to(device).eval()
-        found[kind].load_state_dict(runtime.load(checkpoint, device))
+        found[kind].load_state_dict(runtime.load(root / "checkpoints" / file, device))
+        continue
+    file = file.replace("glyphs", data.short_name(dataset))
+    found[kind] = trained(make_G, turns, path=root / "runs" / "checkpoints" / f"{file}.{turns}.part" if retrain else None, **parts).G
+    runtime.save(runtime.output_dir() / "checkpoints" / file, found[kind].state_dict(), turns=turns, kind=kind, dataset=dataset,
+                 profile=profile, seed=seed, notebook="05_from_one_example")
 variations = {"classical": augment.classical(), **{kind: augment.generated(G) for kind, G in found.items()}}
 
 # %% [markdown]
