@@ -3,7 +3,7 @@
     python benchmarks/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
     python benchmarks/placements.py test        (writes figures/results/placements.json)
 
-The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 600 steps,
+The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
 three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
 drawings of a generator (or classical variations) take the place of real ones in training, and what is averaged at test
 time. The generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
@@ -18,7 +18,7 @@ import torch
 from course_lib import augment, baselines, data, episodes, evaluate, gan, losses, maml, networks, runtime
 
 FOLDER = runtime.project_root() / "runs" / "placements"
-SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 600, 2500, 1000, 16, 40
+SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 16, 30
 
 
 def alphabets(first, last):
