@@ -148,7 +148,7 @@ def learners(background):
     Raises FileNotFoundError where there is no checkpoint, ValueError for an unknown background.
     """
     saved = runtime.load(checkpoint(background))
-    network, G = networks.ConvNet(1, width=32, pool=3), networks.WarpGenerator()
+    network, G = networks.ConvNet(60, width=32, pool=3), networks.WarpGenerator()
     network.load_state_dict(saved["network"])
     G.load_state_dict(saved["G"])
     versions = network, augment.generated(G), N_VERSIONS
@@ -188,7 +188,9 @@ def train(background, *, profile="cpu", seed=0):
     made = {"dataset": background, "profile": profile, "seed": seed}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network, G, D = networks.ConvNet(1, width=32, pool=3), networks.WarpGenerator(), networks.PairDiscriminator()
+        network = networks.ConvNet(60, width=32, pool=3)
+        torch.default_generator.manual_seed(seed)
+        G, D = networks.WarpGenerator(), networks.PairDiscriminator()
 
     def draw(generator):
         tasks = episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, generator=generator)
