@@ -2,7 +2,7 @@
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
-.PHONY: run test lab notebooks bench checkpoints constraints
+.PHONY: run test lab notebooks bench checkpoints study constraints
 
 run: .venv/student            ## execute every notebook into runs/<time>/
 	@$(COURSE) run
@@ -21,11 +21,23 @@ bench: .venv/author           ## time the episode sampler, the GAN steps and the
 	@.venv/bin/python benchmarks/gan_steps.py
 	@.venv/bin/python benchmarks/meta_steps.py
 
-checkpoints: .venv/student    ## train what notebooks 03 and 07 load anew (three quarters of an hour on 2 cores)
+checkpoints: .venv/student    ## train what notebooks 03, 05, 07, 08 and 09 load anew (two hours on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
 	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python benchmarks/few_shot.py train --datasets glyphs --seeds 0 \
 	    --learners MAML && for end in json safetensors; do \
 	    cp runs/few_shot/glyphs-0-MAML.$$end checkpoints/maml_glyphs.$$end; done
+	@cd runs/augmentation 2>/dev/null && rm -f glyphs-0-warp* glyphs-0-pixel*; true
+	@OMP_NUM_THREADS=1 .venv/bin/python benchmarks/augmentation.py train --worlds glyphs-0 \
+	    --only warp pixel "warp, no task" "warp, blind D" && for end in json safetensors; do \
+	    for kind in warp pixel warp-no-task warp-blind-D; do \
+	    cp runs/augmentation/glyphs-0-$$kind.$$end checkpoints/$${kind}_glyphs.$$end; done; \
+	    cp runs/augmentation/glyphs-0-warp-D.$$end checkpoints/warp_glyphs_D.$$end; done
+
+PROFILE ?= cpu
+study: .venv/student          ## all numbers of 05, 08, 09 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
+	@.venv/bin/python benchmarks/few_shot.py train --datasets omniglot --learners ProtoNet
+	@for what in train test write; do .venv/bin/python benchmarks/augmentation.py $$what --profile $(PROFILE) || exit 1; done
+	@for what in train test; do .venv/bin/python benchmarks/placements.py $$what || exit 1; done
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

@@ -1,7 +1,8 @@
 """Does a generator help a learner that has seen one example? Five arms, three learners, one to five shots.
 
     COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
-    COURSE_DATA=... python benchmarks/augmentation.py test        (writes figures/results/augmentation.json)
+    COURSE_DATA=... python benchmarks/augmentation.py test        (half an hour; goes on where it was stopped)
+    python benchmarks/augmentation.py write                       (writes figures/results/augmentation.json)
     python benchmarks/augmentation.py --table                     (prints the README's table)
 
 Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5
