@@ -251,3 +251,16 @@ display(Markdown("The five best and the three worst of the table (error, and its
 # ## The answer
 
 # %%
+best, worst = (choose(cells, key=lambda key: cells[key]["value"]) for choose in (min, max))
+plain = cells["nowhere", "nothing"]
+at_test = min(((key, mark) for key, mark in marks.items()), key=lambda pair: pair[1]["value"])
+display(Markdown(
+    f"At test time, in this run, the best of four places is **{at_test[0][0]}, {at_test[0][1]}**: {100 * at_test[1]['value']:+.1f} ± "
+    f"{50 * (at_test[1]['high'] - at_test[1]['low']):.1f} points of error with {counts[-1]} versions. In the study, real drawings alone err in "
+    f"{evaluate.percent(plain)}; the best of {len(cells)} combinations, *{best[0]}* in training and *{best[1]}* at test time, in "
+    f"**{evaluate.percent(cells[best])}**; the worst, *{worst[0]}* and *{worst[1]}*, in {evaluate.percent(cells[worst])}. The best of many is partly "
+    f"luck: the table shows its neighbours. (One generator of each kind, three seeds of the learner, validation alphabets of `glyphs`.)"))
+
+# %% [markdown]
+# **Read next.** Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), for training the generator for the task; Ni et al. 2021, *Data
+# augmentation for meta-learning*, for support, query and task augmentation compared.
