@@ -6,7 +6,7 @@
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
 three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
 drawings of a generator (or classical variations) take the place of real ones in training, and what is averaged at test
-time. The generator trains on the same five alphabets; cross-fitted, on five others; `many` is the one that saw all 35.
+time. The generator trains on the same five alphabets; cross-fitted, on five others.
 """
 
 import argparse
@@ -99,7 +99,10 @@ def imagined(sketcher, variation, tasks, generator):
 
 
 def joint_backward(G, generator, network, tasks):
-    """Learner and generator descend the learner's loss together: prototypes are means of an example and one of G's."""
+    """Learner and generator descend the learner's loss together: prototypes are means of an example and one of G's.
+
+    Where G's parameters ask for no gradient, only the learner does: the control.
+    """
     z = gan.noise(G, tasks.support_x.shape[1], generator)
     drawn = G(z, tasks.support_x[0][:, None], tasks.support_x)[None]
     enlarged = torch.cat([tasks.support_x, drawn], dim=1)
@@ -117,8 +120,8 @@ def train_learner(name, seed):
         return
     runtime.seed_everything(seed)
     network, generator = networks.ConvNet(1, width=32), runtime.generator(seed)
-    if name == "GAN: jointly":
-        G = load(networks.WarpGenerator, FOLDER / "same.safetensors").train()
+    if name in ("GAN: one added", "GAN: jointly"):
+        G = load(networks.WarpGenerator, FOLDER / "same.safetensors").train().requires_grad_(name == "GAN: jointly")
         maml.fit(network, partial(draw, few(), placements()["nowhere"]), gradient=partial(joint_backward, G, generator),
                  n_steps=STEPS, generator=generator, lr=3e-3, G=G, optimiser=lambda _, lr: torch.optim.Adam(
                      [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
@@ -132,7 +135,7 @@ def train_learner(name, seed):
 
 NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
          "GAN + classical: support and query", "GAN, cross-fitted: support and query", "GAN: imagined classes",
-         "GAN: jointly")
+         "GAN: one added", "GAN: jointly")
 
 
 # ---------------------------------------------------------------- what is averaged at test time

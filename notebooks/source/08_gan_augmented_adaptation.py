@@ -8,7 +8,7 @@
 # will write the augmenter, set up five arms that differ in nothing else, and read a study of
 # three learners, up to five shots, simulated and real characters, as a sceptical statistician would.
 #
-# **You need** notebooks 05, 06 and 07. **Time**: 40 minutes, and about 60 more with the three exercises.
+# **You need** notebooks 05, 06 and 07. **Time**: 40 minutes, and about 50 more with the three exercises.
 #
 # Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder for each class.
 
