@@ -189,7 +189,7 @@ class Kind(NamedTuple):
 KINDS = [Kind(n_way, k_shot, within) for within in (True, False) for n_way in (5, 20) for k_shot in (1, 2, 5)]
 ARMS = ("none", "classical", "GAN", "GAN + classical", "real")
 STRENGTH = augment.STRENGTH.times(0.25)     # of the classical arm: the best of `tune`
-N_EPISODES = {"glyphs": 10, "omniglot": 20}   # of each kind, for each seed of each world
+N_EPISODES = {"glyphs": 6, "omniglot": 14}   # of each kind, for each seed of each world
 
 
 def arms(G, k_shot, generator, strength=STRENGTH):

@@ -32,8 +32,7 @@ from course_lib import augment, baselines, checks, data, episodes, evaluate, mam
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("09_where_samples_help", dataset=dataset, split="val", profile=profile, seed=seed, device=device,
-                           setting="inductive")
+results = evaluate.Results("09_where_samples_help", dataset=dataset, split="val", profile=profile, seed=seed, device=device)
 train, val = (data.load(dataset, split=split).to(device) for split in ("train", "val"))
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
 
@@ -130,8 +129,8 @@ plt.show()
 marks = {}
 for (name, side), curve in curves.items():
     for count, error in ((counts[0], curve[0]), (counts[-1], curve[-1])):
-        results.add("error", error, unit="error", arm=f"{name}: {side}", versions_of_each=count)
-    marks[name, side] = results.add("error, difference", evaluate.paired_difference(curve[-1], curve[0]), unit="error",
+        results.add("error", error, unit="error", setting="inductive", arm=f"{name}: {side}", versions_of_each=count)
+    marks[name, side] = results.add("error, difference", evaluate.paired_difference(curve[-1], curve[0]), unit="error", setting="inductive",
                                     arm=f"{name}: {side} - one version", versions_of_each=counts[-1])
     shown = marks[name, side]
     print(f"{name:9} {side:17}: {100 * shown['value']:+5.1f} ± {50 * (shown['high'] - shown['low']):.1f} points of error with {counts[-1]} versions")
@@ -209,7 +208,7 @@ for name, weigh in weights.items():
     mixed = [(own + (weigh(logits.flatten(1)).view_as(logits)[..., None] * features).sum(0)) / 2
              for own, (features, logits) in zip(one, both)]
     for side, error in (("support", 1 - right(tasks, mixed[0], one[1])), ("support and query", 1 - right(tasks, *mixed))):
-        mark = results.add("error less than unweighted", error - unweighted.setdefault(side, error), unit="error", arm=name, side=side)
+        mark = results.add("error less than unweighted", error - unweighted.setdefault(side, error), unit="error", setting="inductive", arm=name, side=side)
         print(f"{name:18} {side:17}: error {100 * error.mean():.1f} %, {100 * mark['value']:+.1f} ± {50 * (mark['high'] - mark['low']):.1f} "
               "points against all alike")
 
