@@ -18,7 +18,7 @@ import torch
 from course_lib import augment, baselines, data, episodes, evaluate, gan, losses, maml, networks, runtime
 
 FOLDER = runtime.project_root() / "runs" / "placements"
-SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 16, 30
+SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 8, 24
 
 
 def alphabets(first, last):

@@ -242,7 +242,7 @@ for i, j in torch.cartesian_prod(torch.arange(len(rows)), torch.arange(len(colum
     ax.text(j, i, f"{errors[i, j]:.1f}", ha="center", va="center", color="white" if dark else "black")
 ax.set(yticks=range(len(rows)), yticklabels=rows, xticks=range(len(columns)),
        xticklabels=[column.replace(" and query, ", "\nand query,\n").replace("support, ", "support,\n") for column in columns],
-       xlabel="averaged over 16 versions at test time", title="Error (%), 20-way 1-shot: rows are training, columns are testing")
+       xlabel="averaged over 8 versions at test time", title="Error (%), 20-way 1-shot: rows are training, columns are testing")
 plots.save(figure, "09_placements")
 plt.show()
 
