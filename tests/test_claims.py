@@ -70,6 +70,19 @@ def test_04_a_condition_is_obeyed_where_d_sees_it_and_ignored_where_not():
     assert obeyed["digits", "D does not see the label"] <= 0.20
 
 
+def test_05_a_warp_keeps_the_character_and_a_blind_d_lets_it_copy():
+    rows = {(r["name"], r["arm"]): r
+            for r in json.loads((RESULTS / "05_from_one_example.json").read_text(encoding="utf-8"))}
+    assert rows["kept: ProtoNet", "warp"]["low"] > rows["kept: ProtoNet", "pixel"]["high"]
+    assert rows["spread", "warp, blind D"]["high"] < 0.1 and rows["spread", "warp"]["low"] > 0.5
+    truth = "distance to the truth"
+    assert rows[truth, "warp"]["high"] < min(rows[truth, arm]["low"] for arm in ("pixel", "copies of the example"))
+    assert rows[f"{truth}, difference", "warp - pixel"]["high"] < 0
+    for what in ("kept: ProtoNet", "spread", truth):        # "no difference is clear"
+        difference = rows[f"{what}, difference", "warp - warp, no task"]
+        assert difference["low"] < 0 < difference["high"]
+
+
 def test_06_the_exam_decides_what_is_measured():
     known, new = (by_arm("06_episodes", f"new {name}") for name in ("drawings of known characters", "alphabets"))
     assert new["ProtoNet"]["high"] < known["ProtoNet"]["low"]

@@ -164,7 +164,7 @@ for (name, arm), values in scores.items():
     print(f"{name:12} {arm:16} {evaluate.percent(mark)}")
 
 # %% [markdown]
-# The intervals overlap. Does that mean there is nothing? No: the arms saw *the same episodes*, and the paired difference cancels how hard
+# Where intervals overlap, does that mean there is nothing? No: the arms saw *the same episodes*, and the paired difference cancels how hard
 # these are (notebook 06).
 
 # %%
@@ -192,7 +192,7 @@ plt.show()
 # %%
 @torch.no_grad()
 def distance_to_centre(arm):
-    """Of each character's prototype in one arm, relative to the distance of the one example: [characters]."""
+    """How far each character's prototype in one arm lies from the centre of its class, in feature space: [characters]."""
     drawings = val.ink.view(len(val.names), -1, 1, 28, 28)
     x, rest = drawings[:, 0], drawings[:, 1 + N_EXTRA:]
     centre = evaluate.features(network, rest.flatten(0, 1)).view(len(x), rest.shape[1], -1).mean(1)
