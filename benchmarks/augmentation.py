@@ -328,6 +328,13 @@ def table():
             cells = [study[kind + ", difference" * (" - " in arm), arm, name, setting, dataset] for arm in shown]
             texts = [evaluate.percent(r).removesuffix(" %") for r in cells]
             print(f"| {dataset} | {name} | {setting} | {' | '.join(texts)} |")
+    print("\n| real characters, 20-way 1-shot within an alphabet | " + " | ".join(ARMS[:4]) + " | GAN - classical |")
+    print("|---" * 6 + "|")
+    about = "ProtoNet", "inductive", "omniglot"
+    found = [study["challenge", arm, *about] for arm in ARMS[:4]]
+    found.append(study["challenge, difference", "GAN - classical", *about])
+    texts = [evaluate.percent(r).removesuffix(" %") for r in found]
+    print(f"| error with {N_VERSIONS} versions of support and query | {' | '.join(texts)} |")
 
 
 def main():
