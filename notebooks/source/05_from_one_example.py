@@ -286,7 +286,7 @@ protonet = baselines.protonet(network)
 half = ink.shape[1] // 2                                            # the judge learns from the first half of the drawings
 labels = torch.arange(len(ink), device=device)
 judge = evaluate.train_classifier(ink[:, :half].flatten(0, 1), labels.repeat_interleave(half), n_classes=len(ink), batch=64,
-                                  n_steps=sizes.pick(smoke=10, cpu=600, gpu=5_000), width=32,
+                                  n_steps=sizes.pick(smoke=10, cpu=1_800, gpu=5_000), width=32,
                                   generator=runtime.generator(seed + 2, device))
 
 
