@@ -118,6 +118,20 @@ def test_the_yardsticks():
             assert value["ProtoNet"] > max(value["MAML"], value["ANIL"])
 
 
+def test_08_generated_drawings_beat_classical_ones_and_not_always_none():
+    study = {(r["name"], r["arm"], r["learner"], r["setting"], r["dataset"]): r
+             for r in json.loads((RESULTS / "augmentation.json").read_text(encoding="utf-8"))}
+
+    def difference(shots, arms, learner, dataset="glyphs"):
+        return study[f"20-way {shots}-shot, within alphabet, difference", arms, learner, "inductive", dataset]
+
+    for learner in ("fine-tuning", "ProtoNet"):
+        assert difference(1, "GAN - classical", learner)["low"] > 0
+        assert difference(5, "GAN - none", learner)["high"] < 0, "at five shots they cost something"
+    assert difference(1, "GAN - none", "ProtoNet")["high"] < 0
+    assert difference(1, "GAN - none", "fine-tuning")["value"] > 0
+
+
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
 
 

@@ -285,7 +285,7 @@ for row, of in zip(axes, ("glyphs", "omniglot")):
             ax.errorbar([k * (1 + 0.03 * (i - 1)) for k in (1, 2, 5)], [100 * r["value"] for r in marks], marker=marker, capsize=4,
                         yerr=[50 * (r["high"] - r["low"]) for r in marks], label=arm, color=plots.COLOURS[i])
         ax.axhline(0, color="black", linestyle=":")
-        ax.set(title=f"{learner}, {of}", xscale="log", xticks=(1, 2, 5), xticklabels=("1", "2", "5"))
+        ax.set(title=f"{learner}, {of}", xscale="log", xticks=(1, 2, 5), xticklabels=("1", "2", "5"), ylim=(-130, 70))
         ax.minorticks_off()
     row[0].set_ylabel("share of the distance\nfrom none to real (%)")
 for ax in axes[1]:
@@ -296,6 +296,10 @@ plots.save(figure, "08_share_closed")
 plt.show()
 
 # %% [markdown]
+# Mind the denominators: at five shots, five more real drawings bring little, so that shares have wide intervals; and a share below zero is a
+# *loss*. Now read it again for what you predicted. One example is where a generator has most to give; and what is added is not free, for each
+# learner here was trained on real drawings alone, and a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to this.)
+#
 # ## 6 · Many ways to be lucky
 #
 # The study compares many times: twelve kinds of episodes, four learners, five pairs of arms, two data sets. At 95 %, one comparison in twenty of *equal* arms looks
