@@ -5,8 +5,8 @@
 
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
 three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
-drawings of a generator (or classical variations) take the place of real ones in training, and what is averaged at test
-time. The generator trains on the same five alphabets; cross-fitted, on five others.
+drawings of a generator (or classical variations, at full or half strength) take the place of real ones in training,
+and what is averaged at test time. The generator trains on the same five alphabets; cross-fitted, on five others.
 """
 
 import argparse
@@ -70,7 +70,8 @@ def variations():
     Gs = {"GAN": FOLDER / "same.safetensors", "GAN, cross-fitted": FOLDER / "cross.safetensors"}
     found = {name: augment.generated(load(networks.WarpGenerator, path)) for name, path in Gs.items()}
     classical = augment.classical()
-    return found | {"classical": classical, "GAN + classical": augment.chain(found["GAN"], classical)}
+    half = augment.classical(augment.STRENGTH.times(0.5))
+    return found | {"classical": classical, "half classical": half, "GAN + classical": augment.chain(found["GAN"], classical)}
 
 
 # ---------------------------------------------------------------- where they enter training
@@ -133,7 +134,7 @@ def train_learner(name, seed):
     print(name, seed, flush=True)
 
 
-NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
+NAMES = ("nowhere", "classical: support and query", "half classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
          "GAN + classical: support and query", "GAN, cross-fitted: support and query", "GAN: imagined classes",
          "GAN: one added", "GAN: jointly")
 
@@ -144,13 +145,13 @@ NAMES = ("nowhere", "classical: support and query", "GAN: support", "GAN: query"
 def at_test(network, G, seed):
     """{what is averaged: learner}"""
     g, plain = runtime.generator(1000 + seed), baselines.protonet(network)
-    gan_drawn, classical = augment.generated(G), augment.classical()
+    gan_drawn, classical = augment.generated(G), augment.classical(augment.STRENGTH.times(0.5))
     return {"nothing": plain,
             "support, GAN": augment.augmented(plain, augment.adding(gan_drawn, N_VERSIONS - 1), g),
             "support and query, GAN": augment.protonet(network, gan_drawn, N_VERSIONS, g),
-            "support and query, classical": augment.protonet(network, classical, N_VERSIONS, g),
-            "support and query, GAN + classical": augment.protonet(network, augment.chain(gan_drawn, classical),
-                                                                   N_VERSIONS, g)}
+            "support and query, half classical": augment.protonet(network, classical, N_VERSIONS, g),
+            "support and query, GAN + half classical": augment.protonet(
+                network, augment.chain(gan_drawn, classical), N_VERSIONS, g)}
 
 
 def test():

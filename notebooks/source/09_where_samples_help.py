@@ -216,11 +216,11 @@ for name, weigh in weights.items():
 # ## 3 · In training
 #
 # Training is where the most drawings are used, so it may be where generated ones matter most; or do the most harm. `benchmarks/placements.py` trains a
-# ProtoNet on **five** simulated alphabets, as few as the small Omniglot set has, in ten ways and three seeds each, and tests each in five ways:
+# ProtoNet on **five** simulated alphabets, as few as the small Omniglot set has, in eleven ways and three seeds each, and tests each in five ways:
 #
 # * **nowhere**: real drawings only
-# * **support and query**: each training drawing is replaced by a new one, by $G$, by classical variations, or by these of $G$'s drawings; **support** and
-#   **query** alone, by $G$
+# * **support and query**: each training drawing is replaced by a new one, by $G$, by classical variations (full or half strength), or by these of $G$'s drawings;
+#   **support** and **query** alone, by $G$
 # * **cross-fitted**: $G$ was trained on five *other* alphabets, so that it cannot hand on what it knows of the learner's own (and brings what it knows of theirs)
 # * **imagined classes**: in each task, half of the real classes give way to characters that an unconditional generator (notebook 03) made up, drawn by the
 #   conditional one
