@@ -71,7 +71,8 @@ def variations():
     found = {name: augment.generated(load(networks.WarpGenerator, path)) for name, path in Gs.items()}
     classical = augment.classical()
     half = augment.classical(augment.STRENGTH.times(0.5))
-    return found | {"classical": classical, "half classical": half, "GAN + classical": augment.chain(found["GAN"], classical)}
+    both = augment.chain(found["GAN"], classical)
+    return found | {"classical": classical, "half classical": half, "GAN + classical": both}
 
 
 # ---------------------------------------------------------------- where they enter training
@@ -134,9 +135,9 @@ def train_learner(name, seed):
     print(name, seed, flush=True)
 
 
-NAMES = ("nowhere", "classical: support and query", "half classical: support and query", "GAN: support", "GAN: query", "GAN: support and query",
-         "GAN + classical: support and query", "GAN, cross-fitted: support and query", "GAN: imagined classes",
-         "GAN: one added", "GAN: jointly")
+NAMES = ("nowhere", "classical: support and query", "half classical: support and query", "GAN: support", "GAN: query",
+         "GAN: support and query", "GAN + classical: support and query", "GAN, cross-fitted: support and query",
+         "GAN: imagined classes", "GAN: one added", "GAN: jointly")
 
 
 # ---------------------------------------------------------------- what is averaged at test time
