@@ -130,6 +130,8 @@ def test_08_generated_drawings_beat_classical_ones_and_not_always_none():
         assert difference(5, "GAN - none", learner)["high"] < 0, "at five shots they cost something"
     assert difference(1, "GAN - none", "ProtoNet")["high"] < 0
     assert difference(1, "GAN - none", "fine-tuning")["value"] > 0
+    for learner in ("fine-tuning", "ProtoNet"):
+        assert difference(1, "GAN - none", learner, "omniglot")["low"] > 0, "on real characters, from five alphabets"
     about = "ProtoNet", "inductive", "omniglot"
     error = {arm: study["challenge", arm, *about] for arm in ("none", "classical", "GAN", "GAN + classical")}
     assert min(error, key=lambda arm: error[arm]["value"]) == "GAN" and error["none"]["low"] > error["GAN"]["high"]
