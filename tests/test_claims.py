@@ -134,8 +134,9 @@ def test_08_generated_drawings_beat_classical_ones_and_not_always_none():
         assert difference(1, "GAN - none", learner, "omniglot")["low"] > 0, "on real characters, from five alphabets"
     about = "ProtoNet", "inductive", "omniglot"
     error = {arm: study["challenge", arm, *about] for arm in ("none", "classical", "GAN", "GAN + classical")}
-    assert min(error, key=lambda arm: error[arm]["value"]) == "GAN" and error["none"]["low"] > error["GAN"]["high"]
-    assert study["challenge, difference", "GAN - classical", *about]["high"] < 0, "on real characters too"
+    assert min(error, key=lambda arm: error[arm]["value"]) == "GAN"
+    for other in ("none", "classical"):         # paired over seeds, which differ much in error
+        assert study["challenge, difference", f"GAN - {other}", *about]["high"] < 0
 
 
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
