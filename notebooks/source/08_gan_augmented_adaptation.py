@@ -26,6 +26,7 @@ import json
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown, display
+from scipy.stats import t as student
 
 from course_lib import augment, baselines, checks, data, episodes, evaluate, maml, networks, plots, runtime
 
@@ -291,7 +292,7 @@ for row, of in zip(axes, ("glyphs", "omniglot")):
 for ax in axes[1]:
     ax.set_xlabel("real examples of each class")
 axes[0, 0].legend(fontsize=12)
-figure.suptitle("How much of what five more real drawings bring (20-way within an alphabet, inductive)", fontsize=17)
+figure.suptitle("From one real drawing, G brings up to a fifth of what five more would; from five, nothing (20-way, inductive)", fontsize=17)
 plots.save(figure, "08_share_closed")
 plt.show()
 
@@ -328,8 +329,6 @@ checks.holm(my_holm)
 # %%
 def p_value(record):
     """Of a mean being 0, by the t-test that its interval belongs to."""
-    from scipy.stats import t as student
-
     freedom = record["n"] - 1
     error = (record["high"] - record["low"]) / 2 / float(student.ppf(0.975, freedom))
     return 2 * float(student.sf(abs(record["value"]) / error, freedom)) if error else float(record["value"] == 0)
@@ -347,6 +346,7 @@ def standing(arm, of):
     return [int(mine.sum())] + [int((mine & which & sign).sum()) for which in (p_values < 0.05, stands) for sign in (up, ~up)]
 
 
+# %%
 lines = ["| comparison | data | number | better, p < 0.05 | worse, p < 0.05 | better, Holm | worse, Holm |", "|---" * 7 + "|"]
 for of in ("glyphs", "omniglot"):
     for arm in ("GAN - none", "classical - none", "GAN - classical", "GAN + classical - classical"):
