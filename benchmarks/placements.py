@@ -10,6 +10,7 @@ and what is averaged at test time. The generator trains on the same five alphabe
 """
 
 import argparse
+import json
 import os
 from functools import partial
 
@@ -178,11 +179,26 @@ def test():
         print(name, *(f"{what} {100 - 100 * torch.cat(runs).mean():.1f}" for what, runs in scores.items()), flush=True)
 
 
+def table():
+    """The README's table, as Markdown, from the results file."""
+    path = runtime.project_root() / "figures" / "results" / "placements.json"
+    error = {(r["arm"], r["at_test"]): evaluate.percent(r)
+             for r in json.loads(path.read_text(encoding="utf-8")) if r["name"] == "error"}
+    print("| variations in training | versions at test time | error, 20-way 1-shot within an alphabet |\n|---|---|---|")
+    for in_training, what in (("nowhere", "nothing"), ("half classical: support and query", "nothing"),
+                              ("half classical: support and query", "support and query, half classical"),
+                              ("GAN: support and query", "nothing"),
+                              ("GAN: support and query", "support and query, GAN")):
+        print(f"| {in_training} | {what} | {error[in_training, what]} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("train", "test"))
-    if parser.parse_args().what == "test":
-        return test()
+    parser.add_argument("what", nargs="?", choices=("train", "test"))
+    parser.add_argument("--table", action="store_true", help="print the README's table and end")
+    options = parser.parse_args()
+    if options.what != "train":
+        return test() if options.what == "test" else table()
     train_generator("same", few())
     train_generator("cross", alphabets(5, 9))
     train_sketcher(few())

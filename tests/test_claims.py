@@ -139,6 +139,15 @@ def test_08_generated_drawings_beat_classical_ones_and_not_always_none():
         assert study["challenge, difference", f"GAN - {other}", *about]["high"] < 0
 
 
+def test_09_the_generator_helps_most_on_both_sides_in_training_and_in_testing():
+    study = json.loads((RESULTS / "placements.json").read_text(encoding="utf-8"))
+    error = {(r["arm"], r["at_test"]): r for r in study if r["name"] == "error"}
+    best = error["GAN: support and query", "support and query, GAN"]
+    without = [r for (arm, at_test), r in error.items() if "GAN" not in arm + at_test]
+    assert len(without) == 6 and best["high"] < min(r["low"] for r in without)
+    assert best["value"] == min(r["value"] for r in error.values())
+
+
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
 
 

@@ -77,7 +77,7 @@ def test_the_numbers_in_the_readme_are_the_measured_ones():
 
 def test_the_tables_in_the_readme_are_the_measured_ones():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for script in ("meta_steps.py", "few_shot.py", "augmentation.py"):
+    for script in ("meta_steps.py", "few_shot.py", "augmentation.py", "placements.py"):
         command = [sys.executable, str(ROOT / "benchmarks" / script), "--table"]
         table = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
         assert table.count("\n") > 4 and table in readme, script
