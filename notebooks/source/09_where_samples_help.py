@@ -58,7 +58,7 @@ else:
     G = augment.train_generator(G, D, train, n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),
                                 generator=runtime.generator(seed, device)).G
 network.eval(), G.eval(), D.eval()
-variations = {"GAN": augment.generated(G), "classical": augment.classical()}
+variations = {"GAN": augment.generated(G), "classical": augment.classical(augment.STRENGTH.times(0.25))}    # as in notebook 08
 
 # %% [markdown]
 # ## 1 · One side or both
@@ -262,7 +262,7 @@ best, worst = (choose(cells, key=lambda key: cells[key]["value"]) for choose in 
 plain = cells["nowhere", "nothing"]
 at_test = min(((key, mark) for key, mark in marks.items()), key=lambda pair: pair[1]["value"])
 display(Markdown(
-    f"At test time, in this run, the best of four places is **{at_test[0][0]}, {at_test[0][1]}**: {100 * at_test[1]['value']:+.1f} ± "
+    f"At test time, in this run, the best of {len(marks)} places is **{at_test[0][0]}, {at_test[0][1]}**: {100 * at_test[1]['value']:+.1f} ± "
     f"{50 * (at_test[1]['high'] - at_test[1]['low']):.1f} points of error with {counts[-1]} versions. In the study, real drawings alone err in "
     f"{evaluate.percent(plain)}; the best of {len(cells)} combinations, *{best[0]}* in training and *{best[1]}* at test time, in "
     f"**{evaluate.percent(cells[best])}**; the worst, *{worst[0]}* and *{worst[1]}*, in {evaluate.percent(cells[worst])}. The best of many is partly "
