@@ -327,7 +327,17 @@ def my_holm(p, alpha):
 # %% tags=["nbval-check-output"]
 checks.holm(my_holm)
 
+# %% [markdown]
+# The same in other words: multiply the sorted p-values by $m, m - 1, \ldots$, let none be smaller than the one before it, and compare these *adjusted*
+# values with $\alpha$. That is how it is applied to the study.
+
 # %%
+def holm(p, alpha):
+    """Which of p-values p [m] stand, by adjusted p-values: bool [m]."""
+    adjusted = (p.sort().values * torch.arange(len(p), 0, -1)).cummax(0).values
+    return adjusted[p.argsort().argsort()] <= alpha
+
+
 def p_value(record):
     """Of a mean being 0, by the t-test that its interval belongs to."""
     freedom = record["n"] - 1
@@ -337,9 +347,10 @@ def p_value(record):
 
 compared = [r for r in study if r["name"].endswith(", difference") and "-shot" in r["name"]]
 p_values = torch.tensor([p_value(r) for r in compared])
-stands = my_holm(p_values, 0.05)                        # of all comparisons of the study together
+stands = holm(p_values, 0.05)                           # of all comparisons of the study together
 
 
+# %%
 def standing(arm, of):
     """Of the comparisons of two arms on one data set: their number, and how many are above and below 0, before and after Holm."""
     mine = torch.tensor([(r["arm"], r["dataset"]) == (arm, of) for r in compared])
@@ -347,7 +358,6 @@ def standing(arm, of):
     return [int(mine.sum())] + [int((mine & which & sign).sum()) for which in (p_values < 0.05, stands) for sign in (up, ~up)]
 
 
-# %%
 lines = ["| comparison | data | number | better, p < 0.05 | worse, p < 0.05 | better, Holm | worse, Holm |", "|---" * 7 + "|"]
 for of in ("glyphs", "omniglot"):
     for arm in ("GAN - none", "classical - none", "GAN - classical", "GAN + classical - classical"):

@@ -200,8 +200,18 @@ def judged(x, task, n):
 n = sizes.pick(smoke=4, cpu=16, gpu=16)
 both = [judged(x, tasks.support_x, n) for x in (tasks.support_x, tasks.query_x)]
 one = [seen["GAN"][side][0] for side in (0, 1)]                                  # of the drawings themselves
-weights = {"all alike": lambda logits: torch.full_like(logits, 1 / n), "importance weights": my_weights,
-           "the best half": lambda logits: my_filter(logits, n // 2), "the best one": lambda logits: my_filter(logits, 1)}
+
+
+def above(keep):
+    """Weights that share evenly what is at least as good as the keep-th best."""
+    return lambda logits: (logits >= logits.topk(keep, dim=0).values[-1]).float() / keep
+
+
+weights = {"all alike": lambda logits: torch.full_like(logits, 1 / n),
+           "importance weights": lambda logits: (logits - logits.logsumexp(0)).exp(),
+           "the best half": above(n // 2), "the best one": above(1)}
+
+# %%
 unweighted = {}
 print(f"without any drawing of G: error {100 * (1 - right(tasks, *one)).mean():.1f} %")
 for name, weigh in weights.items():
