@@ -176,12 +176,15 @@ def test_one_version_is_protonet(episodes, network):
 
 def test_versions_are_averaged_in_feature_space(episodes, network):
     predicted = augment.protonet(network, darker, 3, gen())(episodes)
+    means = augment.averaged(network, darker, 3, gen())(episodes)
     for t in range(2):
         with torch.no_grad():
             support, query = ((network.features(x) + 2 * network.features(x / 2)) / 3
                               for x in (episodes.support_x[t], episodes.query_x[t]))
-        means = support.view(4, 3, -1).mean(1)
-        assert predicted[t].tolist() == [min(range(4), key=lambda c: (q - means[c]).square().sum()) for q in query]
+        assert torch.allclose(means.support_x[t], support, atol=1e-6)
+        assert torch.allclose(means.query_x[t], query, atol=1e-6)
+        centres = support.view(4, 3, -1).mean(1)
+        assert predicted[t].tolist() == [min(range(4), key=lambda c: (q - centres[c]).square().sum()) for q in query]
 
 
 def test_a_query_does_not_see_other_queries(episodes, network):
