@@ -37,7 +37,7 @@ PROFILE ?= cpu
 study: .venv/student          ## all numbers of 05, 08, 09 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
 	@.venv/bin/python benchmarks/few_shot.py train --datasets omniglot --learners ProtoNet
 	@for what in train test write; do .venv/bin/python benchmarks/augmentation.py $$what --profile $(PROFILE) || exit 1; done
-	@for what in train test; do .venv/bin/python benchmarks/placements.py $$what || exit 1; done
+	@for what in train test; do .venv/bin/python benchmarks/placements.py $$what --profile $(PROFILE) || exit 1; done
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

@@ -2,6 +2,7 @@
 
     python benchmarks/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
     python benchmarks/placements.py test        (writes figures/results/placements.json)
+    --profile gpu                               (everything ten times as long, on cuda)
 
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
 three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
@@ -20,6 +21,8 @@ from course_lib import augment, baselines, data, episodes, evaluate, gan, losses
 
 FOLDER = runtime.project_root() / "runs" / "placements"
 SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 8, 24
+LONGER = {"cpu": 1, "gpu": 10}
+DEVICE = {"cpu": "cpu", "gpu": "cuda"}
 
 
 def alphabets(first, last):
@@ -28,48 +31,50 @@ def alphabets(first, last):
     return classes.take(i for i, name in enumerate(classes.alphabets) if first <= int(name[-2:]) <= last)
 
 
-def few():
-    return alphabets(0, 4)
+def few(profile):
+    return alphabets(0, 4).to(DEVICE[profile])
 
 
 # ---------------------------------------------------------------- generators
 
 
-def train_generator(name, classes):
+def train_generator(name, classes, profile):
     """G(z, example, task) of pairs of these classes."""
     path = FOLDER / f"{name}.safetensors"
     if not path.exists():
         runtime.seed_everything(0)
-        G, D = networks.WarpGenerator(), networks.PairDiscriminator()
-        G = augment.train_generator(G, D, classes, n_steps=TURNS, generator=runtime.generator(0),
-                                    path=path.with_suffix(".part")).G
+        device = DEVICE[profile]
+        G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
+        G = augment.train_generator(G, D, classes.to(device), n_steps=LONGER[profile] * TURNS,
+                                    generator=runtime.generator(0, device), path=path.with_suffix(".part")).G
         runtime.save(path, G.state_dict())
 
 
-def train_sketcher(classes):
+def train_sketcher(classes, profile):
     """G(z), as in notebook 03: it invents the characters of the imagined classes."""
     path = FOLDER / "sketcher.safetensors"
     if path.exists():
         return
     runtime.seed_everything(0)
-    images = classes.ink.view(-1, 1, 28, 28)
-    trained = gan.fit(networks.ImageGenerator(), networks.ImageDiscriminator(), n_steps=SKETCH_TURNS, ema=0.995,
-                      draw=lambda g: (images[torch.randint(len(images), (64,), generator=g)],),
+    images, device = classes.ink.view(-1, 1, 28, 28), DEVICE[profile]
+    trained = gan.fit(networks.ImageGenerator().to(device), networks.ImageDiscriminator().to(device), ema=0.995,
+                      n_steps=LONGER[profile] * SKETCH_TURNS,
+                      draw=lambda g: (images[torch.randint(len(images), (64,), generator=g, device=device)],),
                       loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0), lr=(2e-3, 2e-3),
-                      betas=(0.0, 0.99), generator=runtime.generator(0), path=path.with_suffix(".part"))
+                      betas=(0.0, 0.99), generator=runtime.generator(0, device), path=path.with_suffix(".part"))
     runtime.save(path, trained.G.state_dict())
 
 
-def load(make, path):
+def load(make, path, profile):
     network = make()
     network.load_state_dict(runtime.load(path))
-    return network.eval()
+    return network.eval().to(DEVICE[profile])
 
 
-def variations():
+def variations(profile):
     """{name: variation}"""
     Gs = {"GAN": FOLDER / "same.safetensors", "GAN, cross-fitted": FOLDER / "cross.safetensors"}
-    found = {name: augment.generated(load(networks.WarpGenerator, path)) for name, path in Gs.items()}
+    found = {name: augment.generated(load(networks.WarpGenerator, path, profile)) for name, path in Gs.items()}
     classical = augment.classical()
     half = augment.classical(augment.STRENGTH.times(0.5))
     both = augment.chain(found["GAN"], classical)
@@ -79,15 +84,14 @@ def variations():
 # ---------------------------------------------------------------- where they enter training
 
 
-def placements():
+def placements(profile):
     """{name: function (Episodes, generator) -> Episodes}, at work on every training episode."""
-    by = variations()
+    by, sketcher = variations(profile), load(networks.ImageGenerator, FOLDER / "sketcher.safetensors", profile)
     both = {f"{name}: support and query": augment.varied(variation) for name, variation in by.items()}
     return {"nowhere": lambda tasks, generator: tasks,
             "GAN: support": lambda tasks, g: tasks._replace(support_x=by["GAN"](tasks.support_x, g)),
             "GAN: query": lambda tasks, g: tasks._replace(query_x=by["GAN"](tasks.query_x, g, tasks.support_x)),
-            "GAN: imagined classes": partial(imagined, load(networks.ImageGenerator, FOLDER / "sketcher.safetensors"),
-                                             by["GAN"]), **both}
+            "GAN: imagined classes": partial(imagined, sketcher, by["GAN"]), **both}
 
 
 @torch.no_grad()
@@ -117,21 +121,23 @@ def draw(classes, place, generator):
     return place(episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, generator=generator), generator)
 
 
-def train_learner(name, seed):
+def train_learner(name, seed, profile):
     path = FOLDER / f"{name}-{seed}.safetensors"
     if path.exists():
         return
     runtime.seed_everything(seed)
-    network, generator = networks.ConvNet(1, width=32), runtime.generator(seed)
+    network, generator = networks.ConvNet(1, width=32).to(DEVICE[profile]), runtime.generator(seed, DEVICE[profile])
+    places, n_steps = placements(profile), LONGER[profile] * STEPS
     if name in ("GAN: one added", "GAN: jointly"):
-        G = load(networks.WarpGenerator, FOLDER / "same.safetensors").train().requires_grad_(name == "GAN: jointly")
-        maml.fit(network, partial(draw, few(), placements()["nowhere"]), gradient=partial(joint_backward, G, generator),
-                 n_steps=STEPS, generator=generator, lr=3e-3, G=G, optimiser=lambda _, lr: torch.optim.Adam(
+        G = load(networks.WarpGenerator, FOLDER / "same.safetensors", profile).train()
+        G.requires_grad_(name == "GAN: jointly")
+        maml.fit(network, partial(draw, few(profile), places["nowhere"]), n_steps=n_steps,
+                 gradient=partial(joint_backward, G, generator), generator=generator, lr=3e-3, G=G, optimiser=lambda _, lr: torch.optim.Adam(
                      [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
         runtime.save(path.with_stem(path.stem + "-G"), G.state_dict())
     else:
-        maml.fit(network, partial(draw, few(), placements()[name]), gradient=baselines.protonet_backward, n_steps=STEPS,
-                 generator=generator, lr=3e-3)
+        maml.fit(network, partial(draw, few(profile), places[name]), gradient=baselines.protonet_backward,
+                 n_steps=n_steps, generator=generator, lr=3e-3)
     runtime.save(path, network.state_dict())
     print(name, seed, flush=True)
 
@@ -146,7 +152,7 @@ NAMES = ("nowhere", "classical: support and query", "half classical: support and
 
 def at_test(network, G, seed):
     """{what is averaged: learner}"""
-    g, plain = runtime.generator(1000 + seed), baselines.protonet(network)
+    g, plain = runtime.generator(1000 + seed, network.head.weight.device), baselines.protonet(network)
     gan_drawn, classical = augment.generated(G), augment.classical(augment.STRENGTH.times(0.5))
     return {"nothing": plain,
             "support, GAN": augment.augmented(plain, augment.adding(gan_drawn, N_VERSIONS - 1), g),
@@ -156,19 +162,21 @@ def at_test(network, G, seed):
                 network, augment.chain(gan_drawn, classical), N_VERSIONS, g)}
 
 
-def test():
+def test(profile):
     os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
-    results = evaluate.Results("placements", dataset="glyphs", split="val", profile="cpu", device="cpu", seed="all")
-    val, base = data.load("glyphs", split="val"), None
+    results = evaluate.Results("placements", dataset="glyphs", split="val", profile=profile, device=DEVICE[profile],
+                               seed="all")
+    val, base = data.load("glyphs", split="val").to(DEVICE[profile]), None
     for name in NAMES:
         scores = {}
         for seed in SEEDS:
-            network = load(partial(networks.ConvNet, 1, width=32), FOLDER / f"{name}-{seed}.safetensors")
+            network = load(partial(networks.ConvNet, 1, width=32), FOLDER / f"{name}-{seed}.safetensors", profile)
             G = load(networks.WarpGenerator, FOLDER / (f"{name}-{seed}-G.safetensors" if name == "GAN: jointly"
-                                                       else "same.safetensors"))
+                                                       else "same.safetensors"), profile)
             for what, learner in at_test(network, G, seed).items():
                 accuracy = evaluate.accuracies(learner, val, n_way=20, k_shot=1, q_query=5, n_episodes=N_EPISODES,
-                                               within_alphabet=True, generator=runtime.generator(seed), chunk=5)
+                                               within_alphabet=True, chunk=5,
+                                               generator=runtime.generator(seed, DEVICE[profile]))
                 scores.setdefault(what, []).append(accuracy)
         base = base or scores
         for what, runs in scores.items():
@@ -196,15 +204,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("train", "test"))
     parser.add_argument("--table", action="store_true", help="print the README's table and end")
+    parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
     if options.what != "train":
-        return test() if options.what == "test" else table()
-    train_generator("same", few())
-    train_generator("cross", alphabets(5, 9))
-    train_sketcher(few())
+        return test(options.profile) if options.what == "test" else table()
+    train_generator("same", few(options.profile), options.profile)
+    train_generator("cross", alphabets(5, 9), options.profile)
+    train_sketcher(few(options.profile), options.profile)
     for seed in SEEDS:
         for name in NAMES:
-            train_learner(name, seed)
+            train_learner(name, seed, options.profile)
 
 
 if __name__ == "__main__":

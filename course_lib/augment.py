@@ -137,6 +137,22 @@ def augmented(learner, augmenter, generator):
     return labels
 
 
+def voted(learner, variation, n_versions, generator):
+    """The learner, with each query's label voted for by the query itself and n_versions - 1 variations of it.
+
+    Of labels with as many votes, the query's own wins, then the least. A query's variations see the support as the task
+    and no other query: inductive, if the learner is.
+    """
+    def labels(episodes):
+        x, task = episodes.query_x, episodes.support_x
+        versions = [x] + [variation(x, generator, task) for _ in range(n_versions - 1)]
+        found = learner(episodes._replace(query_x=torch.cat(versions, dim=1),
+                                          query_y=episodes.query_y.repeat(1, n_versions)))
+        votes = torch.nn.functional.one_hot(found.view(len(x), n_versions, -1)).double()       # [T, V, N*Q, N]
+        return (votes.sum(1) + 0.5 * votes[:, 0]).argmax(2)
+    return labels
+
+
 def first_shots(learner, k_shot):
     """The learner, given only the first `k_shot` support images of each class.
 

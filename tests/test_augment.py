@@ -194,6 +194,27 @@ def test_a_query_does_not_see_other_queries(episodes, network):
     assert torch.equal(G.called[2], episodes.support_x)
 
 
+def test_votes_are_counted_and_the_query_breaks_ties(episodes):
+    """Against counting by hand; the learner says of each query how bright it is."""
+    said = torch.tensor([[[0, 3, 1, 2], [1, 3, 2, 2], [1, 0, 1, 0]], [[2, 0, 0, 3], [0, 0, 1, 3], [1, 0, 2, 1]]])
+    T, V, Q = said.shape        # tasks, versions, queries
+    tasks = episodes._replace(query_x=episodes.query_x[:, :Q], query_y=episodes.query_y[:, :Q])
+
+    def learner(seen):
+        assert seen.query_x.shape[:2] == seen.query_y.shape == (T, V * Q)
+        assert torch.equal(seen.query_x[:, :Q], tasks.query_x)
+        assert torch.equal(seen.query_x[:, Q:2 * Q], tasks.query_x / 2)
+        return said.view(T, V * Q)
+
+    assert augment.voted(learner, darker, V, gen())(tasks).tolist() == [[1, 3, 1, 2], [2, 0, 0, 3]]
+
+
+def test_a_voting_query_does_not_see_other_queries(episodes, network):
+    G = Recorder()
+    augment.voted(baselines.protonet(network), augment.generated(G), 2, gen())(episodes)
+    assert torch.equal(G.called[2], episodes.support_x)
+
+
 def test_training_varies_support_and_query(episodes):
     changed = augment.varied(darker)(episodes, gen())
     assert torch.equal(changed.support_x, episodes.support_x / 2) and torch.equal(changed.query_x, episodes.query_x / 2)
