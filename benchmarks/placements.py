@@ -132,7 +132,8 @@ def train_learner(name, seed, profile):
         G = load(networks.WarpGenerator, FOLDER / "same.safetensors", profile).train()
         G.requires_grad_(name == "GAN: jointly")
         maml.fit(network, partial(draw, few(profile), places["nowhere"]), n_steps=n_steps,
-                 gradient=partial(joint_backward, G, generator), generator=generator, lr=3e-3, G=G, optimiser=lambda _, lr: torch.optim.Adam(
+                 gradient=partial(joint_backward, G, generator), generator=generator, lr=3e-3, G=G,
+                 optimiser=lambda _, lr: torch.optim.Adam(
                      [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
         runtime.save(path.with_stem(path.stem + "-G"), G.state_dict())
     else:
