@@ -169,8 +169,9 @@ class _FromExamples(nn.Module):
 class WarpGenerator(_FromExamples):
     """z [B, z_dim], x [B, K, 1, 28, 28], task [T, S, 1, 28, 28] -> images [B, 1, 28, 28]: the first example, warped.
 
-    The network chooses the map, the bend and the pen of `warp`; it holds no pen itself, so it can neither forget the
-    character nor draw one that it remembers from training. task=False: it does without the description of the task.
+    The network chooses the map, the bend and the pen of `warp`. All ink is the example's: it cannot draw a character
+    that it remembers from training, and must bend far to lose the one at hand; but nothing bounds map and bend, so it
+    can do that, or push the ink out of the image. task=False: it does without the description of the task.
     """
 
     def __init__(self, z_dim=32, *, task=True, grid=5, width=128):
