@@ -166,6 +166,19 @@ def first_shots(learner, k_shot):
     return labels
 
 
+def importance_weights(logits):
+    """D's logits [n, ...] of n drawings to weights [n, ...], proportional to e^logit, that sum to 1 over the n.
+
+    For the best discriminator e^logit is p/q, and a mean with these weights is one over real drawings.
+    """
+    return logits.softmax(0)
+
+
+def keep_best(logits, keep):
+    """Weights [n, ...] again: 1 / keep for the `keep` highest of the logits [n, ...] along n, 0 for the others."""
+    return torch.zeros_like(logits).scatter(0, logits.topk(keep, dim=0).indices, 1 / keep)
+
+
 def averaged(network, variation, n_versions, generator):
     """A function of `Episodes` that puts mean features [T, M, F] in place of images, of support and query alike.
 

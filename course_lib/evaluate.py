@@ -56,6 +56,21 @@ def share_closed(none, arm, real):
     return n * gained.sum() / possible.sum() - (n - 1) * without
 
 
+def holm(p, alpha):
+    """Which of the p-values p [m] stand at level alpha when all m comparisons are taken together: bool [m].
+
+    The chance of any false alarm among them is at most alpha, however they depend on each other.
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
+    Raises ValueError for p-values outside [0, 1].
+    """
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values lie in [0, 1]; got {p.min().item():.3g} to {p.max().item():.3g}. Look for a nan, "
+                         "or for a test statistic in the place of its p-value.")
+    order = p.argsort()
+    passes = p[order] <= alpha / torch.arange(len(p), 0, -1, device=p.device)
+    return torch.zeros_like(passes).scatter(0, order, passes.cumprod(0).bool())     # none after the first that fails
+
+
 def mean_interval(values):
     """(mean, half-width of its 95 % interval) of independent values [n]: 1.96 s / sqrt(n).
 

@@ -251,7 +251,7 @@ def holm_then_one_more(p, alpha):
 RIGHT = {
     "augmenter": [augmenter_right, augmenter_one_by_one, augmenter_by_rounds, augmenter_of_library, augmenter_with()],
     "share_closed": [share_right, share_by_loop, share_by_matrix, share_with(), evaluate.share_closed],
-    "holm": [holm_right, holm_by_loop, holm_by_adjusting, holm_by_rounds, holm_with()],
+    "holm": [holm_right, holm_by_loop, holm_by_adjusting, holm_by_rounds, holm_with(), evaluate.holm],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "augmenter": [

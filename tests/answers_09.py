@@ -2,6 +2,8 @@
 
 import torch
 
+from course_lib import augment
+
 # ---------------------------------------------------------------- answers to `averaged_features`
 
 
@@ -163,8 +165,9 @@ def of_the_best(logits, keep, values):
 RIGHT = {
     "averaged_features": [features_right, features_by_sum, features_of_one_batch, features_by_running_mean,
                           features_with()],
-    "critic_weights": [weights_right, weights_less_the_highest, weights_by_log, weights_by_column],
-    "critic_filter": [filter_right, filter_by_bound, filter_by_rank, filter_by_loop],
+    "critic_weights": [weights_right, weights_less_the_highest, weights_by_log, weights_by_column,
+                       augment.importance_weights],
+    "critic_filter": [filter_right, filter_by_bound, filter_by_rank, filter_by_loop, augment.keep_best],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "averaged_features": [

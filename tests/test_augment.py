@@ -228,6 +228,20 @@ def test_a_variation_turns_as_far_as_it_says():
     assert torch.allclose(affine[0], expected, atol=1e-6)
 
 
+def test_weights_from_a_critic():
+    logits = torch.tensor([[0.0, 300.0], [math.log(3.0), -300.0], [math.log(2.0), 299.0]])
+    expected = torch.tensor([[1 / 6, 0.7311], [1 / 2, 0], [1 / 3, 0.2689]])        # p/q: 1, 3, 2 and e, 0, 1
+    assert torch.allclose(augment.importance_weights(logits), expected, atol=1e-4)
+    assert torch.equal(augment.keep_best(logits, 2), torch.tensor([[0, 0.5], [0.5, 0], [0.5, 0.5]]))
+    stacked = logits[:, None].expand(3, 4, 2)                       # [n, T, M]
+    for weigh in (augment.importance_weights, lambda x: augment.keep_best(x, 1)):
+        assert torch.equal(weigh(stacked), weigh(logits)[:, None].expand(3, 4, 2))
+
+
+def test_equal_logits_do_not_weigh_more_than_one_in_all():
+    assert augment.keep_best(torch.zeros(5, 3), 2).sum(0).tolist() == [1, 1, 1]
+
+
 # ---------------------------------------------------------------- training a generator
 
 

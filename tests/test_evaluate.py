@@ -445,3 +445,22 @@ def test_the_share_closed_needs_paired_runs():
         evaluate.share_closed(torch.rand(3), torch.rand(3), torch.rand(4))
     with pytest.raises(ValueError, match="at least 2"):
         evaluate.share_closed(torch.rand(1), torch.rand(1), torch.rand(1))
+
+
+def test_holm_is_bonferroni_over_every_set_of_comparisons():
+    """Against its definition as a closed test: i stands if each set that holds i has a p <= alpha / its size."""
+    g = torch.Generator().manual_seed(0)
+    for m, alpha in ((1, 0.05), (4, 0.1), (6, 0.05)):
+        for _ in range(30):
+            p = torch.rand(m, generator=g) ** 4
+            sets = [[i for i in range(m) if bits >> i & 1] for bits in range(1, 2 ** m)]
+            stands = [all(min(p[j] for j in some) <= alpha / len(some) for some in sets if i in some) for i in range(m)]
+            assert evaluate.holm(p, alpha).tolist() == stands
+    assert evaluate.holm(torch.tensor([0.03, 0.02]), 0.05).tolist() == [True, True]
+    assert evaluate.holm(torch.tensor([0.03, 0.04]), 0.05).tolist() == [False, False]
+
+
+@pytest.mark.parametrize("p", (1.2, -0.1, math.nan))
+def test_holm_refuses_what_is_no_p_value(p):
+    with pytest.raises(ValueError, match=r"p-values lie in \[0, 1\]"):
+        evaluate.holm(torch.tensor([0.3, p]), 0.05)

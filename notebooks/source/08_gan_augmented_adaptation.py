@@ -328,16 +328,9 @@ def my_holm(p, alpha):
 checks.holm(my_holm)
 
 # %% [markdown]
-# The same in other words: multiply the sorted p-values by $m, m - 1, \ldots$, let none be smaller than the one before it, and compare these *adjusted*
-# values with $\alpha$. That is how it is applied to the study.
+# `evaluate.holm` does the same. Now apply it to the study: to all comparisons together, not to each table by itself.
 
 # %%
-def holm(p, alpha):
-    """Which of p-values p [m] stand, by adjusted p-values: bool [m]."""
-    adjusted = (p.sort().values * torch.arange(len(p), 0, -1)).cummax(0).values
-    return adjusted[p.argsort().argsort()] <= alpha
-
-
 def p_value(record):
     """Of a mean being 0, by the t-test that its interval belongs to."""
     freedom = record["n"] - 1
@@ -347,7 +340,7 @@ def p_value(record):
 
 compared = [r for r in study if r["name"].endswith(", difference") and "-shot" in r["name"]]
 p_values = torch.tensor([p_value(r) for r in compared])
-stands = holm(p_values, 0.05)                           # of all comparisons of the study together
+stands = evaluate.holm(p_values, 0.05)                  # of all comparisons of the study together
 
 
 # %%

@@ -22,6 +22,7 @@ seed = int(os.environ.get("COURSE_SEED", "0"))
 
 # %%
 import json
+from functools import partial
 
 import matplotlib.pyplot as plt
 import torch
@@ -182,8 +183,8 @@ def my_filter(logits, keep):
 checks.critic_filter(my_filter)
 
 # %% [markdown]
-# Sixteen drawings for each support example, judged by $D$; the prototype is the example and their weighted mean, half and half. Three ways to weight, and the same
-# for the queries.
+# (The library has both: `augment.importance_weights` and `augment.keep_best`.) Sixteen drawings for each support example, judged by $D$; the prototype is the
+# example and their weighted mean, half and half. Four ways to weight them, and the same for the queries.
 
 # %%
 @torch.no_grad()
@@ -202,14 +203,9 @@ both = [judged(x, tasks.support_x, n) for x in (tasks.support_x, tasks.query_x)]
 one = [seen["GAN"][side][0] for side in (0, 1)]                                  # of the drawings themselves
 
 
-def above(keep):
-    """Weights that share evenly what is at least as good as the keep-th best."""
-    return lambda logits: (logits >= logits.topk(keep, dim=0).values[-1]).float() / keep
-
-
 weights = {"all alike": lambda logits: torch.full_like(logits, 1 / n),
-           "importance weights": lambda logits: (logits - logits.logsumexp(0)).exp(),
-           "the best half": above(n // 2), "the best one": above(1)}
+           "importance weights": augment.importance_weights,
+           "the best half": partial(augment.keep_best, keep=n // 2), "the best one": partial(augment.keep_best, keep=1)}
 
 # %%
 unweighted = {}
