@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import torch
 
-from course_lib import augment, baselines, data, episodes, evaluate, maml, networks, runtime
+from course_lib import augment, baselines, challenge, data, episodes, evaluate, maml, networks, runtime
 
 FOLDER = runtime.project_root() / "runs" / "augmentation"
 SEEDS = range(5)
@@ -282,10 +282,32 @@ VOTED_DIFFERENCES = [("GAN, queries too", "none"), ("classical, queries too", "n
 N_VERSIONS = 16
 
 
-def challenge_learners(seed, G):
-    """{arm: learner} for real characters: one ProtoNet, trained on classical variations; versions averaged at test."""
+CHALLENGE_SEEDS = range(3)
+CHALLENGE_STEPS = 2000
+
+
+def challenge_path(seed, taught):
+    """Where a ProtoNet is that was trained on variations of real characters: classical ones (by few_shot.py) or G's."""
+    return (FOLDER.parent / "few_shot" / f"omniglot-{seed}-ProtoNet.safetensors" if taught == "classical" else
+            FOLDER / f"omniglot-{seed}-challenge.safetensors")
+
+
+def train_challenge(seed, options):
+    """Train the ProtoNet whose every drawing is the generator's, or go on with it."""
+    path = challenge_path(seed, "GAN")
+    if path.exists():
+        return
+    G, classes = generator_of("omniglot").to(options.device), world("omniglot").train.to(options.device)
+    network = challenge.train_network(classes, augment.generated(G), n_steps=LONGER[options.profile] * CHALLENGE_STEPS,
+                                      seed=seed, path=path.with_suffix(".part"), made={"taught": "GAN"})
+    runtime.save(path, network.state_dict())
+    print("challenge", seed, "trained", flush=True)
+
+
+def challenge_learners(seed, taught, G):
+    """{versions: learner} for real characters: one ProtoNet; versions of each image are averaged at test time."""
     network = networks.ConvNet(60, width=32, pool=3)
-    network.load_state_dict(runtime.load(FOLDER.parent / "few_shot" / f"omniglot-{seed}-ProtoNet.safetensors"))
+    network.load_state_dict(runtime.load(challenge_path(seed, taught)))
     classical, gan, generator = augment.classical(), augment.generated(G), runtime.generator(1000 + seed)
     versions = {"classical": classical, "GAN": gan, "GAN + classical": augment.chain(gan, classical)}
     return {"none": baselines.protonet(network)} | {
@@ -296,21 +318,28 @@ def score_challenge(seed):
     path = FOLDER / f"challenge-{seed}.safetensors"
     if path.exists():
         return
-    classes = fitting(world("omniglot").test, 20)
-    scores = {arm: evaluate.accuracies(learner, classes, n_way=20, k_shot=1, q_query=5, n_episodes=40, chunk=1,
-                                       within_alphabet=True, generator=runtime.generator(seed))
-              for arm, learner in challenge_learners(seed, generator_of("omniglot")).items()}
+    classes, G = fitting(world("omniglot").test, 20), generator_of("omniglot")
+    scores = {f"{taught}|{arm}": evaluate.accuracies(learner, classes, n_way=20, k_shot=1, q_query=5, n_episodes=40,
+                                                     chunk=1, within_alphabet=True, generator=runtime.generator(seed))
+              for taught in ("classical", "GAN") for arm, learner in challenge_learners(seed, taught, G).items()}
     runtime.save(path, scores)
     print("challenge", seed, {arm: round(100 - 100 * x.mean().item(), 2) for arm, x in scores.items()}, flush=True)
 
 
+CHALLENGE_DIFFERENCES = [("GAN|GAN", other) for other in ("classical|classical", "classical|none", "classical|GAN",
+                                                          "GAN|none")]
+CHALLENGE_DIFFERENCES += [("GAN|none", "classical|none"), ("classical|GAN", "classical|none"),
+                          ("classical|GAN", "classical|classical")]
+
+
 def collect_challenge(results):
+    """Records whose arm is 'in training|versions at test time'."""
     runs = [runtime.load(path) for path in sorted(FOLDER.glob("challenge-*.safetensors"))]
     about = {"learner": "ProtoNet", "setting": "inductive", "dataset": "omniglot", "seed": "all"}
     error = {arm: torch.stack([1 - run[arm].mean() for run in runs]) for arm in runs[0]}
     for arm, values in error.items():
         results.add("challenge", values, unit="error", arm=arm, **about)
-    for a, b in DIFFERENCES:
+    for a, b in CHALLENGE_DIFFERENCES:
         results.add("challenge, difference", error[a] - error[b], unit="error", arm=f"{a} - {b}", **about)
 
 
@@ -318,7 +347,7 @@ def test(options):
     for name in options.worlds:
         for seed in options.seeds:
             score(name, seed)
-            if name == "omniglot" and seed < 3:
+            if name == "omniglot" and seed in CHALLENGE_SEEDS:
                 score_challenge(seed)
 
 
@@ -359,7 +388,7 @@ def main():
     parser.add_argument("--table", action="store_true", help="print the README's table and end")
     parser.add_argument("--worlds", nargs="+", default=WORLDS)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS])
+    parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS, "challenge"])
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
     if options.table or not options.what:
@@ -375,6 +404,9 @@ def main():
                 elif kind in STEPS:
                     for seed in options.seeds:
                         train_learner(name, seed, kind, options)
+                elif kind == "challenge" and name == "omniglot":
+                    for seed in CHALLENGE_SEEDS:
+                        train_challenge(seed, options)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ induction"; state of the challenge: Lake et al. 2019, arXiv 1902.03477.
 """
 
 import json
+import os
 import re
 import zipfile
 import zlib
@@ -178,33 +179,45 @@ def background_classes(background):
 
 
 def train(background, *, profile="cpu", seed=0):
-    """Train a ProtoNet and a generator on `background` alone, and save both where `learners` finds them.
+    """Train a generator and a ProtoNet on its drawings, on `background` alone; save both where `learners` finds them.
 
-    The ProtoNet sees classical variations of all drawings and their quarter turns. Interrupted, it goes on from where
-    it was, in the next call with the same arguments.
+    All drawings are seen in their quarter turns as well. Interrupted, it goes on from where it was, in the next call
+    with the same arguments.
     """
-    sizes, classes = runtime.profile(profile), background_classes(background).turned()
-    vary, parts = augment.varied(augment.classical()), runtime.project_root() / "runs" / "challenge"
+    sizes, device = runtime.profile(profile), runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
+    classes = background_classes(background).turned().to(device)
     made = {"dataset": background, "profile": profile, "seed": seed}
+    part = str(runtime.project_root() / "runs" / "challenge" / f"{background}_{profile}_{seed}_{{}}.part").format
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = networks.ConvNet(60, width=32, pool=3)
+        G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
+    steps, turns = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
+    G = augment.train_generator(G, D, classes, n_steps=turns, made=made, path=part("G"),
+                                generator=runtime.generator(seed, device)).G
+    network = train_network(classes, augment.generated(G), n_steps=steps, seed=seed, made=made, path=part("network"))
+    runtime.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
+                 {"network": network.state_dict(), "G": G.state_dict()}, **made, steps=steps, turns=turns,
+                 made_by="course challenge --train")
+
+
+def train_network(classes, variation, *, n_steps, seed, **options):
+    """A `networks.ConvNet` trained as a ProtoNet, 60-way 1-shot, each drawing replaced by a variation of it.
+
+    options: those of `maml.fit`.
+    """
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        G, D = networks.WarpGenerator(), networks.PairDiscriminator()
+        network = networks.ConvNet(60, width=32, pool=3).to(classes.images.device)
+    vary = augment.varied(variation)
 
     def draw(generator):
         tasks = episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, generator=generator)
         return vary(tasks, generator)
 
-    steps, turns = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
-    stem = f"{background}_{profile}_{seed}"
-    trained = maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=steps, lr=3e-3, made=made,
-                       generator=runtime.generator(seed), path=parts / f"{stem}_network.part")
-    G = augment.train_generator(G, D, classes, n_steps=turns, generator=runtime.generator(seed), made=made,
-                                path=parts / f"{stem}_G.part").G
-    runtime.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
-                 {"network": trained.params, "G": G.state_dict()}, **made, steps=steps, turns=turns,
-                 made_by="course challenge --train")
+    trained = maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=n_steps, lr=3e-3,
+                       generator=runtime.generator(seed, classes.images.device), **options)
+    network.load_state_dict(trained.params)
+    return network
 
 
 # ---------------------------------------------------------------- the result
