@@ -1,4 +1,4 @@
-"""Does a generator help a learner that has seen one example? Five arms, three learners, one to five shots.
+"""Does a generator help a learner that has seen one example? Five arms, four learners, one to five shots.
 
     COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
     COURSE_DATA=... python benchmarks/augmentation.py test        (half an hour; goes on where it was stopped)
@@ -10,15 +10,17 @@ that validate and 10 that test (0 is the course's own); `omniglot` trains on the
 their quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five
 seeds of each learner, never with augmentation. The arms differ only in what is added to the support at test time,
 `N_EXTRA` drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or
-real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps.
+real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps. In two
+more arms, "queries too", each query gets as many variations as an example, and the labels of all of them are votes.
 
 The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
-was trained on classical variations (by `few_shot.py`, three seeds: run its `train` first) and averages the features of
-support and query over versions of each: classical ones, the generator's, or both.
+was trained on variations of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the generator's,
+and averages the features of support and query over versions of each: classical ones, the generator's, or both.
 
 `--profile gpu` trains everything ten times as long on cuda. The learners' settings and the strength of the classical
-arm were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2), those of the generator and
-of the challenge on Greek and Korean after training on the other three real alphabets.
+arm, and the votes, were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2), those of the
+generator on Greek and Korean after training on the other three real alphabets, those of the challenge there and on
+Balinese after training on the other four.
 """
 
 import argparse
