@@ -5,7 +5,7 @@
 #
 # The label of notebook 04 named a class that the generator had trained on. A few-shot learner meets classes that nobody trained
 # on, and brings one thing: an example. So the generator will take **noise, an example, and a description of the task** at hand. You
-# will write what its training stands on, compare two designs that could hardly differ more, take a widely published
+# will write the parts that its training rests on, compare two designs that could hardly differ more, take a widely published
 # recipe apart, and judge everything on alphabets that took no part in training.
 #
 # **You need** notebook 04. **Time**: 45 minutes, and about 65 more with the four exercises.
@@ -60,7 +60,7 @@ plt.show()
 #
 # $$ \min_G \max_D \; \mathbb{E}_{(x, x') \sim p_{\text{pair}}} \log D(x', x) + \mathbb{E}_{x, z} \log\bigl(1 - D(G(z, x), x)\bigr). $$
 #
-# $p_{\text{pair}}$ draws a class and then two *different* drawings of it. $D$ sees the example beside the candidate, so it
+# $p_{\text{pair}}$ draws a class and then two *different* drawings of it: $x$, the **example**, and $x'$. $D$ sees the example beside the candidate, so it
 # asks two questions at once: *is $x'$ a real drawing? Is it the same character as $x$?* (Antoniou et al. 2017, DAGAN.)
 #
 # ### Exercise 1 · Pairs (★★, very important, 15 minutes)
@@ -94,7 +94,7 @@ print("a description of each task:", tuple(encode(task).shape))
 print("the same in another order:", torch.allclose(encode(task), encode(task.flip(1)), atol=1e-5))
 
 # %% [markdown]
-# `augment.pairs` draws four tasks of twelve characters, each within one alphabet, and hands out `(real, example, task)`: your
+# `augment.pairs` draws four tasks of twelve characters, each within one alphabet, and returns `(real, example, task)`: your
 # exercise with a task around it. Whether the description of the task is of use is a question for section 6.
 #
 # ## 3 · Two generators
@@ -102,7 +102,7 @@ print("the same in another order:", torch.allclose(encode(task), encode(task.fli
 # **Pixel by pixel** (`networks.PixelGenerator`). A U-Net: the example goes down to $7 \times 7$, noise and task join there, and skip
 # connections hand the details over on the way up. It can draw anything. That is its strength and its danger.
 #
-# **By warping** (`networks.WarpGenerator`). A small network looks at the example and *chooses numbers*: an affine map (6), a smooth
+# **By warping** (`networks.WarpGenerator`). A small network looks at noise, example and task and *chooses numbers*: an affine map (6), a smooth
 # field of shifts on a $5 \times 5$ grid (50) and a pen (1). `networks.warp` then moves the ink of the example accordingly. Its ink is the
 # example's: it has to *work* to lose the character, and cannot smuggle in one from training.
 #
@@ -150,6 +150,8 @@ checks.pen(my_pen)
 #
 # $$ \mathcal{L}_D = \underbrace{-\log D(x', x)}_{\text{a real pair}} \; \underbrace{- \log\bigl(1 - D(G(z, x), x)\bigr)}_{\text{generated}}
 #   \; \underbrace{- \; w \log\bigl(1 - D(x'_{\text{other}}, x)\bigr)}_{\text{real, of another class}} $$
+#
+# with a weight $w$, in the library $\tfrac12$.
 #
 # ### Exercise 3 · Real but wrong (★★, very important, 15 minutes)
 #
@@ -263,9 +265,11 @@ plt.show()
 #   another real drawing. If it names these as often as the real drawings they were made from, the character was kept.
 # * **Identity and diversity, by a classifier** of the validation characters: does it find the character, and how far apart (in its features)
 #   are two drawings made from one example, against two people's?
-# * **Distance to the truth.** For one example, the law of $G(z, x)$ should be the law of the class. The energy distance of two laws
-#   (Székely & Rizzo 2013), $2\,\mathbb{E}|a - b| - \mathbb{E}|a - a'| - \mathbb{E}|b - b'|$, is 0 only if they are equal; we take it
-#   between the classifier's features. On `glyphs` the truth can be sampled: the simulator calls in new people.
+# * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance of two distributions
+#   (Székely & Rizzo 2013), $2\,\mathbb{E}\lVert a - b\rVert - \mathbb{E}\lVert a - a'\rVert - \mathbb{E}\lVert b - b'\rVert$ with $a, a'$ drawn from
+#   the one and $b, b'$ from
+#   the other, is 0 only if they are equal; we take it between the classifier's features. On `glyphs` the truth can be sampled: the simulator calls in
+#   new people. (The last column is the Fréchet distance of notebook 03, of all characters together.)
 #
 # **Predict**: copies of the example are perfect in identity. What will the distance to the truth say of them?
 
@@ -316,11 +320,11 @@ truth = features(fresh)
 print(f"the truth about each character: {fresh.shape[1]} drawings that no network here was trained on")
 
 # %%
-def frechet(seen, rest, heaps=4):
-    """The Fréchet distance of features seen [C, n, F] to rest [C, m, F], for `heaps` disjoint heaps of each."""
+def frechet(seen, rest, parts=4):
+    """The Fréchet distance of features seen [C, n, F] to rest [C, m, F], for `parts` disjoint parts of each."""
     seen, rest = (part.flatten(0, 1) for part in (seen, rest))
-    size = min(len(seen), len(rest)) // heaps
-    a, b = (part[torch.randperm(len(part), generator=runtime.generator(seed)).to(device)][:heaps * size].split(size)
+    size = min(len(seen), len(rest)) // parts
+    a, b = (part[torch.randperm(len(part), generator=runtime.generator(seed)).to(device)][:parts * size].split(size)
             for part in (seen, rest))
     return [evaluate.frechet_distance(*pair) for pair in zip(a, b)]
 
@@ -377,9 +381,9 @@ for i, (name, row) in enumerate(table.items()):
                 yerr=50 * (right["high"] - right["low"]), fmt="o*sD^vP"[i], markersize=13, color=plots.COLOURS[i], label=name)
 ax.axhline(100 * table["people"]["kept: ProtoNet"]["value"], color="black", linestyle=":")
 ax.axvline(1, color="black", linestyle=":")
-best = min(found, key=lambda kind: table[kind]["distance to the truth"]["value"])
+shares = ", ".join(f"{name} {100 * table[name]['kept: ProtoNet']['value']:.0f} %" for name in ("people", "warp", "pixel", "classical"))
 ax.set(xlabel="spread of drawings of one character (people: 1)", ylabel="character kept (%)",
-       title=f"Nearest to people of the four generators: {best}")
+       title=f"Characters kept: {shares}")
 ax.legend(fontsize=12)
 plots.save(figure, "05_judged")
 plt.show()
@@ -390,7 +394,8 @@ plt.show()
 # with errors of their own: that is why people stand in the table, not 100 %. And the intervals are over episodes and characters:
 # each generator was trained once, so a small difference between two of them may be that of two runs.
 #
-# **The ablations.** Compare *warp* with *warp, no task* and *warp, blind D*. The second asks what notebook 04 asked: if $D$ does not see the
+# **What each part is good for.** Compare *warp* with *warp, no task* and *warp, blind D*, each of which lacks one thing (papers call this an
+# *ablation*). The second asks what notebook 04 asked: if $D$ does not see the
 # condition, nothing rewards obedience. **Before you look: will it keep the character, and will it vary it?** All arms met the same characters and episodes, so
 # the differences are paired.
 
@@ -473,8 +478,8 @@ for name, value in change.items():
 # **Fault 3: $D$ sees no condition.** So $G$ may ignore its own. You measured it twice: in notebook 04 with labels, and above as *blind
 # D*, where $G$ took the cheapest way out.
 #
-# **Fault 4: the logarithm of a sigmoid.** On paper, $D$ pays $-\log(1 - \sigma(l))$ for a generated image with logit $l$: about $l$ where it was
-# fooled, with slope 1. In float32, $\sigma(l)$ is exactly 1 long before $l$ is infinite. The usual bandage is a clamp. Predict the loss
+# **Fault 4: the logarithm of a sigmoid.** On paper, $D$ pays $-\log(1 - \sigma(\ell))$ for a generated image with logit $\ell$: about $\ell$ where it was
+# fooled, with slope 1. In float32, $\sigma(\ell)$ is exactly 1 from $\ell \approx 17$ on. The usual bandage is a clamp. Predict the loss
 # and the gradient of each for a $D$ that is fooled more and more.
 
 # %% tags=["nbval-check-output"]
@@ -524,7 +529,7 @@ checks.d_loss_of_pairs(my_d_loss)
 # %% [markdown]
 # ## The answer
 #
-# Keeping a character and varying it as people do are two things, and each has its number.
+# Yes, to a degree. Keeping a character and varying it as people do are two things, and each has its number.
 
 # %%
 warp, pixel, people, copied = (table[name] for name in ("warp", "pixel", "people", "copies of the example"))
@@ -538,4 +543,5 @@ display(Markdown(
 
 # %% [markdown]
 # **Read next.** Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv 1711.04340), sections 3 and
-# 4. Whether such drawings *help a learner* is another question than whether they look right: notebook 08 asks it.
+# 4. Whether such drawings *help a learner* is another question than whether they look right: notebook 08 asks it. First, the learner:
+# [notebook 06](06_episodes.ipynb).
