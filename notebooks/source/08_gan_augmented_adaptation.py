@@ -5,7 +5,7 @@
 #
 # All parts are on the table: episodes and baselines (06), MAML (07), a generator that draws an unseen character anew from one example
 # (05). Now put them together: let $G$ enlarge the support before the learner adapts. Whether that helps is not a matter of taste. You
-# will write the augmenter, set up five arms that differ in nothing else, and read a study of
+# will write the augmenter, compare five *arms* (as in a medical trial: they differ in one thing, here in what is added to the support), and read a study of
 # four learners, up to five shots, simulated and real characters, as a sceptical statistician would.
 #
 # **You need** notebooks 05, 06 and 07. **Time**: 40 minutes, and about 50 more with the three exercises.
@@ -67,7 +67,8 @@ def my_augmenter(support_x, support_y, variation, n_extra, generator):
 checks.augmenter(my_augmenter)
 
 # %% [markdown]
-# `augment.adding(variation, n_extra)` is the same for many tasks at once, whose supports come sorted by class. Now the five arms. Each class gets five more drawings:
+# `augment.adding(variation, n_extra)` is the same for many tasks at once, whose supports come sorted by class. Now the five arms. Each class gets
+# five more drawings:
 #
 # | arm | what is added | what it asks |
 # |---|---|---|
@@ -169,6 +170,11 @@ for (name, arm), values in scores.items():
 # these are (notebook 06).
 
 # %%
+def brings(arm):
+    """The gain in points of each learner, for the title."""
+    return " and ".join(f"{100 * (scores[name, arm] - scores[name, 'none']).mean():+.1f}" for name in learners)
+
+
 figure, axes = plt.subplots(1, 2, figsize=(14, 4.6), sharey=True)
 for ax, name in zip(axes, learners):
     for i, arm in enumerate(("classical", "GAN", "GAN + classical", "real")):
@@ -179,7 +185,7 @@ for ax, name in zip(axes, learners):
     ax.axvline(0, color="black", linestyle=":")
     ax.set(title=name, xlabel="more queries right than with none (points)", yticks=range(4),
            yticklabels=("classical", "GAN", "GAN + classical", "real"))
-figure.suptitle(f"{n_way}-way 1-shot within an alphabet, paired over {n_episodes} episodes", fontsize=17)
+figure.suptitle(f"More right at {n_way}-way 1-shot: five drawings of G {brings('GAN')}, five real ones {brings('real')} points", fontsize=15)
 plots.save(figure, "08_paired")
 plt.show()
 
@@ -215,7 +221,8 @@ for arm in ARMS[1:]:
 
 # %% [markdown]
 # What could move it? Variations that spread *evenly* around the example in feature space leave its mean where it is, however many. To come
-# nearer to the centre, they must lean towards it. A generator that learned the law of pairs has a reason to: *regression to the mean*, a strongly slanted drawing's next
+# nearer to the centre, they must lean towards it. A generator that learned the distribution of pairs has a reason to: *regression to the mean*. A
+# strongly slanted drawing's next
 # sibling is less slanted. Classical variations do not look at the drawing. Either kind can also lean the other way: features that were trained on
 # real drawings may put anything unusual far out. Which of these happened is what the numbers say; they do not say why.
 #
@@ -250,7 +257,8 @@ for name, learner in learners.items():
 # One seed, one split, one kind of episode: that is an anecdote. `benchmarks/augmentation.py` runs the five arms, and two with votes, for four learners, in
 # 5-way and 20-way, 1, 2 and 5 shots, within and across alphabets; on `glyphs` with five seeds in each of three ways to divide the
 # alphabets, and on real characters (trained on the five alphabets of omniglot-small1, tested on those that only
-# small2 has; within an alphabet these are two, katakana and Sanskrit) with five seeds. Each run is paired over its episodes; intervals are over runs. They cover other
+# small2 has; within an alphabet these are two, katakana and Sanskrit) with five seeds. Each run is paired over its episodes; intervals are over
+# runs. They cover other
 # episodes and other seeds of the learner. They do *not* cover another generator (one was trained in each split), and the runs of one split share their test
 # alphabets, so that fifteen runs are worth fewer than fifteen. The three splits overlap as well: some alphabets that validate in one test in another.
 #
@@ -325,7 +333,8 @@ plt.show()
 
 # %% [markdown]
 # Mind the denominators: at five shots, five more real drawings bring little, so that shares have wide intervals; and a share below zero is a
-# *loss*. Now read it again for what you predicted. One example is where a generator has most to give; and what is added is not free, for each
+# *loss* (lines that leave a panel at the bottom go on below −130 %). Now read it again for what you predicted. One example is where a generator has
+# most to give; and what is added is not free, for each
 # learner here was trained on real drawings alone, and a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to this.)
 # The two rows differ in much: simulated or real, and thirty-five alphabets to learn from or five. Which of these lets $G$ help more below, this figure
 # cannot say.
@@ -333,10 +342,14 @@ plt.show()
 # ## 7 · Many ways to be lucky
 #
 # The study compares many times: twelve kinds of episodes, five learners (MAML counts twice), ten pairs of arms, two data sets. At 95 %, one comparison in twenty of *equal* arms looks
-# "significant". Whoever reports the best of them has found nothing. Holm (1979) keeps the chance of *any* false alarm at 5 %:
-# sort the $m$ p-values; the smallest must be below $\alpha / m$, the next below $\alpha / (m - 1)$, and so on; stop at the first that is not.
+# "significant" (its *p-value*, the probability of a difference at least as large between equal arms, is below 0.05). Whoever reports the best of
+# them has found nothing. Holm (1979) keeps the chance of *any* false alarm at 5 %:
+# sort the $m$ p-values; the smallest must be at most $\alpha / m$, the next at most $\alpha / (m - 1)$, and so on; stop at the first that is not. ($\alpha = 0.05$
+# is the level of the test here, and nothing to do with MAML's rate.)
 #
 # ### Exercise 3 · Holm's correction (★★, important, 15 minutes)
+#
+# `p` `[m]` in any order. Return which of them stand, in the order of `p`.
 
 # %%
 def my_holm(p, alpha):
@@ -452,4 +465,5 @@ display(Markdown(f"With $G$ in training and versions of support *and* query at t
 
 # %% [markdown]
 # **Read next.** Antoniou et al. 2017, section 5, for gains on Omniglot; Ravuri & Vinyals 2019, *Classification accuracy score*, for how realistic samples
-# can be useless ones; Beckham et al. 2022 for how the split decides. Then notebook 09: five drawings behind each example is one place of many.
+# can be useless ones; Beckham et al. 2022 for how the split decides. Then [notebook 09](09_where_samples_help.ipynb): five drawings behind each
+# example is one place of many.
