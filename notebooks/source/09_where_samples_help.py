@@ -115,12 +115,13 @@ for name, (support, query) in seen.items():
     for side in ("support", "query", "support and query"):
         curves[name, side] = [1 - right(tasks, support[:n].mean(0) if "support" in side else support[0],
                                         query[:n].mean(0) if "query" in side else query[0]) for n in counts]
+lowest = min(curves, key=lambda place: curves[place][-1].mean())
 figure, ax = plt.subplots(figsize=(10, 5.5))
 for i, ((name, side), curve) in enumerate(curves.items()):
     ax.plot(counts, [100 * error.mean() for error in curve], ("s--", "^:", "o-")[i % 3], color=plots.COLOURS[i // 3],
             label=f"{name}: {side}")
-ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="versions of each drawing", ylabel="error (%)",
-       title=f"{n_way}-way 1-shot: which side, how many versions")
+ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="versions of each drawing", ylabel=f"error, {n_way}-way 1-shot (%)",
+       title=f"Lowest error with {counts[-1]} versions: {' on '.join(lowest)}")
 ax.minorticks_off()
 ax.legend(fontsize=12)
 plots.save(figure, "09_versions")
@@ -144,10 +145,11 @@ for (name, side), curve in curves.items():
 #
 # ## 2 · What D thinks of it
 #
-# Not every drawing of $G$ is good, and we own a critic. Notebook 01: the best discriminator's logit is $\log p / q$, the ratio of the law of
-# real pairs to that of generated ones. So $e^{\text{logit}}$ is an **importance weight**: averaged with it, $G$'s samples stand
+# Not every drawing of $G$ is good, and we own a critic. Notebook 01: the best discriminator's logit is $\ell = \log (p / q)$, with $p$ the density of
+# real pairs and $q$ that of generated ones. So $e^{\ell}$ is an **importance weight**: averaged with it, $G$'s samples stand
 # for real ones. In practice $D$ is not the best one, and ours was also trained to refuse real drawings of wrong characters (notebook 05): its best logit
-# is $\log p / (q + m / 2)$, $m$ the law of those. So take the weights for what they are, an opinion. The blunt way: keep the best, drop the rest.
+# is $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$, with $p_{\text{wrong}}$ their density. So take the weights for what they are, an
+# opinion. The blunt way: keep the best, drop the rest.
 #
 # ### Exercise 2 · Weights from a critic (★★, important, 15 minutes)
 #
@@ -248,7 +250,7 @@ for i, j in torch.cartesian_prod(torch.arange(len(rows)), torch.arange(len(colum
     ax.text(j, i, f"{errors[i, j]:.1f}", ha="center", va="center", color="white" if dark else "black")
 ax.set(yticks=range(len(rows)), yticklabels=rows, xticks=range(len(columns)),
        xticklabels=[column.replace(" and query, ", "\nand query,\n").replace("support, ", "support,\n") for column in columns],
-       xlabel="averaged over 8 versions at test time", title="Error (%), 20-way 1-shot: rows are training, columns are testing")
+       xlabel="at test time (averaged over 8 versions)", title=f"Error (%), 20-way 1-shot: real drawings alone {100 * cells['nowhere', 'nothing']['value']:.1f}, at best {errors.min():.1f}", ylabel="in training")
 plots.save(figure, "09_placements")
 plt.show()
 
@@ -276,5 +278,8 @@ display(Markdown(
     f"episodes, and another generator or split could move more than they say.)"))
 
 # %% [markdown]
+# **You have come to the end.** Three ways on: your own images in notebooks 05 and 08 (`folder:/path`), the official Omniglot challenge (README), and a place
+# for $G$'s drawings that the table does not have.
+#
 # **Read next.** Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), for training the generator for the task; Ni et al. 2021, *Data
 # augmentation for meta-learning*, for support, query and task augmentation compared.
