@@ -327,15 +327,17 @@ for row, of in zip(axes, ("glyphs", "omniglot")):
 for ax in axes[1]:
     ax.set_xlabel("real examples of each class")
 figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=14)
-figure.suptitle(title_of_shares(), fontsize=18)
+closed = [r["value"] for r in study if (r["name"], r["arm"], r["setting"]) == ("20-way 1-shot, within alphabet, share closed", "GAN, queries too", "inductive")]
+figure.suptitle("From one example, drawings of G for support and query close "
+                f"{100 * min(closed):.0f} to {100 * max(closed):.0f} % of the distance to real ones", fontsize=18)
 plots.save(figure, "08_share_closed")
 plt.show()
 
 # %% [markdown]
 # Mind the denominators: at five shots, five more real drawings bring little, so that shares have wide intervals; and a share below zero is a
-# *loss* (lines that leave a panel at the bottom go on below −130 %). Now read it again for what you predicted. One example is where a generator has
-# most to give; and what is added is not free, for each
-# learner here was trained on real drawings alone, and a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to this.)
+# *loss*. Now read it again for what you predicted. One example is where a generator has most to give; and what is added is not free, for each
+# learner here was trained on real drawings alone, and without votes a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to
+# this: there the learner meets generated drawings in training as well.)
 # The two rows differ in much: simulated or real, and thirty-five alphabets to learn from or five. Which of these lets $G$ help more below, this figure
 # cannot say.
 #
