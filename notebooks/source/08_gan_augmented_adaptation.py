@@ -335,7 +335,7 @@ plt.show()
 
 # %% [markdown]
 # Mind the denominators: at five shots, five more real drawings bring little, so that shares have wide intervals; and a share below zero is a
-# *loss*. Now read it again for what you predicted. One example is where a generator has most to give; and what is added is not free, for each
+# *loss* (lines that leave a panel at the bottom go on below −130 %). Now read it again for what you predicted. One example is where a generator has most to give; and what is added is not free, for each
 # learner here was trained on real drawings alone, and without votes a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to
 # this: there the learner meets generated drawings in training as well.)
 # The two rows differ in much: simulated or real, and thirty-five alphabets to learn from or five. Which of these lets $G$ help more below, this figure
