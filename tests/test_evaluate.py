@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.spatial
 import scipy.stats
 import torch
 
@@ -464,3 +465,14 @@ def test_holm_is_bonferroni_over_every_set_of_comparisons():
 def test_holm_refuses_what_is_no_p_value(p):
     with pytest.raises(ValueError, match=r"p-values lie in \[0, 1\]"):
         evaluate.holm(torch.tensor([0.3, p]), 0.05)
+
+
+def test_jsd_of_densities_as_scipy_has_it_of_probabilities():
+    x = torch.linspace(-10, 10, 2001, dtype=torch.float64)
+    dx = 0.01
+    p, q = (torch.distributions.Normal(mean, spread).log_prob(x).exp() for mean, spread in ((-0.3, 1.0), (1.0, 0.5)))
+    expected = scipy.spatial.distance.jensenshannon(p, q) ** 2
+    assert evaluate.jsd(p, q, dx) == pytest.approx(expected, rel=1e-6) and expected > 0.1
+    box = (x > 5).double() / 5
+    assert evaluate.jsd(p * (x < 5), box, dx) == pytest.approx(math.log(2), rel=1e-3)
+    assert evaluate.jsd(p, p, dx) == 0

@@ -3,7 +3,7 @@
 #
 # **The question.** What does the minimax objective optimise?
 #
-# Two networks play against each other, and drawings come out. Why should they? Before any drawing, look at the game itself, in
+# Two networks play against each other, and in the end one of them draws. Why should that be? Before any drawing, look at the game itself, in
 # one dimension, where everything it claims can be computed, plotted and checked: what the best discriminator is,
 # what the game is worth to it, and where that sends the generator.
 #
@@ -69,7 +69,7 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 #
 # ### Exercise 1 · The best discriminator (★, very important, 10 minutes)
 #
-# From densities `p` and `q` on a grid `[X]`, return $D^*$ `[X]`. Where both are zero no drawing ever falls; there let
+# From densities `p` and `q` on a grid `[X]`, return $D^*$ `[X]`. Where both are zero no sample ever falls; there let
 # $D^*$ be $\tfrac12$.
 
 # %%
@@ -84,8 +84,8 @@ def my_best_discriminator(p, q):
 checks.best_discriminator(my_best_discriminator)
 
 # %% [markdown]
-# So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$: among all drawings that fall on $x$, the share of real ones. Does a network that only ever sees
-# *drawings*, never densities, find it? We train one and compare.
+# So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$: among all samples that fall on $x$, the share of real ones. Does a network that only ever sees
+# *samples*, never densities, find it? We train one and compare.
 
 # %%
 best_D = p / (p + q)
@@ -93,7 +93,7 @@ figure, ax = plt.subplots(figsize=(10, 4.5))
 ax.plot(x, p, label="p, real")
 ax.plot(x, q, label="q, generated")
 ax.plot(x, best_D, color="black", linestyle="--", label="D* = p / (p + q)")
-ax.set(xlabel="x", ylabel="density; probability", xlim=(-6, 6), title="D* is high where real drawings outnumber the others")
+ax.set(xlabel="x", ylabel="density; probability", xlim=(-6, 6), title="D* is high where real samples outnumber the generated")
 ax.legend()
 plots.save(figure, "01_best_discriminator")
 plt.show()
@@ -115,7 +115,7 @@ print("-softplus(-l)  :", [round(v, 3) for v in (-softplus(-sure)).tolist()])
 #
 # ### Exercise 2 · The value (★, very important, 10 minutes)
 #
-# From logits of real and of generated drawings to $V$: two means. It must survive logits of $\pm 200$, and so must its gradient.
+# From logits of real and of generated samples to $V$: two means. It must survive logits of $\pm 200$, and so must its gradient.
 
 # %%
 def my_value(real_logits, fake_logits):
@@ -133,8 +133,8 @@ checks.value(my_value)
 #
 # ## 4 · Train D, and watch it find D*
 #
-# One thing in this cell is unusual: the batches are *stratified*, one drawing from each of $n$ equally likely slices of the
-# density. They are drawings all the same, but luck is shared out evenly, and a small batch does for a large one.
+# One thing in this cell is unusual: the batches are *stratified*, one sample from each of $n$ equally likely slices of the
+# density. They are samples all the same, but evenly spread, so that a small batch serves as well as a large one.
 
 # %%
 def stratified(n, generator):
@@ -144,19 +144,19 @@ def stratified(n, generator):
 
 
 def draw_real(n, generator):
-    """n real drawings: [n, 1]."""
+    """n real samples: [n, 1]."""
     left = round(0.6 * n)
     return torch.cat([-1 + 0.5 * stratified(left, generator), 2 + 0.8 * stratified(n - left, generator)])[:, None]
 
 
 def draw_fake(n, generator):
-    """n drawings of the fixed generator: [n, 1]."""
+    """n samples of the fixed generator: [n, 1]."""
     return 1.5 * stratified(n, generator)[:, None]
 
 
 # %% [markdown]
 # How far is $D$ from $D^*$? Take the **largest** error (the *sup norm*) on the **bulk**: the interval that holds the central
-# 99 % of all drawings, real and generated. Beyond it $D$ sees next to nothing and is free to be wrong.
+# 99 % of all samples, real and generated. Beyond it $D$ sees next to nothing and is free to be wrong.
 
 # %%
 mass = ((p + q) / 2 * dx).cumsum(0)
@@ -203,12 +203,12 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8))
 with torch.no_grad():
     left.plot(x, D(grid).sigmoid().cpu(), label="D, learned")
 left.plot(x, best_D, color="black", linestyle="--", label="D*")
-left.axvspan(x[bulk][0], x[bulk][-1], color="black", alpha=0.06, label="bulk: 99 % of drawings")
-left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15), title="Learned from drawings alone")
+left.axvspan(x[bulk][0], x[bulk][-1], color="black", alpha=0.06, label="bulk: 99 % of samples")
+left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15), title="D saw samples only, and found D*")
 left.legend(fontsize=12, loc="upper left")
 for i, (_, seen) in enumerate(runs):
     right.plot(seen[1:, 0], seen[1:, 1], label=f"seed {seed + i}")
-right.axhline(0.02, color="black", linestyle=":", label="0.02")
+right.axhline(0.02, color="black", linestyle=":", label="0.02: close enough")
 right.set(xlabel="training step", ylabel="largest |D - D*| on the bulk", xscale="log", yscale="log",
           title=f"At the end at most {max(seen[-1, 1] for _, seen in runs):.4f}")
 right.legend(fontsize=12)
@@ -218,8 +218,8 @@ error = results.add("largest |D - D*| on the bulk", [seen[-1, 1] for _, seen in 
                     per_seed=[seen[-1, 1].item() for _, seen in runs])
 
 # %% [markdown]
-# Outside the grey band the learned $D$ drifts away from $D^*$: hardly a drawing falls there to correct it. Remember this
-# when a generator draws where no drawing has been before: $D$'s opinion there is invention.
+# Outside the grey band the learned $D$ drifts away from $D^*$: hardly a sample falls there to correct it. Remember this
+# when a generator draws where no sample has been before: $D$'s opinion there is invention.
 #
 # ## 5 · What the game is worth
 #
@@ -249,14 +249,11 @@ def my_jsd(p, q, dx):
 # %% tags=["nbval-check-output"]
 checks.jsd(my_jsd)
 
+# %% [markdown]
+# `evaluate.jsd` is the same. With it, what should $V$ end at? Below is what each $D$ still lacked as it was trained.
+
 # %%
-def jsd(p, q):
-    """The Jensen-Shannon divergence on our grid."""
-    m = (p + q) / 2
-    return ((torch.xlogy(p, p) + torch.xlogy(q, q) - 2 * torch.xlogy(m, m)).sum() * dx / 2).item()
-
-
-worth = 2 * jsd(p, q) - math.log(4)
+worth = 2 * evaluate.jsd(p, q, dx) - math.log(4)
 gap = results.add("2 JSD - log 4 minus V of the learned D", [worth - seen[-1, 2] for _, seen in runs], unit="nats", setting="-")
 figure, ax = plt.subplots(figsize=(10, 4.5))
 for i, (_, seen) in enumerate(runs):
@@ -279,14 +276,14 @@ plt.show()
 # %%
 target = normal(0.0, 0.5).log_prob(x).exp()
 means = torch.linspace(-6, 6, 121)
-landscape = torch.tensor([2 * jsd(target, normal(m, 0.5).log_prob(x).exp()) - math.log(4) for m in means.tolist()])
+landscape = torch.tensor([2 * evaluate.jsd(target, normal(m, 0.5).log_prob(x).exp(), dx) - math.log(4) for m in means.tolist()])
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.6))
 left.plot(means, landscape)
 left.axhline(-math.log(4), color="black", linestyle=":", label="-log 4: p = q")
 left.set(xlabel="mean of the generator", ylabel="2 JSD - log 4  (nats)", title="One valley, at p = q")
 left.legend(loc="lower right")
 right.semilogy(means[1:], landscape.diff().abs() / (means[1] - means[0]), color=plots.COLOURS[1])
-right.set(xlabel="mean of the generator", ylabel="|slope|  (nats per unit)", ylim=(1e-8, 2), title="and a plain where it is flat")
+right.set(xlabel="mean of the generator", ylabel="|slope|  (nats per unit)", ylim=(1e-8, 2), title="Far from it, hardly a slope to follow")
 plots.save(figure, "01_landscape")
 plt.show()
 
@@ -306,7 +303,7 @@ def panel(mean, ax):
     ax.plot(x, p, label="p")
     ax.plot(x, moved, label="q")
     ax.plot(x, p / (p + moved).clamp(min=1e-300), color="black", linestyle="--", label="D*")
-    value = 2 * jsd(p, moved) - math.log(4)
+    value = 2 * evaluate.jsd(p, moved, dx) - math.log(4)
     ax.set(xlabel="x", xlim=(-8, 8), ylim=(0, 1.05), title=f"mean {mean:+.1f}: V = {value:.2f}")
 
 
@@ -382,34 +379,32 @@ for ax, (turn, q_now) in zip(axes, path.items()):
     ax.fill_between(middles, q_now, step="mid", color=plots.COLOURS[1], alpha=0.6, label="G")
     ax.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1), title=f"turn {turn}")
 axes[0].legend(fontsize=12)
+figure.suptitle(f"{turns} turns carry G's density towards p", fontsize=17)
 plots.save(figure, "01_path")
 plt.show()
 
 # %% [markdown]
-# How good is the end? Compare histograms: the divergence between 20,000 drawings of $G$ and the real ones, next to a floor: the
-# divergence between two heaps of real drawings, which is not zero either.
+# How good is the end? Compare histograms: the divergence between 20,000 samples of $G$ and as many real ones, next to a floor: the
+# divergence between two sets of real ones, which is not zero either.
 
 # %%
-def histogram_jsd(a, b):
-    """The Jensen-Shannon divergence of two histograms [96], in nats."""
-    m = (a + b) / 2
-    return ((torch.xlogy(a, a) + torch.xlogy(b, b) - 2 * torch.xlogy(m, m)).sum() * (edges[1] - edges[0]) / 2).item()
+width = (edges[1] - edges[0]).item()
 
 
 def independent(n, generator):
-    """n real drawings that are not stratified: [n, 1]."""
+    """n real samples that are not stratified: [n, 1]."""
     right = torch.rand(n, 1, generator=generator, device=device) > 0.6
     z = torch.randn(n, 1, generator=generator, device=device)
     return torch.where(right, 2 + 0.8 * z, -1 + 0.5 * z)
 
 
-heaps = [density(independent(20_000, runtime.generator(seed + 10 + i, device))) for i in range(4)]
-floor = results.add("JSD of two heaps of real drawings", [histogram_jsd(*heaps[:2]), histogram_jsd(*heaps[2:])], unit="nats",
+sets = [density(independent(20_000, runtime.generator(seed + 10 + i, device))) for i in range(4)]
+floor = results.add("JSD of two sets of real samples", [evaluate.jsd(*sets[:2], width), evaluate.jsd(*sets[2:], width)], unit="nats",
                     setting="-", arm="real")
-reached = results.add("JSD of G's drawings and real ones", [histogram_jsd(path[turns], heap) for heap in heaps], unit="nats",
+reached = results.add("JSD of G's samples and real ones", [evaluate.jsd(path[turns], real_set, width) for real_set in sets], unit="nats",
                       setting="-", arm="G")
 for turn, q_now in path.items():
-    print(f"turn {turn:4d}: JSD {histogram_jsd(q_now, heaps[0]):.4f} nats")
+    print(f"turn {turn:4d}: JSD {evaluate.jsd(q_now, sets[0], width):.4f} nats")
 print(f"floor:     JSD {floor['value']:.4f} nats")
 
 # %% [markdown]
@@ -423,11 +418,11 @@ print(f"floor:     JSD {floor['value']:.4f} nats")
 # best generator is the one that draws from $p$. Measured here:
 
 # %%
-display(Markdown(f"* a network that sees only drawings finds $D^*$ to within **{max(error['per_seed']):.4f}** on the bulk (worst of "
+display(Markdown(f"* a network that sees only samples finds $D^*$ to within **{max(error['per_seed']):.4f}** on the bulk (worst of "
                  f"{error['n']} seeds, stratified batches);\n* its value comes within **{gap['value']:.1e} nats** of $2\\,$JSD$ - \\log 4 = {worth:.4f}$;\n"
-                 f"* a small GAN, stopped at turn {turns}, is at a JSD of **{reached['value']:.4f}** from the real density (two real heaps: "
+                 f"* a small GAN, stopped at turn {turns}, is at a JSD of **{reached['value']:.4f}** from the real density (two real sets: "
                  f"{floor['value']:.4f})."))
 
 # %% [markdown]
 # **Read next.** Goodfellow et al. 2014, *Generative adversarial nets*, sections 3 and 4: you have just measured its proposition 1 and
-# theorem 1. Then notebook 02: why so clean a game so often goes wrong.
+# theorem 1. Then [notebook 02](02_making_it_train.ipynb): why so clean a game so often goes wrong.
