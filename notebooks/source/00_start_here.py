@@ -290,20 +290,19 @@ checks.interval(my_interval)
 #
 # $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
 #
-# Does it keep its promise? Let the mean of all our episodes be the truth, draw 50 of them a thousand times, and count how
+# Does it keep its promise? Let the mean of all our episodes be the truth, draw 50 of them 10,000 times, and count how
 # often the interval contains it. **Predict** the number.
 
 # %%
 truth, chance, hits = accuracies.mean(), runtime.generator(seed), 0
-for _ in range(1000):
+for _ in range(10_000):
     few = accuracies[torch.randint(len(accuracies), (50,), generator=chance)]
     mean, half = evaluate.mean_interval(few)
     hits += abs(mean - truth) <= half
-print(f"the truth lies in {hits} of 1000 intervals")
+print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
 # %% [markdown]
-# Expect a little under 950: with 50 values $s$ is itself a guess, which costs about five of the thousand; and the count
-# scatters, by some ±14.
+# Expect a little under 95 %: with 50 values $s$ is itself an estimate, which costs about half a point.
 #
 # The interval says what *other episodes* would change. It is silent about another seed or another choice of alphabets;
 # those get intervals of their own in later notebooks.
@@ -322,18 +321,42 @@ for n in counts:
 # | # | question |
 # |---|---|
 # | **00 start here** | what will you be able to do, and does this machine do it? |
-# | 01 the GAN game | what does the minimax objective optimise? |
-# | 02 making it train | why do GANs fail, and which loss cures what? |
-# | 03 drawing characters | does it work on images, and how do you know? |
-# | 04 conditions | can you ask for a class, and is the request obeyed? |
-# | 05 from one example | can it draw a character it has never seen from one drawing? |
-# | 06 episodes | what is few-shot learning and how is it measured fairly? |
-# | 07 MAML | how do you learn an initialisation? |
-# | 08 GAN-augmented adaptation | does the generator help the learner? |
-# | 09 where samples help | where should generated samples enter, and how many? |
+# | [01 the GAN game](01_the_gan_game.ipynb) | what does the minimax objective optimise? |
+# | [02 making it train](02_making_it_train.ipynb) | why do GANs fail, and which loss cures what? |
+# | [03 drawing characters](03_drawing_characters.ipynb) | does it work on images, and how do you know? |
+# | [04 conditions](04_conditions.ipynb) | can you ask for a class, and is the request obeyed? |
+# | [05 from one example](05_from_one_example.ipynb) | can it draw a character it has never seen from one drawing? |
+# | [06 episodes](06_episodes.ipynb) | what is few-shot learning and how is it measured fairly? |
+# | [07 MAML](07_maml.ipynb) | how do you learn an initialisation? |
+# | [08 GAN-augmented adaptation](08_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
+# | [09 where samples help](09_where_samples_help.ipynb) | where should generated samples enter, and how many? |
 #
-# 01 to 05 build the generator, 06 and 07 the learner, 08 and 09 put them together. Those that are not yet in
-# your folder are being written.
+# 01 to 05 build the generator, 06 and 07 the learner, 08 and 09 put them together.
+#
+# ## The symbols
+#
+# To come back to; each is explained where it first appears.
+#
+# | symbol | means | from |
+# |---|---|---|
+# | $x$, $y$ | an image (in 01 and 02: a point) and its class. In 05, 08 and 09 $x$ is the *example*, and $x'$ another drawing of the same character | 00 |
+# | $N$-way, $K$-shot | a task asks for $N$ classes, and gives $K$ labelled examples of each | 00 |
+# | support, query | the labelled examples of a task, the drawings to be named; as sets $S$ and $Q$, in shapes their sizes | 00 |
+# | $T$ | how many tasks are handled at once, as in `[T, N*K, 1, H, W]` | 00 |
+# | $C$, $M$; $B$; $H$, $W$; $F$ | in shapes: classes and drawings of each (beside $H$, $W$ in a network, $C$ are channels); images of a batch; height and width; features | 00 |
+# | $z$ | noise, from a standard normal distribution | 01 |
+# | $G$ | the generator: $G(z)$, with a label $G(z, y)$, with an example $G(z, x)$, in full `G(z, x, task)` | 01 |
+# | task | in `G(z, x, task)`: all support images of the task that $x$ belongs to | 05 |
+# | $D$, $\ell$ | the discriminator: in formulas $D(x)$ is the probability of "real"; in code `D(x)` returns its **logit** $\ell$, and $D(x) = \sigma(\ell)$ | 01 |
+# | $\sigma(\ell)$ | the sigmoid $1 / (1 + e^{-\ell})$; without an argument, $\sigma$ is a standard deviation | 01 |
+# | $p$, $q$ | the densities of real and of generated images; in 08, $p$ are also p-values | 01 |
+# | $V$ | what the game is worth to $D$ | 01 |
+# | $\gamma$, $\lambda$, $w$ | weights of penalties in $D$'s loss | 02 |
+# | $f(x)$, $c_n$ | features of an image, and the prototype of class $n$: the mean of its support's features | 06 |
+# | $\theta$, $\theta'$ | the weights of a learner before and after it adapts to a task | 07 |
+# | $L_S$, $L_Q$ | its loss on the support and on the queries of a task | 07 |
+# | $\alpha$, $\beta$ | the rates of the inner and of the outer loop (`lr` of `maml.adapt` and of `maml.fit`); elsewhere $\beta_1, \beta_2$ are Adam's, and $\alpha$ in 08 the level of a test | 07 |
+# | $a \pm h$ | a mean and the half-width of its 95 % interval | 00 |
 
 # %% [markdown]
 # ## The answer
@@ -349,4 +372,4 @@ display(Markdown(f"**On `{dataset}`, pixels alone get {evaluate.percent(pixels)}
 
 # %% [markdown]
 # **Read next.** Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program
-# induction* (Science 350): the dataset, and why one example is enough for people. Then notebook 01.
+# induction* (Science 350): the dataset, and why one example is enough for people. Then [notebook 01](01_the_gan_game.ipynb).
