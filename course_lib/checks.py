@@ -291,7 +291,7 @@ def coverage(function):
 def memorisation(function):
     """Check `function(fake, training, held_out) -> number`: how likely a fake is nearer to training than a held-out.
 
-    Flat images, float [N, P], [T, P], [H, P]; nearer by the Euclidean distance to the nearest training image.
+    Flat images, float [N, P], [M, P], [L, P]; nearer by the Euclidean distance to the nearest training image.
     """
     def nearer(x, y):
         return (x[:, None] < y).double().mean()

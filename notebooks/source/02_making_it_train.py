@@ -94,7 +94,7 @@ print(f"thin circle: {modes.item()} modes covered, high quality {100 * circle_qu
 # ## 2 · Five games side by side
 #
 # One run of a GAN is an anecdote, so every set-up gets five. Small networks keep a processor waiting more than working;
-# five at once take little longer than one. So we stack them: the weights of layer $l$ of five networks form one tensor
+# five at once take little longer than one. So we stack them: the weights of one layer of five networks form one tensor
 # `[5, in, out]`, and rows 0 to $B-1$ of a batch belong to game 0, the next $B$ to game 1, and so on.
 
 # %%
@@ -152,7 +152,7 @@ for step in range(11):
 # %% [markdown]
 # Now a set-up, and a function that plays it five times. Both players are networks of three layers, 64 wide. Unless a
 # line says otherwise, *everything is the same for all*: Adam with a learning rate of 0.003 for both players,
-# $\beta = (0, 0.99)$, one step of $D$ per turn, the same number of turns, the same first weights. The rates and $\beta$ were
+# $\beta_1 = 0$, $\beta_2 = 0.99$, one step of $D$ per turn, the same number of turns, the same first weights. The rates and betas were
 # chosen on the plain non-saturating game, from a few tried, because it learns the ring in a few hundred turns.
 
 # %%
@@ -218,15 +218,15 @@ def look(G, chance):
 
 
 class Run(NamedTuple):
-    """Five games; T looks at them."""
+    """Five games; L looks at them."""
 
-    turns: list                     # [T]
-    modes: torch.Tensor             # [T, 5] covered by the averaged G
-    own_modes: torch.Tensor         # [T, 5] covered by G itself
-    quality: torch.Tensor           # [T, 5] share of the averaged G's samples of high quality
-    gradient: torch.Tensor          # [T, 5] norm of the gradient that reaches G
-    samples: torch.Tensor           # [T, 300, 2] of G itself, game 0
-    seconds: list                   # [T] since the start, for all five games
+    turns: list                     # [L]
+    modes: torch.Tensor             # [L, 5] covered by the averaged G
+    own_modes: torch.Tensor         # [L, 5] covered by G itself
+    quality: torch.Tensor           # [L, 5] share of the averaged G's samples of high quality
+    gradient: torch.Tensor          # [L, 5] norm of the gradient that reaches G
+    samples: torch.Tensor           # [L, 300, 2] of G itself, game 0
+    seconds: list                   # [L] since the start, for all five games
 
 
 # %%
@@ -251,14 +251,14 @@ def play(setup):
 # %% [markdown]
 # ## 3 · First failure: the teacher who says only "no"
 #
-# $D$ returns a logit $l$; its probability for "real" is $\sigma(l)$. What $G$ learns passes through one number, the
-# slope of its loss at $l$. For the minimax loss $\log(1 - \sigma(l)) = -\mathrm{softplus}(l)$ and for the
-# **non-saturating** loss $-\log \sigma(l) = \mathrm{softplus}(-l)$,
+# $D$ returns a logit $\ell$; its probability for "real" is $\sigma(\ell)$. What $G$ learns passes through one number, the
+# slope of its loss at $\ell$. For the minimax loss $\log(1 - \sigma(\ell)) = -\mathrm{softplus}(\ell)$ and for the
+# **non-saturating** loss $-\log \sigma(\ell) = \mathrm{softplus}(-\ell)$,
 #
-# $$ \left|\frac{\partial}{\partial l} \log(1 - \sigma(l))\right| = \sigma(l), \qquad
-#    \left|\frac{\partial}{\partial l} \bigl(-\log \sigma(l)\bigr)\right| = \sigma(-l) = 1 - \sigma(l). $$
+# $$ \left|\frac{\partial}{\partial \ell} \log(1 - \sigma(\ell))\right| = \sigma(\ell), \qquad
+#    \left|\frac{\partial}{\partial \ell} \bigl(-\log \sigma(\ell)\bigr)\right| = \sigma(-\ell) = 1 - \sigma(\ell). $$
 #
-# At first $D$ recognises every fake: $l \ll 0$. There $\sigma(l) \approx e^{l}$: the minimax loss falls silent
+# At first $D$ recognises every fake: $\ell \ll 0$. There $\sigma(\ell) \approx e^{\ell}$: the minimax loss falls silent
 # just when $G$ needs most help. It **saturates** (Goodfellow et al. 2014, section 3).
 #
 # ### Exercise 1 · A loss that does not saturate (★, very important, 5 minutes)
@@ -280,16 +280,16 @@ checks.non_saturating_loss(my_generator_loss)
 # %% [markdown]
 # ### Exercise 2 · Who falls silent where? (★★, important, 10 minutes)
 #
-# There are four generator losses in `course_lib/losses.py`. You know two. With $l_r$ and $l_f$ for the logits of real and fake, the others are
+# There are four generator losses in `course_lib/losses.py`. You know two. With $\ell_r$ and $\ell_f$ for the logits of real and fake, the others are
 #
 # | | $D$ minimises | $G$ minimises | in code |
 # |---|---|---|---|
-# | least squares (Mao et al. 2017) | $\tfrac12 \mathbb{E} (l_r - 1)^2 + \tfrac12 \mathbb{E}\, l_f^2$ | $\tfrac12 \mathbb{E} (l_f - 1)^2$ | `least_squares_g` |
-# | hinge (Lim & Ye 2017) | $\mathbb{E} \max(0, 1 - l_r) + \mathbb{E} \max(0, 1 + l_f)$ | $-\mathbb{E}\, l_f$ | `wasserstein_g` |
-# | Wasserstein (Arjovsky et al. 2017) | $\mathbb{E}\, l_f - \mathbb{E}\, l_r$ | $-\mathbb{E}\, l_f$ | `wasserstein_g` |
+# | least squares (Mao et al. 2017) | $\tfrac12 \mathbb{E} (\ell_r - 1)^2 + \tfrac12 \mathbb{E}\, \ell_f^2$ | $\tfrac12 \mathbb{E} (\ell_f - 1)^2$ | `least_squares_g` |
+# | hinge (Lim & Ye 2017) | $\mathbb{E} \max(0, 1 - \ell_r) + \mathbb{E} \max(0, 1 + \ell_f)$ | $-\mathbb{E}\, \ell_f$ | `wasserstein_g` |
+# | Wasserstein (Arjovsky et al. 2017) | $\mathbb{E}\, \ell_f - \mathbb{E}\, \ell_r$ | $-\mathbb{E}\, \ell_f$ | `wasserstein_g` |
 #
 # **Predict** for each: where is its slope near zero, for a $D$ that
-# is sure of "fake" ($l = -8$), unsure ($0$), fooled ($8$)? Then write the function that measures it, for any loss that is a mean
+# is sure of "fake" ($\ell = -8$), unsure ($0$), fooled ($8$)? Then write the function that measures it, for any loss that is a mean
 # over the batch.
 
 # %%
@@ -316,7 +316,7 @@ G_LOSSES = {"saturating": losses.saturating_g, "non-saturating": losses.non_satu
 
 
 def sure_and_silent(n_steps, every):
-    """Train D alone: (mean logit of fakes [T, 5], {loss: gradient norm [T, 5]})."""
+    """Train D alone: (mean logit of fakes [L, 5], {loss: gradient norm [L, 5]})."""
     (G, D), chance, sureness, norms = players(), runtime.generator(seed, device), [], {name: [] for name in G_LOSSES}
     optimiser = torch.optim.Adam(D.parameters(), 3e-3, (0.0, 0.99))
     for step in range(n_steps + 1):
@@ -341,20 +341,20 @@ left.set(yscale="log", xlabel="steps of D alone", ylabel="norm of the gradient t
 left.legend(fontsize=12)
 right.plot(sureness.flatten(), ratio.flatten(), "o", label="measured, five games")
 line = torch.linspace(sureness.min(), sureness.max(), 50)
-right.plot(line, line.exp(), color="black", label="theory for equal logits: exp(l)")
-right.set(yscale="log", xlabel="mean logit l that D gives to fakes", ylabel="saturating / non-saturating",
+right.plot(line, line.exp(), color="black", label="theory for equal logits: exp(ℓ)")
+right.set(yscale="log", xlabel="mean logit ℓ that D gives to fakes", ylabel="saturating / non-saturating",
           title="The surer D, the smaller the share that is left")
 right.legend(fontsize=12)
 plots.save(figure, "02_saturation")
 plt.show()
 
 # %% [markdown]
-# The theory line is the ratio of the two slopes, $\sigma(l) / \sigma(-l) = e^{l}$; at $\sigma(l) = 0.01$ it is about 1/99. It would hold
+# The theory line is the ratio of the two slopes, $\sigma(\ell) / \sigma(-\ell) = e^{\ell}$; at $\sigma(\ell) = 0.01$ it is about 1/99. It would hold
 # exactly if all fakes had the same logit. They do not: the fakes that $D$ doubts most still get a saturating gradient,
 # and carry the mean above the line.
 #
-# Look at the other two as well. On *this* $D$, whose logits are log-odds, least squares pulls the harder the surer $D$ is, as its slope is
-# $l - 1$ (a $D$ trained by least squares aims at $l = 0$ for fakes, where the slope is $-1$). Wasserstein's slope is always $-1$, so that
+# Look at the other two as well. On *this* $D$, whose logits are log-odds, $\ell = \log \frac{D}{1 - D}$, least squares pulls the harder the surer $D$ is, as
+# its slope is $\ell - 1$ (a $D$ trained by least squares aims at $\ell = 0$ for fakes, where the slope is $-1$). Wasserstein's slope is always $-1$, so that
 # what varies there is $D$ alone.
 
 # %% [markdown]
@@ -446,7 +446,7 @@ checks.discriminator_step(my_d_step)
 # fakes are. What $G$ gets is the slope of $D$ *at the fakes*: nothing there points across the gap. **R1** (Mescheder et al. 2018)
 # forbids the cliff: it charges $D$ for its slope at the data,
 #
-# $$ R_1 = \frac{\gamma}{2}\, \mathbb{E}_{x \sim p} \lVert \nabla_x l(x) \rVert^2 . $$
+# $$ R_1 = \frac{\gamma}{2}\, \mathbb{E}_{x \sim p} \lVert \nabla_x \ell(x) \rVert^2 . $$
 #
 # It has a second effect. When $G$ has arrived, a $D$ without R1 may keep pushing it about; with R1, doing nothing is
 # cheapest, and in the simple cases where this can be proved the game converges.
@@ -469,10 +469,10 @@ def my_r1(D, real, gamma):
 checks.r1_penalty(my_r1)
 
 # %% [markdown]
-# The **Wasserstein** game takes the other way out: $l$ need not be a log-odds at all, and $D$ is then called a *critic*. If it is 1-Lipschitz,
-# $\mathbb{E}\,l(x) - \mathbb{E}\,l(G(z))$ is at its best the distance that the mass of $G$ has to travel (Arjovsky et al. 2017), and it has a
+# The **Wasserstein** game takes the other way out: $\ell$ need not be a log-odds at all, and $D$ is then called a *critic*. If it is 1-Lipschitz,
+# $\mathbb{E}\,\ell(x) - \mathbb{E}\,\ell(G(z))$ is at its best the distance that the mass of $G$ has to travel (Arjovsky et al. 2017), and it has a
 # slope however far apart the two are. The constraint is the whole point, and comes from outside the loss: a penalty
-# $\lambda\, \mathbb{E} (\lVert \nabla_x l \rVert - 1)^2$ between real and fake (**WGAN-GP**, Gulrajani et al. 2017), or spectral norm.
+# $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ between real and fake (**WGAN-GP**, Gulrajani et al. 2017), or spectral norm.
 #
 # **Predict** before you run: what does the Wasserstein loss do *without* the constraint?
 
@@ -610,4 +610,4 @@ display(Markdown(f"{len(full)} of {len(table)} set-ups cover all eight modes in 
 # %% [markdown]
 # **Read next.** Mescheder, Geiger & Nowozin 2018, *Which training methods for GANs do actually converge?*, for R1 and for games that do
 # not settle; Arjovsky & Bottou 2017, *Towards principled methods for training generative adversarial networks*, for the vanishing gradient.
-# Then notebook 03: images.
+# Then [notebook 03](03_drawing_characters.ipynb): images.

@@ -167,8 +167,8 @@ print(f"{evaluate.percent(named)} of held-out drawings named rightly among {n_cl
 #
 # ### Exercise 1 · The Fréchet distance (★★, important, 15 minutes)
 #
-# If the features were independent, $\Sigma$ would be diagonal, with the variances $\sigma^2$ in it, and the trace falls apart
-# into one simple term for each feature. Work it out on paper, then write it: features `a` `[N, F]` and `b` `[M, F]` to one number.
+# If the features were independent, $\Sigma$ would be diagonal, with the variances $\sigma^2$ in it, and the trace becomes a sum
+# of one simple term for each feature. Work it out on paper, then write it: features `a` `[N, F]` and `b` `[M, F]` to one number.
 
 # %%
 def my_frechet(a, b):
@@ -182,9 +182,9 @@ def my_frechet(a, b):
 checks.frechet(my_frechet)
 
 # %% [markdown]
-# **The floor.** Two finite heaps of *real* drawings differ as well, by chance, and the smaller the heaps the more: the
+# **The floor.** Two finite sets of *real* drawings differ as well, by chance, and the smaller the sets the more: the
 # distance has a bias that shrinks like $1/n$. So a distance means nothing alone. It is compared at equal $n$
-# with the distance between two heaps of held-out real drawings, which no generator can honestly beat.
+# with the distance between two sets of held-out real drawings, which no generator can honestly beat.
 #
 # **Predict.** What happens to the floor when $n$ is halved?
 
@@ -193,7 +193,7 @@ real = evaluate.features(ruler, held_out)
 n = min(sizes.pick(smoke=50, cpu=800, gpu=800), len(real) // 2)
 floors = {size: evaluate.frechet_floor(real, size, repeats=10, generator=runtime.generator(seed)) for size in (n // 4, n // 2, n)}
 for size, values in floors.items():
-    print(f"two heaps of {size:4d} real drawings: {values.mean():6.2f} apart (standard deviation {values.std():.2f})")
+    print(f"two sets of {size:4d} real drawings: {values.mean():6.2f} apart (standard deviation {values.std():.2f})")
 
 # %%
 shuffled = held_out[torch.randperm(len(held_out), generator=runtime.generator(seed)).to(device)]
@@ -244,7 +244,7 @@ plt.show()
 #
 # ## 6 · Fidelity and diversity, apart
 #
-# One number mixes two faults: drawing badly, and drawing little. Around every real drawing lay a ball that reaches to its
+# One number mixes two faults: drawing badly, and drawing little. Imagine around every real drawing a ball that reaches to its
 # $k$-th nearest other real drawing (in features). Then (Kynkäänniemi et al. 2019; Naeem et al. 2020):
 #
 # * **precision**: the share of generated drawings in some real ball (are they good?); **density** counts in how many, so that
@@ -290,14 +290,14 @@ plt.show()
 #
 # ### Exercise 3 · Copied or not (★★, important, 15 minutes)
 #
-# Flat images: `fake` `[N, P]`, `training` `[T, P]`, `held_out` `[H, P]`. Compare every fake with every held-out image.
+# Images as rows of `P` pixels: `fake` `[N, P]`, `training` `[M, P]`, `held_out` `[L, P]`. Compare every fake with every held-out image.
 
 # %%
 def my_memorisation(fake, training, held_out):
     """The probability that a fake lies nearer to the training set than a held-out image does."""
     ### BEGIN SOLUTION
     fake_distance = torch.cdist(fake, training).min(dim=1).values               # [N]
-    real_distance = torch.cdist(held_out, training).min(dim=1).values           # [H]
+    real_distance = torch.cdist(held_out, training).min(dim=1).values           # [L]
     return (fake_distance[:, None] < real_distance[None]).float().mean()
     ### END SOLUTION
 
@@ -348,11 +348,11 @@ table = {name: {column: results.add(column, [row[name][column] for row in repeat
                 for column in columns} for name in repeats[0]}
 lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
 for name, row in table.items():
-    lines.append(f"| {name} | " + " | ".join(f"{record['value']:.2f}" for record in row.values()) + " |")
+    lines.append(f"| {name} | " + " | ".join(f"{r['value']:.2f} ± {(r['high'] - r['low']) / 2:.2f}" for r in row.values()) + " |")
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Means of several sets; the intervals are in the results file. Read it row by row:
+# The ± is over several sets of drawings from the same sources; another training run could move the rows of $G$ by more. Read it row by row:
 #
 # * **Copies** pass every test of fidelity and diversity. Only the last column, which asks where the drawings come
 #   from, sees through them.
@@ -385,7 +385,7 @@ def between(a, b, t, straight=False):
 a, b = (gan.noise(best, n, runtime.generator(seed + k, device)) for k in (3, 4))
 walk = torch.stack([sample(best, 6, between(a[:6], b[:6], t)) for t in torch.linspace(0, 1, 11).tolist()], dim=1)
 figure, ax = plt.subplots(figsize=(10, 5.7))
-plots.sheet(walk, ax, title="Six walks from one noise vector to another")
+plots.sheet(walk, ax, title="Between two noise vectors one character turns into another, step by step")
 plots.save(figure, "03_walks")
 plt.show()
 
@@ -418,5 +418,5 @@ display(Markdown(f"On `{dataset}`, {n} drawings at a time:\n\n" + "\n".join(line
 
 # %% [markdown]
 # **Read next.** Naeem et al. 2020, *Reliable fidelity and diversity metrics for generative models*, for the rulers; Meehan,
-# Chaudhuri & Dasgupta 2020, *A non-parametric test to detect data-copying in generative models*. Then notebook 04: can you
-# *ask* for a character?
+# Chaudhuri & Dasgupta 2020, *A non-parametric test to detect data-copying in generative models*. Then [notebook 04](04_conditions.ipynb): can
+# you *ask* for a character?

@@ -124,12 +124,12 @@ print(f"the judge names {evaluate.percent(real)} of held-out real digits rightly
 #
 # ## 3 · Where the label enters G
 #
-# The noise says *how* to draw, the label *what*. In `networks.ImageGenerator` each class owns a **scale** and a **shift**
-# for every channel, applied after the batch norm has set them to mean 0 and variance 1 (Miyato & Koyama 2018, after the same
+# The noise says *how* to draw, the label *what*. In `networks.ImageGenerator` each class $y$ owns a **scale** $s_{y,c}$ and a **shift** $t_{y,c}$
+# for every channel $c$ of a hidden layer $h$, applied after the batch norm has set them to mean 0 and variance 1 (Miyato & Koyama 2018, after the same
 # idea for styles by Dumoulin et al. 2017). A class
 # thus turns some strokes up and others down:
 #
-# $$ h'_{b,c} = \gamma_{y_b, c} \, h_{b,c} + \beta_{y_b, c} . $$
+# $$ h'_{b,c} = s_{y_b, c} \, h_{b,c} + t_{y_b, c} . $$
 #
 # ### Exercise 2 · Scale by class (★, important, 10 minutes)
 #
@@ -205,7 +205,7 @@ blind = train(digits, Blind, blind_run)
 # %%
 figure, ax = plt.subplots(figsize=(8, 8.4))
 plots.sheet(order(blind, asked).view(10, -1, 1, 28, 28)[:, :10], ax,
-            title="Ordered: a row of 0, a row of 1, ... a row of 9")
+            title="Ordered: a row of 0, a row of 1, ...; no row obeys")
 plots.save(figure, "04_ignored")
 plt.show()
 
@@ -229,15 +229,15 @@ print(f"{evaluate.percent(ignored)} of the drawings show the digit that was orde
 #
 # ## 5 · The cure: projection
 #
-# How should $D$ use $y$? Its best logit is $\log p(x, y) / q(x, y)$ with $p$ real and $q$ generated (notebook 01). Split it:
+# How should $D$ use $y$? Its best logit is $\ell = \log \frac{p(x, y)}{q(x, y)}$ with $p$ real and $q$ generated (notebook 01). Split it:
 #
 # $$ \log \frac{p(x, y)}{q(x, y)} = \underbrace{\log \frac{p(x)}{q(x)}}_{\text{is it real?}}
 #    + \underbrace{\log \frac{p(y \mid x)}{q(y \mid x)}}_{\text{is it of this class?}} . $$
 #
 # If both $p(y \mid x)$ and $q(y \mid x)$ are softmax classifiers on shared features $h(x)$, then the second term is linear in
-# $h$, with one vector $v_y$ for each class (up to a term in $x$ alone, which the first absorbs). Hence (Miyato & Koyama 2018)
+# $h$, with one vector $v_y$ for each class (up to a term in $x$ alone, which the first absorbs, here a function $\psi$ of $h$). Hence (Miyato & Koyama 2018)
 #
-# $$ \operatorname{logit}(x, y) = \psi(h(x)) + v_y^\top h(x) . $$
+# $$ \ell(x, y) = \psi(h(x)) + v_y^\top h(x) . $$
 #
 # ### Exercise 3 · Projection (★★, very important, 15 minutes)
 #
@@ -295,9 +295,10 @@ figure, ax = plt.subplots(figsize=(7, 6.4))
 ax.imshow(confusion, cmap="Blues", vmin=0, vmax=100)
 for i, j in confusion.round().nonzero().tolist():
     ax.text(j, i, f"{confusion[i, j]:.0f}", ha="center", va="center", color="white" if confusion[i, j] > 60 else "black")
-worst = confusion.clone().fill_diagonal_(0)
-ax.set(xticks=range(10), yticks=range(10), xlabel="what the judge saw", ylabel="what was ordered",
-       title=f"The most frequent mistake: {worst.max():.0f} % of one digit (in %)")
+wrong = confusion.clone().fill_diagonal_(0)
+i, j = divmod(wrong.argmax().item(), 10)
+ax.set(xticks=range(10), yticks=range(10), xlabel="what the judge saw (%)", ylabel="what was ordered",
+       title=f"The most frequent mistake: {wrong[i, j]:.0f} % of the orders for {i} read as {j}")
 plots.save(figure, "04_confusion")
 plt.show()
 
@@ -354,4 +355,4 @@ display(Markdown(f"On `digits`, a judge that reads {evaluate.percent(real)} of h
 
 # %% [markdown]
 # **Read next.** Miyato & Koyama 2018, *cGANs with projection discriminator*, sections 2 and 3: the derivation above in full.
-# Then notebook 05: from a label to an example.
+# Then [notebook 05](05_from_one_example.ipynb): from a label to an example.
