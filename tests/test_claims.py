@@ -112,7 +112,11 @@ def test_the_yardsticks():
     study = {(r["dataset"], r["name"], r["arm"], r["setting"], r["seed"]): r["value"]
              for r in json.loads((RESULTS / "few_shot.json").read_text(encoding="utf-8"))}
     assert study["glyphs", "5-way 1-shot", "MAML", "transductive", "all"] > 0.95
+    ends = {(r["dataset"], r["arm"]): (r["low"], r["high"]) for r in records("few_shot", "5-way 1-shot")
+                      if r["setting"] == "inductive" and r["seed"] == "all"}
     for dataset in ("glyphs", "omniglot"):
+        head, whole = (ends[dataset, arm] for arm in ("ANIL", "MAML"))
+        assert head[1] > whole[0], "a title of notebook 07"
         for kind in ("5-way 1-shot", "5-way 5-shot", "20-way 1-shot", "20-way 1-shot within alphabet"):
             value = {arm: study[dataset, kind, arm, "inductive", "all"] for arm in ("ProtoNet", "MAML", "ANIL")}
             assert value["ProtoNet"] > max(value["MAML"], value["ANIL"])

@@ -3,7 +3,7 @@
 #
 # **The question.** What is few-shot learning, and how is it measured fairly?
 #
-# From here on the generator rests, and the learner it is to help comes on stage. You will write the simplest learner that
+# Now leave the generator aside, and meet the learner that it is to help. You will write the simplest learner that
 # works (prototypes), catch a sampler that cheats, and find out what an interval promises and what it does not. At the end
 # stand the yardsticks that every later claim of this course is held against.
 #
@@ -41,7 +41,9 @@ results = evaluate.Results("06_episodes", dataset=dataset, profile=profile, seed
 # A learner is a function. It gets a **support** set $S$ of $N$ classes with $K$ labelled examples each, and **queries** $Q$ of the same
 # classes, and returns a label for each query. It is examined on many such *episodes* $(S, Q)$ (Vinyals et al. 2016), and its score is
 #
-# $$ \mathbb{E}_{(S, Q)} \; \frac{1}{|Q|} \sum_{(x, y) \in Q} \mathbb{1}\bigl[f(S, x) = y\bigr] . $$
+# $$ \mathbb{E}_{(S, Q)} \; \frac{1}{|Q|} \sum_{(x, y) \in Q} \mathbb{1}\bigl[\hat y(S, x) = y\bigr] , $$
+#
+# where $\hat y(S, x)$ is the label that it gives to $x$.
 #
 # What it has *not* seen is the point: the classes of the exam must be new. Whatever was learned beforehand, by whatever means, was
 # learned from other classes. `episodes.sample` draws the tasks, `evaluate.accuracies` counts.
@@ -63,7 +65,7 @@ def score(learner, classes, n_way=n_way, k_shot=1, q_query=15, within=False, n=s
 def record(name, scores, arm, setting="inductive"):
     """Store a result and print it."""
     stored = results.add(name, scores, unit="accuracy", arm=arm, setting=setting, split="val")
-    print(f"{name}, {arm}: {evaluate.percent(stored)}")
+    print(f"{name}, {arm}, {setting}: {evaluate.percent(stored)}")
     return stored
 
 
@@ -73,7 +75,7 @@ pixels = record(f"{n_way}-way 1-shot", score(baselines.nearest_neighbour, val), 
 # ## 2 · Which classes are new?
 #
 # "Hold out 20 %" is what everybody does. Hold out 20 % of *what*? Of the drawings: then the exam asks for known characters. Of the
-# characters: then it asks for new characters in a known script, by hands whose other letters were in the training set. Of the
+# characters: then it asks for new characters in a known script, by people whose other letters were in the training set. Of the
 # alphabets: then all is new. **Predict** in which order the three score, and how far apart.
 #
 # ### Exercise 1 · Hold out alphabets (★, very important, 10 minutes)
@@ -100,10 +102,10 @@ checks.split_by_alphabet(my_split)
 #
 # ## 3 · Prototypes
 #
-# Map every image to a vector by a network $f$, average the support vectors of each class, and give a query the class whose average, its
-# **prototype** $c_k$, is nearest (Snell et al. 2017):
+# Map every image to features by a network $f$, average the support's features class by class, and give a query the class whose average, its
+# **prototype** $c_n$, is nearest (Snell et al. 2017). With $S_n$ for the support of class $n$:
 #
-# $$ c_k = \frac{1}{|S_k|} \sum_{x \in S_k} f(x), \qquad \operatorname{logit}_k(x) = - \lVert f(x) - c_k \rVert^2 . $$
+# $$ c_n = \frac{1}{|S_n|} \sum_{x \in S_n} f(x), \qquad \ell_n(x) = - \lVert f(x) - c_n \rVert^2 . $$
 #
 # ### Exercise 2 · Prototypes (★★, very important, 15 minutes)
 #
@@ -176,7 +178,7 @@ for i, (name, mark) in enumerate(marks.items()):
     ax.barh(i, 100 * mark["value"], xerr=50 * (mark["high"] - mark["low"]), color=plots.COLOURS[i], capsize=6)
     ax.text(1, i, name, color="white", va="center")
 ax.set(yticks=[], xlabel=f"accuracy, {fewest}-way 1-shot within an alphabet (%)", xlim=(0, 100),
-       title="The same network, examined on three kinds of 'held out'")
+       title="One network, three kinds of 'held out': " + ", ".join(f"{100 * mark['value']:.0f} %" for mark in marks.values()))
 ax.invert_yaxis()
 plots.save(figure, "06_three_exams")
 plt.show()
@@ -187,7 +189,7 @@ plt.show()
 # printed lines tell. So all splits of this course go by alphabet
 # (`data.split_of` lists them), and no alphabet trains in one dataset and examines in another.
 #
-# What has the network learned? One task, as its features see it, flattened to the plane of the two largest variances:
+# What has the network learned? One task, as its features see it, seen in the plane in which the queries vary most:
 
 # %%
 task = episodes.sample(val, n_way=n_way, k_shot=1, q_query=15, n_tasks=1, generator=runtime.generator(seed, device))
@@ -196,13 +198,14 @@ with torch.no_grad():
              "features": [network.features(x[0]) for x in (task.support_x, task.query_x)]}
 figure, axes = plt.subplots(1, 2, figsize=(13, 5.8))
 for ax, (name, (support, query)) in zip(axes, rooms.items()):
-    middle = query.mean(0)
+    middle, named = query.mean(0), task.support_y[0][torch.cdist(query, support).argmin(1)]
+    share = 100 * (named == task.query_y[0]).float().mean()
     plane = torch.linalg.svd(query - middle, full_matrices=False).Vh[:2].T                  # [F, 2]
     for c in range(n_way):
         dots, mean = (query[task.query_y[0] == c] - middle) @ plane, (support[task.support_y[0] == c].mean(0) - middle) @ plane
         ax.scatter(*dots.T.cpu(), color=plots.COLOURS[c], s=50, alpha=0.7)
         ax.scatter(*mean.cpu(), color=plots.COLOURS[c], marker="*", s=500, edgecolor="black")
-    ax.set(xticks=[], yticks=[], title=f"{name}: stars are prototypes, dots queries")
+    ax.set(xticks=[], yticks=[], title=f"{name}: {share:.0f} % of the queries (dots) nearest to their prototype (star)")
 plots.save(figure, "06_features")
 plt.show()
 
@@ -232,19 +235,19 @@ figure, ax = plt.subplots(figsize=(10, 4.5))
 for name, scores in curves.items():
     middles, halves = zip(*(evaluate.mean_interval(100 * s) for s in scores))
     ax.errorbar(counts, middles, halves, fmt="o-", capsize=5, label=name)
+tops = [max(100 * s.mean() for s in scores) for scores in curves.values()]
 ax.axhline(100 * pixels["value"], color="black", linestyle=":", label="nearest neighbour in pixels")
 ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="gradient steps on the support", ylabel="accuracy on val (%)",
-       title=f"Fine-tuning on {n_way} images: what a few steps do")
+       title=f"Fine-tuning on {n_way} images: at best {tops[0]:.0f} % (head) and {tops[1]:.0f} % (whole network)")
 ax.minorticks_off()
 ax.legend()
 plots.save(figure, "06_fine_tuning")
 plt.show()
 
-# %% [markdown]
-# So fine-tuning is not nothing. (A small step of a head that starts at 0 makes each row its class mean less the mean of all, times a rate: inner products with the
-# prototypes.) But it has two numbers to choose, rate and steps, and they decide: try `rate = 0.3`. (The two curves have different rates: compare
-# their best points, not step by step.) The rates were chosen on `val`; chosen on the test
-# alphabets, they would be a way of learning from the test. The same holds for every choice in this course.
+# %% [markdown] So fine-tuning works. (Why a single step already does: from 0, the first step turns each row of the head towards its class mean, away from the
+# mean of all. Its logits are then inner products with the prototypes.) But it has two numbers to choose, rate and steps, and they decide: try `rate = 0.3`.
+# (The two curves have different rates: compare their best points, not step by step.) The rates were chosen on `val`; chosen on the test alphabets, they would
+# be a way of learning from the test. The same holds for every choice in this course.
 #
 # ## 5 · An interval, and what it does not cover
 #
@@ -294,10 +297,11 @@ checks.paired_interval(my_paired_interval)
 difference = results.add(f"{n_way}-way 1-shot, difference", evaluate.paired_difference(mine, other), unit="accuracy",
                          arm="ProtoNet - fine-tuning the head", setting="inductive", split="val")
 alone = sum(evaluate.mean_interval(scores)[1] ** 2 for scores in (mine, other)) ** 0.5
-print(f"paired: {evaluate.percent(difference)}; with other episodes for each it would be ± {100 * alone:.1f} %")
+spread = 50 * (difference["high"] - difference["low"])
+print(f"paired: {100 * difference['value']:+.1f} ± {spread:.1f} points; with other episodes for each it would be ± {100 * alone:.1f}")
 
 # %% [markdown]
-# The variance of a difference is $\sigma_a^2 + \sigma_b^2 - 2 \rho \sigma_a \sigma_b$: the correlation $\rho$ is a gift, if the episodes are
+# The variance of a difference is $\sigma_a^2 + \sigma_b^2 - 2 \rho \sigma_a \sigma_b$: the correlation $\rho$ makes it smaller, if the episodes are
 # the same. `evaluate.accuracies` draws them from the generator, so a generator in the same state gives the same exam.
 #
 # Now the other side. The interval says what *other episodes of these alphabets* would change. Here is each alphabet of `val` by itself:
@@ -380,14 +384,15 @@ print(f"{100 * share:.1f} % of the queries leaked, of which it gets {100 * right
       f"{100 * right[~leaked].mean():.1f} %")
 
 # %% [markdown]
-# Every leaked query is answered rightly, by a learner that cannot learn. The gain is the share of leaks times the error rate: it looks
+# Every leaked query is answered correctly, by a learner that cannot learn. The gain is the share of leaks times the error rate: it looks
 # like progress, and it is larger the worse the learner. No curve and no picture shows it. The audit takes a line; run one on
 # every sampler you meet.
 #
 # ## 7 · Mixed or within an alphabet
 #
-# In most papers the classes of an episode come from all alphabets mixed: an Armenian letter against a Braille pattern. The
-# Omniglot challenge (Lake et al. 2015) asks for 20 characters *of one alphabet*, where all share a style. (In its official runs one hand drew the whole support and another the queries; our sampler mixes hands.)
+# In most papers the classes of an episode come from all alphabets mixed: an Armenian letter against a Braille pattern. The Omniglot challenge (Lake et al.
+# 2015) asks for 20 characters *of one alphabet*, where all share a style. (In its official runs one hand drew the whole support and another the queries; our
+# sampler mixes hands.)
 
 # %%
 ways = min(20, *(val.alphabets.count(name) for name in names))
@@ -398,25 +403,25 @@ for name, within in (("mixed", False), ("within one alphabet", True)):
         gap[arm, name] = record(f"{ways}-way 1-shot, {name}", scores, arm)
 
 # %%
+more = [100 * (1 - gap["ProtoNet", name]["value"]) for name in ("mixed", "within one alphabet")]
 figure, ax = plt.subplots(figsize=(10, 4))
 for i, ((_, name), mark) in enumerate(gap.items()):
     ax.bar(i % 2 + 0.4 * (i // 2), 100 * (1 - mark["value"]), 0.36, color=plots.COLOURS[i // 2], label=name if i % 2 == 0 else None,
            yerr=50 * (mark["high"] - mark["low"]), capsize=6)
 ax.set(xticks=(0.2, 1.2), xticklabels=("pixels", "ProtoNet"), ylabel=f"error, {ways}-way 1-shot (%)",
-       title="The same learners, mixed and within an alphabet")
+       title=f"Within an alphabet, ProtoNet errs in {more[1]:.0f} % instead of {more[0]:.0f} %")
 ax.legend()
 plots.save(figure, "06_within")
 plt.show()
 
-# %% [markdown]
-# Mixed five-way Omniglot with 1,200 training characters is nearly solved (95 to 99 % in the table of published numbers), so it can hardly show what a generator adds. Within alphabets there is
-# room, and people set the mark: 4.5 % error. That is where notebooks 08 and 09 will look.
+# %% [markdown] Mixed five-way Omniglot with 1,200 training characters is nearly solved (95 to 99 % in the table of published numbers), so it can hardly show
+# what a generator adds. Within alphabets there is room, and people set the mark: 4.5 % error. That is where notebooks 08 and 09 will look.
 #
 # ## 8 · Inductive or transductive
 #
-# May a learner look at all queries together? Nothing in "a function of $S$ and $x$" allows it: that is **inductive**. A **transductive** learner
-# sees the whole query set. Few choose this; most fall into it, by way of batch norm. It sets each channel to mean 0 and variance 1: in `eval` mode by averages stored in training, in training mode by
-# the statistics of the batch; and at test time the batch is *the query set*. The very same network, both ways:
+# May a learner look at all queries together? Nothing in "a function of $S$ and $x$" allows it: that is **inductive**. A **transductive** learner sees the whole
+# query set. Few choose this; most fall into it, by way of batch norm. It sets each channel to mean 0 and variance 1: in `eval` mode by averages stored in
+# training, in training mode by the statistics of the batch; and at test time the batch is *the query set*. The very same network, both ways:
 
 # %%
 def transductive(network):
@@ -523,7 +528,7 @@ display(Markdown("\n".join(lines)))
 best = {r["dataset"]: r for r in stored if (r["name"], r["arm"], r["seed"]) == ("20-way 1-shot within alphabet", "ProtoNet", "all")}
 spread = 50 * (best["omniglot"]["high"] - best["omniglot"]["low"])
 display(Markdown(
-    f"Measured so, prototypes trained on five real alphabets and their quarter turns err in "
+    f"Measured so, prototypes trained on five real alphabets (and on their characters turned by 90°, 180° and 270°, as further classes) err in "
     f"**{100 * (1 - best['omniglot']['value']):.1f} %** (± {spread:.1f} over three seeds, inductive) of 20-way 1-shot queries within "
     "alphabets they have never seen; people err in 4.5 % of the official runs, on other alphabets. "
     f"On `{dataset}`, the network of this notebook gets {evaluate.percent(both['inductive', 'all classes'])} of {n_way}-way "
@@ -531,4 +536,4 @@ display(Markdown(
 
 # %% [markdown]
 # **Read next.** Snell et al. 2017, *Prototypical networks for few-shot learning*, sections 2 and 3. Chen et al. 2019, *A closer look at few-shot
-# classification*: what remains of the progress when baselines are tuned. Then notebook 07: learning an initialisation.
+# classification*: what remains of the progress when baselines are tuned. Then [notebook 07](07_maml.ipynb): learning an initialisation.

@@ -42,12 +42,12 @@ results = evaluate.Results("07_maml", dataset=dataset, profile=profile, seed=see
 # ## 1 · One gradient step as a learner
 #
 # Let $\theta$ be the weights of a network and $L_S$ its loss on the support of a task. The learner is plain gradient descent from $\theta$; one
-# step of it (Finn et al. 2017, eq. 1) is
+# step of it, at a rate $\alpha$, is (Finn et al. 2017, eq. 1)
 #
 # $$ \theta' = \theta - \alpha \, \nabla_\theta L_S(\theta) . $$
 #
 # Nothing here is new, except that we will treat $\theta'$ as a *function of* $\theta$. So the code must not change $\theta$ in place: parameters are a dict,
-# and a step makes a new one. `functional_call(model, params, (x,))` is the model with those parameters.
+# and a step makes a new one. This is the **inner loop**. `functional_call(model, params, (x,))` is the model with those parameters.
 #
 # ### Exercise 1 · The inner loop (★★, very important, 15 minutes)
 #
@@ -72,8 +72,12 @@ checks.adapt(my_adapt)
 # %% [markdown]
 # ## 2 · The meta-gradient
 #
-# How good is a starting point? As good as the *queries* are answered after the step: minimise $L_Q(\theta')$ over $\theta$, averaged over tasks. With
-# $H = \nabla^2 L_S(\theta)$, the chain rule gives
+# How good is a starting point? As good as the *queries* are answered after the step: minimise $L_Q(\theta')$, the loss on the queries, averaged over tasks.
+# This is the **outer loop**, with a rate $\beta$ of its own (ours leaves the step to Adam):
+#
+# $$ \theta \leftarrow \theta - \beta \, \nabla_\theta \, \frac{1}{T} \sum_{\text{tasks}} L_Q(\theta') . $$
+#
+# For one task, with $H = \nabla^2 L_S(\theta)$ (the *Hessian*), the chain rule gives
 #
 # $$ \nabla_\theta L_Q(\theta') = \Bigl(\frac{\partial \theta'}{\partial \theta}\Bigr)^{\!\top} \nabla L_Q(\theta')
 #    = (I - \alpha H) \, \nabla L_Q(\theta') . $$
@@ -145,9 +149,10 @@ for name, options in (("second order", {}), ("first order", {"first_order": True
 #
 # ## 3 · Curves, before and after
 #
-# The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase;
-# the learner gets ten points and must draw the rest. The phases cover half a turn only, so the mean over all tasks is about $-1.6 \cos x$; a network trained on all of them at once
-# learns that one curve, which fits hardly any task. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained on all waves at once, (c) MAML's.
+# The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase; the learner
+# gets ten points and must draw the rest. The phases cover half a turn only, so the mean over all tasks is about $-1.6 \cos x$; a network trained on all of them
+# at once learns that one curve, which fits hardly any task. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained
+# on all waves at once, (c) MAML's.
 
 # %%
 class Curve(nn.Module):
@@ -189,19 +194,24 @@ starts = {"random weights": {name: p.detach() for name, p in Curve().named_param
 # %%
 support_x, support_y, query_x, query_y = waves(runtime.generator(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
 model, line = Curve(), torch.linspace(-5, 5, 200)[:, None]
-shown = query_y.std(1).flatten().median(0).indices         # a wave of middling height
+with torch.no_grad():
+    misfit = functional_call(model, starts["trained on all waves"], (query_x,)) - query_y
+shown = misfit.square().mean((1, 2)).median(0).indices     # the common curve fits half of the waves better than this one
 truth_x, order = query_x[shown].sort(0)
 figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), sharey=True)
 for ax, (name, start) in zip(axes, starts.items()):
+    error = {}
     for steps, style in ((0, ":"), (1, "--"), (10, "-")):
         adapted = maml.adapt(model, start, support_x[shown], support_y[shown], lr=0.02, steps=steps, loss=mse_loss)
         with torch.no_grad():
             ax.plot(line, functional_call(model, adapted, (line,)), style, label=f"{steps} steps")
+            error[steps] = mse_loss(functional_call(model, adapted, (query_x[shown],)), query_y[shown]).item()
     ax.plot(truth_x, query_y[shown][order.flatten()], color="black", linewidth=8, alpha=0.15, label="the wave")
     ax.scatter(support_x[shown], support_y[shown], color="black", zorder=3, label="the ten points")
-    ax.set(title=name, xlabel="x", ylim=(-6, 6))
+    ax.set(title=f"{name}: error {error[0]:.1f}, then {error[1]:.1f}", xlabel="x", ylim=(-6, 6))
 axes[0].set_ylabel("y")
 axes[0].legend(fontsize=11, ncols=2)
+figure.suptitle("One wave, before and after one step on ten points", fontsize=17)
 plots.save(figure, "07_waves")
 plt.show()
 
@@ -215,7 +225,7 @@ for name, start in starts.items():
             per_task = [mse_loss(functional_call(model, params, (x,)), y) for params, x, y in zip(adapted, query_x, query_y)]
         errors[name, steps] = results.add("squared error on new waves", torch.stack(per_task), unit="squared error",
                                           setting="inductive", arm=name, steps=steps)
-    print(f"{name:>20}: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps} steps" for steps in (0, 1, 10)))
+    print(f"{name:>20}, error after so many steps: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps}" for steps in (0, 1, 10)))
 
 # %% [markdown]
 # *Before* the step (dotted) there is no reason for MAML to beat the weights trained on all waves, which were trained for just that. It lies where one step leads
@@ -229,16 +239,16 @@ for name, start in starts.items():
 # | MAML | $(I - \alpha H) \nabla L_Q(\theta')$ | nothing |
 # | FOMAML (Finn et al. 2017) | $\nabla L_Q(\theta')$ | the curvature |
 # | ANIL (Raghu et al. 2020) | as MAML, but the inner step moves the head alone | adapting the features |
-# | Reptile (Nichol et al. 2018) | $\theta - \theta^{(k)}$ after $k$ steps | the query loss, and any derivative of the inner loop |
+# | Reptile (Nichol et al. 2018) | $\theta - \theta'$, $\theta'$ after several steps | the query loss, and any derivative of the inner loop |
 #
-# Reptile is so simple that it looks like a joke: go where the tasks' solutions are, on average, and stop part of the way. Yet, with a fresh batch
+# Reptile is simple: go where the tasks' solutions are, on average, and stop part of the way. Yet, with a fresh batch
 # at each inner step, a Taylor expansion shows the two terms of MAML with other weights: go down the mean loss, and towards where gradients of one task's
 # batches agree. (`maml.reptile_backward` takes all images of a task at each step, for simplicity.)
 #
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
 #
-# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way, `outer_lr`,
-# from `params` to their mean.
+# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way from
+# `params` to their mean, $\theta + \beta \, (\overline{\theta'} - \theta)$, with `outer_lr` for $\beta$.
 
 # %%
 def my_reptile(params, adapted, outer_lr):
@@ -306,7 +316,7 @@ for name, (scores, _) in runs.items():
     ax.plot(steps, 100 * scores, "o-", label=name)
 ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
 ax.set(xlabel="outer steps", ylabel="accuracy on val, inductive (%)", ylim=(0, 100),
-       title=f"The first minutes of learning to learn, {n_way}-way 1-shot")
+       title=f"{n_way}-way 1-shot, the first outer steps: " + ", ".join(f"{name} {100 * s[-1]:.0f} %" for name, (s, _) in runs.items()))
 ax.legend(fontsize=12, ncols=2)
 plots.save(figure, "07_characters")
 plt.show()
@@ -326,10 +336,10 @@ for name, (_, model) in runs.items():
 # (`inductive=True`), or of all queries together. Published MAML numbers are of the second kind, and so was our training:
 # the inductive numbers examine these weights under statistics they were not trained with. (Training with `inductive=True` is possible and was not measured.)
 #
-# One short run each settles nothing. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here
-# they are as a picture, with what a step of each costs (`benchmarks/meta_steps.py`). They had different numbers of outer steps (on
-# glyphs MAML and ANIL up to 3,000, FOMAML 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost. (In the table of costs
-# Reptile, too, has five inner steps, on support and query together.)
+# One short run each settles nothing. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here they are as a
+# picture, with what a step of each costs (`benchmarks/meta_steps.py`). They had different numbers of outer steps (on glyphs MAML and ANIL up to 3,000, FOMAML
+# 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost. (In the table of costs Reptile, too,
+# has five inner steps, on support and query together.)
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -344,6 +354,7 @@ for ax, (name, title) in zip(axes, (("glyphs", "simulated: glyphs"), ("omniglot"
     ax.set(xticks=range(4), xticklabels=list(algorithms), title=title)
 axes[0].set_ylabel("accuracy, 5-way 1-shot (%)")
 axes[0].legend()
+figure.suptitle("Moving the head alone (ANIL) is not seen to cost anything", fontsize=17)
 plots.save(figure, "07_long_runs")
 plt.show()
 
@@ -377,7 +388,7 @@ ax.imshow(grid, cmap="Blues", vmin=1 / n_way, vmax=1, aspect="auto")
 for (i, j), value in zip(((i, j) for i in range(4) for j in range(4)), grid.flatten().tolist()):
     ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.7 else "black")
 ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates, xlabel="inner steps", ylabel="inner rate",
-       title=f"Accuracy on val (%): best {100 * grid.max():.0f}")
+       title=f"Accuracy on val (%): {100 * grid[:, 0].max():.0f} without a step, at best {100 * grid.max():.0f}")
 plots.save(figure, "07_sweep")
 plt.show()
 
@@ -385,8 +396,8 @@ plt.show()
 # With no step at all it guesses: the labels of a task were dealt after training. Read off the map what the first step does, and at which
 # rates. Head and features move together here; whether the features need to move is ANIL's question, and takes the same map with `only="head"`.
 #
-# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and step): pass `lr` as a tensor, and its gradient comes with
-# the rest.
+# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and step): pass `lr` as a tensor, and its
+# gradient comes with the rest.
 
 # %%
 class Rates(nn.Module):
@@ -477,4 +488,5 @@ display(Markdown(f"On `glyphs`, alphabets never seen, MAML gets **{mark('glyphs'
 
 # %% [markdown]
 # **Read next.** Finn et al. 2017, *Model-agnostic meta-learning*; Nichol et al. 2018, *On first-order meta-learning algorithms*, section 5, for the Taylor
-# expansion; Raghu et al. 2020, *Rapid learning or feature reuse?* Then notebook 08, where the support set gets company.
+# expansion; Raghu et al. 2020, *Rapid learning or feature reuse?* Then [notebook 08](08_gan_augmented_adaptation.ipynb), where $G$
+# enlarges the support.
