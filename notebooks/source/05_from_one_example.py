@@ -261,8 +261,8 @@ plt.show()
 # Three verdicts, by two networks that took no part in any training of $G$. (These alphabets did take part in one thing: settings such as rates and
 # turns were chosen on them. The test alphabets wait for notebook 08.)
 #
-# * **Identity, by a ProtoNet**: a learner gets one real drawing of each character, and must name a *generated* one, made from
-#   another real drawing. If it names these as often as the real drawings they were made from, the character was kept.
+# * **Identity, by a learner** (a *ProtoNet*, which notebook 06 takes apart): it gets one real drawing of each character, and must name a *generated* one, made
+#   from another real drawing. If it names these as often as the real drawings they were made from, the character was kept.
 # * **Identity and diversity, by a classifier** of the validation characters: does it find the character, and how far apart (in its features)
 #   are two drawings made from one example, against two people's?
 # * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance of two distributions
