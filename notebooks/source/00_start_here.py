@@ -367,7 +367,7 @@ for n in counts:
 
 # %%
 display(Markdown(f"**On `{dataset}`, pixels alone get {evaluate.percent(pixels)} of 5-way 1-shot queries right** "
-                 f"({pixels['n']} episodes, inductive); guessing gets 20 %. How many did you get? "
+                 f"({pixels['n']} episodes, each query judged by itself); guessing gets 20 %. How many did you get? "
                  "The course is about the gap between."))
 
 # %% [markdown]

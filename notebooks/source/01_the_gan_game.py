@@ -62,7 +62,7 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 # $$ V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{x \sim q} \log (1 - D(x))
 #            = \int p(x) \log D(x) + q(x) \log (1 - D(x)) \, dx . $$
 #
-# $D$ wants it large. Nothing ties $D(x)$ at one $x$ to $D$ at another, so make the integrand large at every $x$ for itself: for
+# $D$ wants it large. Nothing ties $D(x)$ at one $x$ to $D$ at another, so make the integrand large at each $x$ separately: for
 # $a, b > 0$ the function $a \log y + b \log(1 - y)$ has slope $a / y - b / (1 - y)$, which is zero at one place only.
 #
 # **Pause and work it out**: where?
@@ -139,7 +139,8 @@ checks.value(my_value)
 # %%
 def stratified(n, generator):
     """n standard normal numbers, one from each of n equally likely slices: [n]."""
-    u = (torch.arange(n, device=device) + torch.rand(n, generator=generator, device=device)) / n
+    u = (torch.arange(n, device=device) + torch.rand(n, generator=generator, device=device)) / n        # uniform
+    # the inverse of the normal distribution function makes uniform numbers normal
     return math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-1 + 1e-6, 1 - 1e-6))
 
 
@@ -166,7 +167,7 @@ grid = x[:, None].float().to(device)
 
 @torch.no_grad()
 def compare(D):
-    """(largest error of D on the bulk, V of D by quadrature)."""
+    """(largest error of D on the bulk, V of D, a sum over the grid)."""
     logits = D(grid).double().cpu()
     value = (-p * softplus(-logits) - q * softplus(logits)).sum() * dx
     return (logits.sigmoid() - best_D)[bulk].abs().max().item(), value.item()

@@ -310,7 +310,7 @@ checks.memorisation(my_memorisation)
 #
 # Rulers must be tested, too. Five cheats next to honest drawings, and **your prediction first**: which column gives each away?
 #
-# * *copies*: training drawings handed out as one's own
+# * *copies*: training drawings, passed off as new
 # * *shifted copies*: the same, moved one pixel to the right
 # * *half the classes*, *a tenth of the classes*: training drawings, but of some of the characters only
 # * *blurred*: fresh real drawings, each pixel averaged with its neighbours
@@ -363,8 +363,8 @@ display(Markdown("\n".join(lines)))
 #   Diversity is measured in what the features see, and they do not see names. (The last column catches both only because they are training drawings.)
 # * **Blurred** drawings get *better* marks than real ones for precision and density: they sit in the middle of the crowd. Recall and the
 #   Fréchet distance object. And they look memorised, though nothing was copied: in pixels, smooth drawings are near everything. A high
-#   mark in the last column is a suspicion, not a proof; one below 0.5 says farther from the training set than real drawings are, which
-#   flaws can do as well as imagination.
+#   mark in the last column is a suspicion, not a proof; one below 0.5 says farther from the training set than real drawings are, and
+#   flaws can cause that as well as imagination.
 #
 # And the honest ones? The short run has a high density, and yet its drawings are smudged: as with *blurred*, the middle of the crowd is rewarded. Time
 # raises recall and lowers the Fréchet distance, and gives back some precision and density. No single column would have told you.

@@ -210,7 +210,7 @@ plots.save(figure, "04_ignored")
 plt.show()
 
 # %% [markdown]
-# Each drawing for itself is a digit, more or less. The order is what is wrong, and it takes a *row* to see it. Precision,
+# Each drawing by itself is a digit, more or less. The order is what is wrong, and it takes a *row* to see it. Precision,
 # recall, the Fréchet distance: all rulers of notebook 03 look at drawings without their orders. Only this one does not:
 
 # %%
@@ -278,7 +278,7 @@ plt.show()
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 8.4))
-plots.sheet(order(G, asked).view(10, -1, 1, 28, 28)[:, :10], ax, title="The same orders, obeyed by the row")
+plots.sheet(order(G, asked).view(10, -1, 1, 28, 28)[:, :10], ax, title="The same orders, where D sees the label: each row is one digit")
 plots.save(figure, "04_digits")
 plt.show()
 
@@ -333,9 +333,9 @@ plots.save(figure, "04_sheets")
 plt.show()
 
 # %% [markdown]
-# Orders are obeyed on few drawings as well, but mind what the numbers say. On `glyphs` the judge errs on many a real drawing, and is known
+# Orders are obeyed on few drawings as well, but mind what the numbers say. On `glyphs` the judge misreads some real drawings too, and is known
 # from 40 of them only; so "obeyed" means there: far above guessing, and no more. And obeying is not drawing well: compare the sheets.
-# Memorisation below 0.5 says *farther* from the training drawings than new real ones are, which flaws will do; above 0.5
+# Memorisation below 0.5 says *farther* from the training drawings than new real ones are, and flaws are enough for that; above 0.5
 # it raises a suspicion that smoothness alone can explain (notebook 03).
 
 # %% [markdown]

@@ -337,26 +337,26 @@ plt.show()
 #
 # ## 6 · Catch the cheat
 #
-# This sampler is from real life: queries are drawn from all drawings of a class, and it is nobody's fault that some were already in the
-# support.
+# This sampler is from real life: queries are drawn from all drawings of a class, those in the support included.
 
 # %%
 def careless_sampler(classes, n_tasks, generator):
-    """5-way 1-shot tasks with 5 queries a class. Something is wrong."""
+    """(1-shot tasks with 5 queries a class, which queries [T, Q] stand in their own support). Something is wrong."""
     n_classes, n_drawings = classes.images.shape[:2]
     chosen = torch.rand(n_tasks, n_classes, generator=generator, device=device).topk(n_way).indices             # [T, N]
     support = torch.randint(n_drawings, (n_tasks, n_way, 1), generator=generator, device=device)
     query = torch.randint(n_drawings, (n_tasks, n_way, 5), generator=generator, device=device)
     x = classes.ink.view(n_classes, n_drawings, 1, 28, 28)
     y = torch.arange(n_way, device=device)
-    return episodes.Episodes(x[chosen[..., None], support].flatten(1, 2), y.repeat(n_tasks, 1),
-                             x[chosen[..., None], query].flatten(1, 2), y.repeat_interleave(5).repeat(n_tasks, 1))
+    tasks = episodes.Episodes(x[chosen[..., None], support].flatten(1, 2), y.repeat(n_tasks, 1),
+                              x[chosen[..., None], query].flatten(1, 2), y.repeat_interleave(5).repeat(n_tasks, 1))
+    return tasks, (query == support).flatten(1)         # by their numbers: what an audit without them must find
 
 
 # %% [markdown]
 # ### Exercise 4 · Audit a sampler (★★, important, 15 minutes)
 #
-# Write the audit that finds it: for `support_x` `[T, S, 1, H, W]` and `query_x` `[T, Q, 1, H, W]`, a truth value `[T, Q]`:
+# A sampler does not usually tell. Write the audit that finds it in the images alone: for `support_x` `[T, S, 1, H, W]` and `query_x` `[T, Q, 1, H, W]`, a truth value `[T, Q]`:
 # is this query, pixel by pixel, one of the support images of *its own* task?
 
 # %%
@@ -375,8 +375,7 @@ checks.leaks(my_audit)
 # How much does it matter? A twentieth of the queries leaks if a class has 20 drawings. **Predict** what that adds to nearest neighbours.
 
 # %%
-tasks = careless_sampler(val, sizes.pick(smoke=50, cpu=2_000, gpu=10_000), runtime.generator(seed + 2, device))
-leaked = torch.stack([(q[:, None] == s).flatten(2).all(2).any(1) for s, q in zip(tasks.support_x, tasks.query_x)])     # [T, Q]
+tasks, leaked = careless_sampler(val, sizes.pick(smoke=50, cpu=2_000, gpu=10_000), runtime.generator(seed + 2, device))
 right = (baselines.nearest_neighbour(tasks) == tasks.query_y).float()
 careless = record("careless sampler", right.mean(1).cpu(), "nearest neighbour in pixels")
 share = leaked.float().mean().item()

@@ -247,8 +247,8 @@ for name, start in starts.items():
 #
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
 #
-# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way from
-# `params` to their mean, $\theta + \beta \, (\overline{\theta'} - \theta)$, with `outer_lr` for $\beta$.
+# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way, `outer_lr`
+# (that is $\beta$), from `params` to their mean.
 
 # %%
 def my_reptile(params, adapted, outer_lr):
