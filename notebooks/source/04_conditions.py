@@ -278,7 +278,7 @@ plt.show()
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 8.4))
-plots.sheet(order(G, asked).view(10, -1, 1, 28, 28)[:, :10], ax, title="The same orders, where D sees the label: each row is one digit")
+plots.sheet(order(G, asked).view(10, -1, 1, 28, 28)[:, :10], ax, title="D sees the label: each row is the digit ordered")
 plots.save(figure, "04_digits")
 plt.show()
 
@@ -297,8 +297,8 @@ for i, j in confusion.round().nonzero().tolist():
     ax.text(j, i, f"{confusion[i, j]:.0f}", ha="center", va="center", color="white" if confusion[i, j] > 60 else "black")
 wrong = confusion.clone().fill_diagonal_(0)
 i, j = divmod(wrong.argmax().item(), 10)
-ax.set(xticks=range(10), yticks=range(10), xlabel="what the judge saw (%)", ylabel="what was ordered",
-       title=f"The most frequent mistake: {wrong[i, j]:.0f} % of the orders for {i} read as {j}")
+ax.set(xticks=range(10), yticks=range(10), xlabel="what the judge saw (%)", ylabel="what was ordered")
+ax.set_title(f"Most frequent: {wrong[i, j]:.0f} % of the orders for {i} read as {j}", fontsize=14)
 plots.save(figure, "04_confusion")
 plt.show()
 

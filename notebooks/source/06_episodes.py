@@ -189,7 +189,8 @@ plt.show()
 # printed lines tell. So all splits of this course go by alphabet
 # (`data.split_of` lists them), and no alphabet trains in one dataset and examines in another.
 #
-# What has the network learned? One task, as its features see it, seen in the plane in which the queries vary most:
+# What has the network learned? One task, as its features see it, seen in the plane in which the queries vary most (stars are
+# prototypes, dots queries; which star is nearest is measured in all dimensions):
 
 # %%
 task = episodes.sample(val, n_way=n_way, k_shot=1, q_query=15, n_tasks=1, generator=runtime.generator(seed, device))
@@ -205,7 +206,7 @@ for ax, (name, (support, query)) in zip(axes, rooms.items()):
         dots, mean = (query[task.query_y[0] == c] - middle) @ plane, (support[task.support_y[0] == c].mean(0) - middle) @ plane
         ax.scatter(*dots.T.cpu(), color=plots.COLOURS[c], s=50, alpha=0.7)
         ax.scatter(*mean.cpu(), color=plots.COLOURS[c], marker="*", s=500, edgecolor="black")
-    ax.set(xticks=[], yticks=[], title=f"{name}: {share:.0f} % of the queries (dots) nearest to their prototype (star)")
+    ax.set(xticks=[], yticks=[], title=f"{name}: {share:.0f} % of dots nearest to their star")
 plots.save(figure, "06_features")
 plt.show()
 

@@ -208,7 +208,8 @@ for ax, (name, start) in zip(axes, starts.items()):
             error[steps] = mse_loss(functional_call(model, adapted, (query_x[shown],)), query_y[shown]).item()
     ax.plot(truth_x, query_y[shown][order.flatten()], color="black", linewidth=8, alpha=0.15, label="the wave")
     ax.scatter(support_x[shown], support_y[shown], color="black", zorder=3, label="the ten points")
-    ax.set(title=f"{name}: error {error[0]:.1f}, then {error[1]:.1f}", xlabel="x", ylim=(-6, 6))
+    ax.set(xlabel="x", ylim=(-6, 6))
+    ax.set_title(f"{name}: error {error[0]:.1f}, then {error[1]:.1f}", fontsize=14)
 axes[0].set_ylabel("y")
 axes[0].legend(fontsize=11, ncols=2)
 figure.suptitle("One wave, before and after one step on ten points", fontsize=17)
@@ -315,8 +316,8 @@ for name, (scores, _) in runs.items():
     steps = torch.linspace(0, sizes.pick(smoke=4, cpu=120, gpu=1_000), len(scores) + 1)[1:]
     ax.plot(steps, 100 * scores, "o-", label=name)
 ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
-ax.set(xlabel="outer steps", ylabel="accuracy on val, inductive (%)", ylim=(0, 100),
-       title=f"{n_way}-way 1-shot, the first outer steps: " + ", ".join(f"{name} {100 * s[-1]:.0f} %" for name, (s, _) in runs.items()))
+ax.set(xlabel="outer steps", ylabel=f"{n_way}-way 1-shot on val (%)", ylim=(0, 100),
+       title="The first outer steps: " + ", ".join(f"{name} {100 * s[-1]:.0f} %" for name, (s, _) in runs.items()))
 ax.legend(fontsize=12, ncols=2)
 plots.save(figure, "07_characters")
 plt.show()
@@ -387,8 +388,8 @@ figure, ax = plt.subplots(figsize=(7, 5.4))
 ax.imshow(grid, cmap="Blues", vmin=1 / n_way, vmax=1, aspect="auto")
 for (i, j), value in zip(((i, j) for i in range(4) for j in range(4)), grid.flatten().tolist()):
     ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.7 else "black")
-ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates, xlabel="inner steps", ylabel="inner rate",
-       title=f"Accuracy on val (%): {100 * grid[:, 0].max():.0f} without a step, at best {100 * grid.max():.0f}")
+ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates, xlabel="inner steps", ylabel="inner rate")
+ax.set_title(f"Accuracy on val (%): {100 * grid[:, 0].max():.0f} without a step, at best {100 * grid.max():.0f}", fontsize=14)
 plots.save(figure, "07_sweep")
 plt.show()
 
