@@ -6,6 +6,7 @@
 Scripts are jupytext percent scripts and the only files an author edits. Cells carry these tags:
 `parameters` (one cell, the defaults), `nbval-check-output` (output that must come out the same on every machine and
 in every profile), `machine` (output that describes one machine; a stored notebook does not keep it).
+What no script repeats is added to each: below its title the badges, and behind its first cell the set-up for Colab.
 Needs the extra `teach` (jupytext, nbgrader).
 """
 
@@ -16,6 +17,7 @@ import os
 import re
 import shutil
 import tempfile
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,21 +43,106 @@ def exercise_path(script):
     return Path(script).parent.parent / "exercises" / f"{Path(script).stem}.ipynb"
 
 
+# ---------------------------------------------------------------- the public address
+
+
+def repository():
+    """Where the course is published, without a slash at the end: `[project.urls] repository` in pyproject.toml.
+
+    Nothing else holds the address; badges and the set-up cell are made from it. Raises ValueError for another host.
+    """
+    text = (project_root() / "pyproject.toml").read_text(encoding="utf-8")
+    address = tomllib.loads(text)["project"]["urls"]["repository"].rstrip("/")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+        raise ValueError(f"[project.urls] repository in pyproject.toml is {address!r}. Colab and Binder open notebooks "
+                         f"from https://github.com/OWNER/NAME.")
+    return address
+
+
+def badges(stem):
+    """A line of Markdown: two badges that open the exercise edition of notebook `stem` in Colab and in Binder."""
+    place = repository().removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/exercises/{stem}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/notebooks/exercises/{stem}.ipynb"
+    return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+            f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})")
+
+
+BADGES = re.compile(r"\[!\[Open in Colab\]\S+ \[!\[Open in Binder\]\S+/([\w-]+)\.ipynb\)")
+
+# Colab brings torch and all else that the notebooks import: --no-deps leaves it as it is.
+SETUP = """# Google Colab: fetch the course and install it, nothing else. Anywhere else this cell does nothing.
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+if "google.colab" in sys.modules and importlib.util.find_spec("course_lib") is None:
+    course = Path("{name}").resolve()
+    if not course.is_dir():
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", str(course)], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "-e", str(course)], check=True)
+    sys.path.insert(0, str(course))"""
+
+
+def setup_cell():
+    """The cell that makes a notebook run on Colab. JupyterLab shows it folded."""
+    address = repository()
+    source = SETUP.format(name=address.split("/")[-1], address=address)
+    return nbformat.v4.new_code_cell(source, metadata={"tags": ["colab"], "jupyter": {"source_hidden": True}})
+
+
+def readdress_readme():
+    """Make README's badges anew. Returns whether it has changed."""
+    path = project_root() / "README.md"
+    before = path.read_text(encoding="utf-8")
+    after = BADGES.sub(lambda found: badges(found[1]), before)
+    if after != before:
+        with atomic_path(path) as part:
+            part.write_text(after, encoding="utf-8")
+    return after != before
+
+
+def readdress(script):
+    """Write badges and set-up cell anew in notebooks that differ from `script` in nothing else, without executing them.
+
+    Returns whether a notebook has changed.
+    """
+    source, changed = read_script(script), False
+    for path, wanted in ((executed_path(script), source), (exercise_path(script), exercise_edition(source))):
+        stored = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
+        if _content(stored) != _content(wanted) and _without_address(stored) == _without_address(wanted):
+            for old, new in zip(stored.cells, wanted.cells):
+                old.source, old["id"] = new.source, new["id"]
+            with atomic_path(path) as part:
+                nbformat.write(stored, part)
+            changed = True
+    return changed
+
+
+def _without_address(notebook):
+    return [(kind, "" if "colab" in tags else BADGES.sub("", source), tags, graded)
+            for kind, source, tags, graded in _content(notebook)]
+
+
 # ---------------------------------------------------------------- script -> notebook
 
 
 def read_script(script):
-    """The script as a notebook without outputs: stable cell ids, nbgrader's metadata on exercises and checks."""
+    """The script as a notebook without outputs: badges, stable cell ids, nbgrader's metadata on exercises and checks."""
     import jupytext
 
     notebook = jupytext.read(script, fmt="py:percent")
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n{badges(Path(script).stem)}\n{rest}".strip()
+    notebook.cells.insert(1, setup_cell())
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     seen = {}
     for cell in notebook.cells:
         digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, -1) + 1
         cell["id"] = f"{digest}-{seen[digest]}"
-        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags",) if cell.metadata.get(key)})
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags", "jupyter") if cell.metadata.get(key)})
         if role := _nbgrader_role(cell):
             name = re.sub(r"\W+", "-", cell.source.split("(")[0]).strip("-")        # def-my_sampler, checks-interval
             cell.metadata["nbgrader"] = {**role, "grade_id": name, "schema_version": 3, "task": False}
@@ -254,9 +341,16 @@ def _content(notebook):
 
 
 def build_stale(everything=False):
-    """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt."""
+    """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt.
+
+    A new address of the repository goes into README and notebooks without a rebuild.
+    """
     count = 0
+    if readdress_readme():
+        print("README.md: badges made anew", flush=True)
     for script in scripts():
+        if readdress(script):
+            print(f"{script.stem}: badges made anew", flush=True)
         reasons = ["asked for"] if everything else stale(script)
         print(f"{script.stem}: {'rebuilding, ' + '; '.join(reasons) if reasons else 'fresh'}", flush=True)
         if reasons:

@@ -1,4 +1,4 @@
-"""The `course` command: run, lab, doctor, challenge, notebooks."""
+"""The `course` command: run, lab, doctor, challenge, class, notebooks."""
 
 import argparse
 import os
@@ -21,6 +21,8 @@ def main(argv=None):
     arguments, arguments.others = parser.parse_known_args(argv)
     if arguments.others and arguments.action is not _lab:
         parser.error(f"unrecognized arguments: {' '.join(arguments.others)}")
+    if (folder := project_root() / "data").is_dir():        # a handout may bring its data
+        os.environ.setdefault("COURSE_DATA", str(folder))
     try:
         return arguments.action(arguments) or 0
     except KeyboardInterrupt:
@@ -53,6 +55,14 @@ def _parser():
     challenge.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"),
                            help="how long to train: " + " · ".join(PROFILES))
     challenge.set_defaults(action=_challenge)
+    handout = commands.add_parser("class", help="a zip for students: exercise notebooks and all they need (for teachers)")
+    handout.add_argument("--out", required=True, metavar="DIR", help="the folder to write gan-few-shot-course.zip into")
+    handout.add_argument("--notebooks", nargs="+", default=[], metavar="NN", help="which (01 02); default all")
+    handout.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),
+                         help="what the notebooks draw from; its files go into the zip (default: glyphs, built in)")
+    handout.add_argument("--wheels", action="store_true",
+                         help="also fetch DIR/wheels, to install without internet on this system and Python version")
+    handout.set_defaults(action=_class)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
     notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
     notebooks.set_defaults(action=_notebooks)
@@ -112,6 +122,18 @@ def _challenge(arguments):
     print(f"\nnetwork: {challenge.checkpoint(arguments.background)}")
 
 
+# ---------------------------------------------------------------- class
+
+
+def _class(arguments):
+    from . import handout
+
+    path = handout.write(arguments.out, arguments.notebooks, dataset=arguments.dataset)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. Students unpack it and follow its README.md.", flush=True)
+    if arguments.wheels:
+        handout.download_wheels(path.parent / "wheels")
+
+
 # ---------------------------------------------------------------- lab, notebooks
 
 
@@ -121,8 +143,9 @@ def _lab(arguments):
         from . import data
 
         environment["COURSE_DATASET"] = data.known_name(environment["COURSE_DATASET"])   # kernels start elsewhere
+    exercises = (project_root() / "notebooks" / "exercises").is_dir()       # a handout has nothing but exercises
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
-               "--LabApp.default_url=/lab/tree/notebooks/exercises", *arguments.others]
+               f"--LabApp.default_url=/lab/tree/notebooks{'/exercises' if exercises else ''}", *arguments.others]
     server = subprocess.Popen(command, env=environment)
     while True:
         try:

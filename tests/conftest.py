@@ -1,6 +1,10 @@
 """Every test starts from the defaults: no COURSE_* variable of the caller, output in a folder of its own."""
 
 import os
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,3 +19,23 @@ def defaults(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
     monkeypatch.setenv("COURSE_DEVICE", "cpu")      # hosted Macs report a GPU that cannot be used
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "out"))
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory):
+    """The Python of a new environment that has this one's packages, but not the course; pip needs no internet in it."""
+    folder = tmp_path_factory.mktemp("fresh") / ".venv"
+    venv.create(folder, with_pip=False)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
+    packages = "\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    (Path(site.strip()) / "packages.pth").write_text(packages + "\n", encoding="utf-8")
+    return python
+
+
+@pytest.fixture
+def offline_pip(monkeypatch):
+    """pip asks no index and builds with the setuptools that is here (its switch for that reads 0 as yes)."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")

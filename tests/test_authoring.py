@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ checks.double(double) if False else print("checked")
 '''
 
 
+ADDRESS = '[project.urls]\nrepository = "{}"\n'
 FIGURE = """
 # %%
 import os, pathlib
@@ -45,6 +47,8 @@ _ = (folder / "98_x.png").write_text("{}")
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     monkeypatch.setattr(authoring, "project_root", lambda: tmp_path)
+    (tmp_path / "pyproject.toml").write_text(ADDRESS.format("https://github.com/somebody/course"), encoding="utf-8")
+    (tmp_path / "README.md").write_text(f"| 98 | {authoring.badges('98_tiny')} | 20 min |\n", encoding="utf-8")
     path = tmp_path / "notebooks" / "source" / "98_tiny.py"
     path.parent.mkdir(parents=True)
     path.write_text(SCRIPT, encoding="utf-8")
@@ -57,14 +61,14 @@ def test_from_script_to_both_notebooks_and_back_to_fresh(script, capsys):
     assert authoring.stale(script) == [] and authoring.build_stale() == 0
     executed = nbformat.read(authoring.executed_path(script), as_version=4)
     code = [c for c in executed.cells if c.cell_type == "code"]
-    assert [c.execution_count for c in code] == [1, 2, 3, 4, 5]
-    assert code[1].outputs[0].text == "3\n" and code[2].outputs[0].text == authoring.MACHINE_NOTE
+    assert [c.execution_count for c in code] == [1, 2, 3, 4, 5, 6]
+    assert code[2].outputs[0].text == "3\n" and code[3].outputs[0].text == authoring.MACHINE_NOTE
     assert "papermill" not in nbformat.writes(executed) and "timestamp" not in nbformat.writes(executed)
     nbformat.validate(executed)
     exercise = nbformat.read(authoring.exercise_path(script), as_version=4)
-    assert "2 * x" not in nbformat.writes(exercise) and "raise NotImplementedError()" in exercise.cells[4].source
-    assert exercise.cells[4].source.startswith('def double(x):\n    """Twice x."""')
-    assert exercise.cells[4].metadata.nbgrader.solution and exercise.cells[5].metadata.nbgrader.grade
+    assert "2 * x" not in nbformat.writes(exercise) and "raise NotImplementedError()" in exercise.cells[5].source
+    assert exercise.cells[5].source.startswith('def double(x):\n    """Twice x."""')
+    assert exercise.cells[5].metadata.nbgrader.solution and exercise.cells[6].metadata.nbgrader.grade
     before = authoring.executed_path(script).read_bytes()
     authoring.build(script)
     assert authoring.executed_path(script).read_bytes() == before, "a rebuild changes nothing"
@@ -184,3 +188,117 @@ def test_nested_progress_bars_leave_nothing():
         cell = nbformat.v4.new_code_cell("1", outputs=[output])
         tidied = authoring.tidy(nbformat.v4.new_notebook(cells=[cell]))
         assert [o.text for o in tidied.cells[0].outputs] == kept
+
+
+# ---------------------------------------------------------------- the public address
+
+
+def test_a_new_address_reaches_readme_and_notebooks_without_a_rebuild(script, tmp_path, monkeypatch, capsys):
+    authoring.build(script)
+    paths = (tmp_path / "README.md", authoring.executed_path(script), authoring.exercise_path(script))
+    old = [path.read_text() for path in paths]
+    assert all("somebody/course" in text for text in old) and authoring.build_stale() == 0
+    (tmp_path / "pyproject.toml").write_text(ADDRESS.format("https://github.com/fork/gan-course/"))
+    assert any("differs from source" in reason for reason in authoring.stale(script))
+    monkeypatch.setattr(authoring, "build", None)       # nothing is executed
+    capsys.readouterr()
+    assert authoring.build_stale() == 0
+    assert capsys.readouterr().out == "README.md: badges made anew\n98_tiny: badges made anew\n98_tiny: fresh\n"
+    for path, before in zip(paths, old):
+        text = path.read_text()
+        assert "somebody" not in text and "colab.research.google.com/github/fork/gan-course/blob/main" in text
+        assert "mybinder.org/v2/gh/fork/gan-course/main?urlpath=lab/tree/notebooks/exercises/98_tiny.ipynb" in text
+        assert len(text.splitlines()) == len(before.splitlines())
+    assert 'Path(\\"gan-course\\")' in text and '\\"https://github.com/fork/gan-course\\"' in text
+    assert authoring.build_stale() == 0 and authoring.readdress_readme() is False
+
+
+def test_another_edit_is_not_mistaken_for_a_new_address(script, tmp_path):
+    authoring.build(script)
+    (tmp_path / "pyproject.toml").write_text(ADDRESS.format("https://github.com/fork/gan-course"))
+    script.write_text(SCRIPT.replace("print(n)", "print(n + 1)"))
+    assert not authoring.readdress(script) and authoring.stale(script)
+
+
+@pytest.mark.parametrize("address", ["https://gitlab.com/a/b", "github.com/a/b", "https://github.com/a"])
+def test_an_address_that_colab_and_binder_cannot_open_is_refused(script, tmp_path, address):
+    (tmp_path / "pyproject.toml").write_text(ADDRESS.format(address))
+    with pytest.raises(ValueError, match=r"\[project.urls\] repository"):
+        authoring.repository()
+
+
+def test_all_badges_agree_with_the_address():
+    """README's table and every notebook open their own exercise edition; no other file holds the address."""
+    root = authoring.project_root()
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    stems = [script.stem for script in authoring.scripts()]
+    assert [found[0] for found in authoring.BADGES.finditer(readme)] == [authoring.badges(stem) for stem in stems]
+    for script in authoring.scripts():
+        line, = (line for line in readme.splitlines() if f"](notebooks/{script.stem}.ipynb) [!" in line)
+        assert authoring.badges(script.stem) in line
+        for path in (authoring.executed_path(script), authoring.exercise_path(script)):
+            cells = nbformat.read(path, as_version=4).cells
+            assert cells[0].source.splitlines()[2] == authoring.badges(script.stem), f"{path.name}: make notebooks"
+            assert (cells[1].source, cells[1].metadata.tags) == (authoring.setup_cell().source, ["colab"])
+    place = authoring.repository().removeprefix("https://github.com/")
+    holders = [path for pattern in ("*.*", "course_lib/*.py", "notebooks/source/*.py", "benchmarks/*.py", "tests/*.py")
+               for path in root.glob(pattern) if path.is_file() and place in path.read_text(encoding="utf-8")]
+    assert {path.name for path in holders} == {"pyproject.toml", "README.md"}
+    assert (root / "pyproject.toml").read_text(encoding="utf-8").count(place) == 1
+
+
+# ---------------------------------------------------------------- the set-up cell
+
+ON_COLAB = """
+import sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+"""
+REPORT = """
+import importlib.metadata, torch
+from course_lib import runtime
+print(runtime.project_root())
+print(importlib.metadata.distribution("gan-few-shot-course").locate_file(""))
+print(torch.__file__)
+"""
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A git repository with what the set-up cell needs of the course; its address."""
+    home, root = tmp_path / "published", authoring.project_root()
+    shutil.copytree(root / "course_lib", home / "course_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, home)
+    (home / "notebooks").mkdir()
+    (home / "notebooks" / "any.ipynb").write_text("{}")
+    me = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], [*me, "commit", "-q", "-m", "course"]):
+        subprocess.run(["git", *words], cwd=home, check=True)
+    return home.as_uri()
+
+
+def test_on_colab_the_cell_installs_the_course_and_nothing_else(tmp_path, published, fresh_python, offline_pip):
+    cell = authoring.setup_cell().source.replace(authoring.repository(), published)
+    folder = tmp_path / "content"
+    folder.mkdir()
+
+    def kernel(code):
+        done = subprocess.run([fresh_python, "-c", ON_COLAB + code], cwd=folder, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+    root, installed, torch = kernel(cell + "\n" + cell + REPORT)        # run twice, as people do
+    course = folder / authoring.repository().split("/")[-1]
+    assert Path(root) == course and (course / "notebooks").is_dir()
+    environment = fresh_python.parents[1]
+    assert environment in Path(installed).parents and environment not in Path(torch).parents
+    distributions = [path.name for path in Path(installed).glob("*.dist-info")]
+    assert len(distributions) == 1 and distributions[0].startswith("gan_few_shot_course")
+    before = (course / ".git" / "HEAD").stat().st_mtime_ns
+    assert kernel(cell + REPORT) == [root, installed, torch], "another kernel finds it installed"
+    assert (course / ".git" / "HEAD").stat().st_mtime_ns == before
+
+
+def test_elsewhere_the_cell_does_nothing(tmp_path):
+    code = authoring.setup_cell().source + "\nassert 'course_lib' not in sys.modules"
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, env={})
+    assert (done.returncode, done.stdout, done.stderr, list(tmp_path.iterdir())) == (0, "", "", [])
