@@ -129,7 +129,7 @@ def _without_address(notebook):
 
 
 def read_script(script):
-    """The script as a notebook without outputs: badges, stable cell ids, nbgrader's metadata on exercises and checks."""
+    """The script as a notebook without outputs: badges, stable cell ids, nbgrader's metadata on what it grades."""
     import jupytext
 
     notebook = jupytext.read(script, fmt="py:percent")
@@ -142,7 +142,8 @@ def read_script(script):
         digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, -1) + 1
         cell["id"] = f"{digest}-{seen[digest]}"
-        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags", "jupyter") if cell.metadata.get(key)})
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags", "jupyter")
+                                            if cell.metadata.get(key)})
         if role := _nbgrader_role(cell):
             name = re.sub(r"\W+", "-", cell.source.split("(")[0]).strip("-")        # def-my_sampler, checks-interval
             cell.metadata["nbgrader"] = {**role, "grade_id": name, "schema_version": 3, "task": False}

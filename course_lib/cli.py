@@ -55,7 +55,7 @@ def _parser():
     challenge.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"),
                            help="how long to train: " + " · ".join(PROFILES))
     challenge.set_defaults(action=_challenge)
-    handout = commands.add_parser("class", help="a zip for students: exercise notebooks and all they need (for teachers)")
+    handout = commands.add_parser("class", help="a zip for students: exercises and all they need (for teachers)")
     handout.add_argument("--out", required=True, metavar="DIR", help="the folder to write gan-few-shot-course.zip into")
     handout.add_argument("--notebooks", nargs="+", default=[], metavar="NN", help="which (01 02); default all")
     handout.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),

@@ -37,7 +37,7 @@ def write(folder, wanted=(), *, dataset="glyphs"):
         with atomic_path(path) as part:
             part.write_bytes(content)
     except PermissionError:
-        raise PermissionError(f"cannot write into {folder}. Make it a folder you may write to, or give another.") from None
+        raise PermissionError(f"cannot write into {folder}. Make it a folder of yours, or give another.") from None
     return path
 
 
@@ -87,7 +87,8 @@ def _read_by(notebook, dataset):
     """The figures, results and checkpoints that a notebook's code names, as paths in the project that exist."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     for name, kind in re.findall(r'"([^"\n]+\.(png|json|safetensors))"', code):
-        file = f"{HOMES[kind]}/{re.sub('{.*?}', data.short_name(dataset), name)}"       # f"characters_{...}.safetensors"
+        name = re.sub("{.*?}", data.short_name(dataset), name)      # f"characters_{...}.safetensors"
+        file = f"{HOMES[kind]}/{name}"
         if (project_root() / file).is_file():
             yield file
 
@@ -109,9 +110,9 @@ def _data(dataset):
 
 
 def download_wheels(folder):
-    """Fetch what `pip install` needs on machines of this system and Python version into `folder`, beside what lies there.
+    """Fetch into `folder` what `pip install` needs on machines of this system and Python version.
 
-    Raises RuntimeError if pip fails.
+    What lies there for others stays. Raises RuntimeError if pip fails.
     """
     command = [sys.executable, "-m", "pip", "download", ".", "setuptools>=77", "wheel", "-c", "constraints.txt",
                "-d", str(Path(folder).resolve())]

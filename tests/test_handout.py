@@ -31,7 +31,7 @@ def solutions():
 
 
 def readable(content):
-    """{name: its text in one line} of all files of a handout that a person can read; of a notebook, that of its cells."""
+    """{name: its text in one line} of the files of a handout that a person can read; of a notebook, its cells."""
     texts = {}
     for name, stored in content.items():
         if not name.endswith((".safetensors", ".png")):
@@ -147,7 +147,8 @@ def test_the_commands_find_the_data_and_the_notebooks_of_a_handout(tmp_path, mon
     monkeypatch.delenv("COURSE_DATA")
     seen = []
     monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: seen.append((env["COURSE_DATA"], command)) or Done())
+    monkeypatch.setattr(cli.subprocess, "Popen",
+                        lambda command, env: seen.append((env["COURSE_DATA"], command)) or Done())
     assert cli.main(["lab"]) == 0 and seen[0][0] == str(tmp_path / "data")
     assert "--LabApp.default_url=/lab/tree/notebooks" in seen[0][1]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from course_lib import evaluate
 
@@ -26,8 +27,10 @@ def test_environment_yml_equals_pyproject():
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:\n")[1].splitlines()
     conda = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"pip", "pip:"}
     expected = {f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()}
-    python = "python" + PROJECT["requires-python"]
+    python, = (name for name in conda if name.startswith("python="))
     assert conda == expected | {python}
+    assert re.fullmatch(r"python=3\.\d+", python), "Binder understands one version, no range"
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
     assert lines[-1].strip() == "- -e .", "the course itself is installed by pip, its dependencies are there already"
 
 
@@ -81,6 +84,18 @@ def test_the_tables_in_the_readme_are_the_measured_ones():
         command = [sys.executable, str(ROOT / "benchmarks" / script), "--table"]
         table = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
         assert table.count("\n") > 4 and table in readme, script
+
+
+def test_teaching_and_readme_agree():
+    """TEACHING.md has a section for each notebook, with the minutes of README's table."""
+    readme, teaching = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "TEACHING.md"))
+    table = re.findall(r"^\| \[(\d\d) ([^]]+)\].*\| (\d+) min, (\d+) more for", readme, re.M)
+    sections = re.findall(r"^### (\d\d) · (.+) \((\d+) \+ (\d+)\)$", teaching, re.M)
+    sections, table = ([[word.lower() for word in row] for row in rows] for rows in (sections, table))
+    assert len(table) == 10 and sections == table
+    parts = teaching.split("\n### ")[1:]
+    assert all(part.count(word) == 1 for part in parts for word in ("**Objective.**", "**Stuck.**", "**Discuss.**"))
+    assert "](TEACHING.md)" in readme and max(map(len, teaching.splitlines())) <= 130
 
 
 def test_lint():
