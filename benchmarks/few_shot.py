@@ -4,6 +4,9 @@
     COURSE_DATA=... python benchmarks/few_shot.py tune         (rates and steps at test time, on glyphs' val alphabets)
     COURSE_DATA=... python benchmarks/few_shot.py test         (writes figures/results/few_shot.json and published.json)
 
+`torchrun --nproc-per-node 2 benchmarks/few_shot.py train` gives each of two processes one of the two tasks in each step
+of MAML, FOMAML, ANIL and Reptile; the others train as ever.
+
 All learners have the same network, `ConvNet(width=32, pool=3)`. Each is trained once, on 20-way 1-shot episodes
 (ProtoNet 60-way, as Snell et al. 2017 advise; the classifier on all classes at once), and serves all kinds of
 episodes: a 5-way learner keeps five of the twenty rows of the head, which start from 0 and stay nearly alike.
@@ -112,7 +115,7 @@ def accuracies(learner, classes, kind, n_episodes=None, seed=0):
 def train(dataset, seed, name):
     """Train one learner, or go on with it; leaves its best parameters in FOLDER."""
     path, recipe = FOLDER / f"{dataset}-{seed}-{name}.safetensors", RECIPES[name]
-    if path.exists():
+    if runtime.from_first(path.exists()):
         return
     classes, network = training_classes(dataset), new_network(recipe.n_way, seed, recipe.norm)
     val = data.load("glyphs", split="val") if dataset == "glyphs" else None
@@ -133,6 +136,8 @@ def train(dataset, seed, name):
                            lr=recipe.lr, validate=validate if val else None, validate_every=n_steps // 5,
                            path=FOLDER / f"{path.stem}{'-second-leg' * leg}.part", save_every=200, made=made)
         network.load_state_dict(trained.params)
+    if runtime.processes()[0] > 0:
+        return
     runtime.save(path, trained.params, dataset=dataset, profile="cpu", seed=seed, learner=name, n_way=recipe.n_way,
                  steps=trained.best_step + (legs - 1) * n_steps, made_by="benchmarks/few_shot.py")
     print(dataset, seed, name, trained.best_step, [round(x, 3) for x in trained.scores.tolist()], flush=True)
@@ -144,7 +149,7 @@ AT_VALIDATION = {"MAML": INNER, "ANIL": INNER, "FOMAML": {"lr": 0.15, "steps": 5
 def train_classifier(dataset, seed):
     """Train the classifier that is fine-tuned."""
     path, classes = FOLDER / f"{dataset}-{seed}-classifier.safetensors", training_classes(dataset)
-    if path.exists():
+    if path.exists() or runtime.processes()[0] > 0:
         return
     n_classes, n_drawings = classes.images.shape[:2]
     network = evaluate.train_classifier(classes.ink.view(-1, 1, 28, 28), n_classes=n_classes, width=32, pool=3,
@@ -303,6 +308,7 @@ def main():
     if options.table or options.what != "train":
         {"tune": tune, "test": test}.get(options.what, table)()
         return
+    runtime.join_processes()
     for seed in options.seeds:
         for dataset in options.datasets:
             for name in options.learners:

@@ -39,9 +39,15 @@ def _parser():
     run = commands.add_parser("run", help="execute the notebooks into runs/<time>/")
     run.add_argument("notebooks", nargs="*", help="which, by their first characters (00 03); default all")
     run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
-    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"), help="glyphs, ..., folder:PATH")
+    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),
+                     help="glyphs, ..., folder:PATH; several with commas between")
     run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
-    run.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
+    seeds = run.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
+    seeds.add_argument("--seeds", help="a sweep: 0-9, or 0,3,7; headline numbers get intervals over the seeds")
+    run.add_argument("-j", "--jobs", type=int, metavar="N",
+                     help="notebooks at a time (default 1; in a sweep what cores and memory allow)")
+    run.add_argument("--cluster", metavar="ADDRESS", help="hand the notebooks to the Dask scheduler there")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
     run.set_defaults(action=_run)
     lab = commands.add_parser("lab", help="open JupyterLab on the course; further options go to it (--no-browser)")
@@ -73,17 +79,30 @@ def _parser():
 
 
 def _run(arguments):
-    from . import data, running, runtime
+    from . import data, running, runtime, sweep
 
-    notebooks = running.find_notebooks(arguments.notebooks)
+    notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
     parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
-                  "seed": arguments.seed, **dict(_name_value(text) for text in arguments.parameter)}
+                  "seed": arguments.seed, **given}
+    if arguments.seeds is not None and "seed" in given:
+        raise ValueError("--seeds and -p seed= contradict each other. Give one of them.")
+    if arguments.jobs is not None:
+        runtime.positive(jobs=arguments.jobs)
     runtime.profile(parameters["profile"])
-    parameters["dataset"] = data.known_name(parameters["dataset"])      # notebooks run elsewhere: a whole path
-    parameters["device"] = str(runtime.device(parameters["device"]))
+    seeds = sweep.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
+    datasets = sweep.read_datasets(str(parameters["dataset"]))      # notebooks run elsewhere: whole paths
+    parameters["dataset"] = datasets[0]
+    if arguments.cluster:
+        one_of("device", parameters["device"], DEVICES)     # the workers' devices and data count
+    else:
+        parameters["device"] = str(runtime.device(parameters["device"]))
     for notebook in notebooks:
         running.check_parameters(notebook, parameters)
-    data.load(parameters["dataset"])        # an absent dataset is one clear line here, not a traceback per notebook
+    todo = sweep.jobs(notebooks, datasets, seeds)
+    for dataset in [] if arguments.cluster else datasets:
+        data.load(dataset)          # an absent dataset is one clear line here, not a traceback per notebook
+    if arguments.cluster or todo[0].folder or (arguments.jobs or 1) > 1:
+        return _sweep(arguments, todo, parameters)
     folder = running.new_run_folder()
     print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
     outcomes = running.run(notebooks, parameters, folder)
@@ -92,6 +111,30 @@ def _run(arguments):
         print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebook(s) not started", file=sys.stderr)
         return 130
     return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
+
+
+def _sweep(arguments, todo, parameters):
+    """The same for several notebooks at a time, of one dataset and seed or of many."""
+    from . import running, sweep
+
+    client = sweep.connect(arguments.cluster) if arguments.cluster else None
+    processes = arguments.jobs or sweep.default_processes(len(todo), parameters["device"])
+    folder = running.new_run_folder()
+    print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
+          flush=True)
+    ending = (sweep.run_on_cluster(todo, parameters, folder, client) if client else
+              sweep.run_here(todo, parameters, folder, processes))
+    outcomes, interrupted = sweep.run(todo, parameters, folder, ending)
+    if outcomes:
+        lines = sweep.table(folder) if todo[0].folder else running.table(folder, outcomes)
+        print("\n".join(["", *lines, "", f"open {folder / 'index.html'}"]))
+    failed = sum(outcome.status != "ok" for outcome in outcomes)
+    if failed:
+        print(f"{failed} of {len(todo)} job(s) failed", file=sys.stderr)
+    if interrupted:
+        print(f"stopped by Ctrl-C: {len(todo) - len(outcomes)} job(s) not finished", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
 
 
 def _name_value(text):

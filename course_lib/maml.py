@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from .runtime import positive, training_steps
+from .runtime import from_first, positive, processes, training_steps
 
 # ---------------------------------------------------------------- one task, and the loss over tasks
 
@@ -102,7 +103,8 @@ def backward(model, episodes, *, lr, vmapped=None, **settings):
     """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
     settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, by
-    vmap; else as many as there are threads, which also needs the memory of so many tasks only.
+    vmap; else as many as there are threads, which also needs the memory of so many tasks only. Under torchrun
+    (`runtime.join_processes`), each process takes a share of the tasks, and all get the gradient over all of them.
     """
     learned = isinstance(lr, torch.Tensor) and lr.requires_grad
     rates = lr.detach().requires_grad_() if learned else lr
@@ -114,11 +116,13 @@ def backward(model, episodes, *, lr, vmapped=None, **settings):
 
     if vmapped is None:
         vmapped = episodes[0].device.type == "cuda"
+    episodes, share = _divided(episodes)
     if vmapped:
         loss, *gradient = task_gradient(model, *episodes)
     else:
         loss, *gradient = _mean(_each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)),
                                            model, episodes))
+    loss, *gradient = _over_processes([loss, *gradient], share)
     for tensor, slope in zip([*leaves, *([lr] if learned else [])], gradient):
         tensor.backward(slope)
     return loss
@@ -153,10 +157,30 @@ def _mean(each):
     return [part / n_tasks for part in total]
 
 
+def _divided(episodes):
+    """This process's tasks, and their share of all. Fewer tasks than processes are not divided: each takes all."""
+    number, count = processes()
+    if count == 1 or len(episodes[0]) < count:
+        return episodes, 1
+    mine = [part[number::count] for part in episodes]
+    return mine, len(mine[0]) / len(episodes[0])
+
+
+def _over_processes(means, share):
+    """Means over all tasks from the means over each process's tasks, the same in every process."""
+    if share == 1:
+        return means
+    means = [(share * mean).contiguous() for mean in means]
+    for mean in means:
+        dist.all_reduce(mean)
+    return means
+
+
 def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
     """Add Reptile's direction to .grad: params - adapted, mean over tasks (Nichol et al. 2018, alg. 2).
 
-    It adapts to support and query together, for there is no query loss. Returns the loss before adapting.
+    It adapts to support and query together, for there is no query loss. Returns the loss before adapting. Under
+    torchrun the tasks are divided as in `backward`.
     """
     params = {name: p.detach() for name, p in model.named_parameters()}
 
@@ -166,7 +190,8 @@ def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
         adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
         return loss(_call(model, params, x), y), *(p - adapted[name] for name, p in params.items())
 
-    before, *mean = _mean(_each_task(direction, model, episodes))
+    episodes, share = _divided(episodes)
+    before, *mean = _over_processes(_mean(_each_task(direction, model, episodes)), share)
     for p, step in zip(model.parameters(), mean):
         p.backward(step)
     return before
@@ -195,6 +220,8 @@ def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam
     the earliest of equals.
     path, save_every, made: keep all state there and go on from it, see `runtime.training_steps`. parts: further
     modules to train and to keep, such as rates.
+    Under torchrun (`runtime.join_processes`) every process calls this alike and draws the same episodes; `backward` and
+    `reptile_backward` divide them, any other gradient is computed by all. Process 0 keeps the state and the scores.
     Raises FloatingPointError when the loss is no longer finite.
     """
     positive(n_steps=n_steps, validate_every=validate_every)
@@ -210,7 +237,7 @@ def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam
                                      "lower inner or outer learning rate.")
         optimiser.step()
         if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
-            record.look(step + 1, float(validate(model)), model)
+            record.look(step + 1, from_first(float(validate(model))), model)
     best = record.best if validate else _copy(model)
     return Trained(best, torch.stack(record.losses).cpu(), torch.tensor(record.scores), record.best_step or n_steps)
 
@@ -230,7 +257,8 @@ class _Record:
         self.scores.append(score)
 
     def state_dict(self):
-        return {"losses": torch.stack(self.losses), "scores": self.scores, "best": self.best, "step": self.best_step}
+        losses = torch.stack(self.losses) if self.losses else torch.zeros(0)
+        return {"losses": losses, "scores": self.scores, "best": self.best, "step": self.best_step}
 
     def load_state_dict(self, state):
         self.losses, self.scores = list(state["losses"].to(self.device)), state["scores"]

@@ -74,18 +74,23 @@ def run(notebooks, parameters, folder):
     """Execute `notebooks` into `folder`; a failure does not stop the others, Ctrl-C does. Returns [Outcome]."""
     outcomes = []
     for notebook in notebooks:
-        start = time.monotonic()
-        try:
-            status, error = _execute(notebook, parameters, folder)
-            _write_page(folder / notebook.name)
-        except KeyboardInterrupt:
-            status, error = "interrupted", "stopped by Ctrl-C"
-        outcomes.append(Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error))
+        outcomes.append(run_one(notebook, parameters, folder))
         write_report(folder, outcomes, parameters)
-        if status == "interrupted":
+        if outcomes[-1].status == "interrupted":
             return outcomes
     point_latest(folder)
     return outcomes
+
+
+def run_one(notebook, parameters, folder):
+    """Execute one notebook into `folder` and make its page; returns its Outcome."""
+    start = time.monotonic()
+    try:
+        status, error = _execute(notebook, parameters, folder)
+        _write_page(folder / notebook.name)
+    except KeyboardInterrupt:
+        status, error = "interrupted", "stopped by Ctrl-C"
+    return Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error)
 
 
 def _execute(notebook, parameters, folder):
@@ -136,7 +141,7 @@ def point_latest(folder):
 
 def write_report(folder, outcomes, parameters):
     """results.json and index.html for what has finished so far."""
-    results = {outcome.notebook: _records(folder, outcome.notebook) for outcome in outcomes}
+    results = {outcome.notebook: records_of(folder, outcome.notebook) for outcome in outcomes}
     report = {"parameters": parameters, "versions": versions(), "notebooks": [asdict(o) for o in outcomes],
               "results": [record for records in results.values() for record in records]}
     with atomic_path(folder / "results.json") as part:
@@ -160,11 +165,12 @@ def table(folder, outcomes):
     width, lines = max(len(o.notebook) for o in outcomes), []
     for o in outcomes:
         lines.append(f"{o.notebook:<{width}}  {o.status:<11}  {o.minutes:5.1f} min  {o.error[:150]}".rstrip())
-        lines += [f"{'':<{width}}  {headline(record)}" for record in _records(folder, o.notebook)]
+        lines += [f"{'':<{width}}  {headline(record)}" for record in records_of(folder, o.notebook)]
     return lines
 
 
-def _records(folder, stem):
+def records_of(folder, stem):
+    """The records that notebook `stem` left in the run `folder`."""
     path = folder / "figures" / "results" / f"{stem}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 

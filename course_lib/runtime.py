@@ -1,8 +1,9 @@
-"""What every run needs: a device, seeds, sizes (the profile), progress bars, and checkpoints.
+"""What every run needs: a device, seeds, sizes (the profile), several processes, progress bars, and checkpoints.
 
 Nothing here knows about images, networks or tasks.
 """
 
+import atexit
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -98,6 +100,34 @@ def seed_everything(seed):
     torch.manual_seed(seed)
 
 
+# ---------------------------------------------------------------- several processes
+
+
+def join_processes():
+    """In a script that torchrun started: meet its other processes. Without torchrun: nothing.
+
+    Tensors on the CPU travel by gloo, those on cuda by nccl, where each process takes the GPU of its local number.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
+        if (gpu := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
+            torch.cuda.set_device(gpu)
+        dist.init_process_group()
+        atexit.register(dist.destroy_process_group)
+
+
+def processes():
+    """(number of this process, how many there are): (0, 1) unless `join_processes` met others."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
+
+
+def from_first(value):
+    """The `value` of process 0, in every process. All of them must call this."""
+    held = [value]
+    if processes()[1] > 1:
+        dist.broadcast_object_list(held, 0)
+    return held[0]
+
+
 # ---------------------------------------------------------------- where things are
 
 
@@ -148,8 +178,8 @@ def atomic_path(path):
 
 
 def progress(iterable=None, desc="", **options):
-    """A tqdm bar on stderr. It leaves no trace in the notebooks that `make notebooks` stores."""
-    return tqdm(iterable, desc=desc, leave=False, dynamic_ncols=True, **options)
+    """A tqdm bar on stderr, of process 0 alone. It leaves no trace in the notebooks that `make notebooks` stores."""
+    return tqdm(iterable, desc=desc, leave=False, dynamic_ncols=True, disable=processes()[0] > 0, **options)
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -226,24 +256,40 @@ def training_steps(n_steps, *, path=None, save_every=100, made=None, desc="train
     end, and a later call restores them and continues after the last saved step. On CPU the resumed run ends in
     the same bits as one that was never stopped, provided all randomness comes from generators in `parts`.
     made: what defines the run (dataset, seed, learning rate, ...), a dict that JSON can hold; kept with the state.
+    Under torchrun (`join_processes`), process 0 alone reads and writes `path`, and all start with its parts.
 
     Raises ValueError if what is saved belongs to another run: other parts, other shapes, another `made`, more steps.
     """
     if n_steps:
         positive(n_steps=n_steps, save_every=save_every)
-    made = made or {}
-    start = _restore(path, parts, made, n_steps) if path and Path(path).exists() else 0
+    made, first = made or {}, processes()[0] == 0
+    start = _restore(path, parts, made, n_steps) if first and path and Path(path).exists() else 0
+    if processes()[1] > 1:
+        start = _as_in_first(start, parts)
     with progress(desc=desc, total=n_steps, initial=start) as bar:
         for step in range(start, n_steps):
             yield step
             bar.update()
-            if path and ((step + 1) % save_every == 0 or step + 1 == n_steps):
+            if first and path and ((step + 1) % save_every == 0 or step + 1 == n_steps):
                 state = {"step": step + 1, "made": made, "parts": {k: _state_of(part) for k, part in parts.items()}}
                 save(path, state, step=step + 1, **made)
 
 
 def _state_of(part):
     return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+
+
+def _set_state(part, state):
+    (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state)
+
+
+def _as_in_first(start, parts):
+    """Give `parts` the state that they have in process 0; returns its `start`."""
+    packed = _pack({name: _state_of(part) for name, part in parts.items()}, tensors := {})
+    start, packed, tensors = from_first((start, packed, tensors))
+    for name, state in _unpack(packed, tensors).items():
+        _set_state(parts[name], state)
+    return start
 
 
 def _restore(path, parts, made, n_steps):
@@ -259,8 +305,7 @@ def _restore(path, parts, made, n_steps):
         raise ValueError(f"{path} has {saved['step']} steps, this run is to have {n_steps}. {way_out}")
     for name, part in parts.items():
         try:
-            restore = part.set_state if isinstance(part, torch.Generator) else part.load_state_dict
-            restore(saved["parts"][name])
+            _set_state(part, saved["parts"][name])
         except (RuntimeError, ValueError, KeyError) as error:
             raise ValueError(f"{path} holds another {name} ({str(error).splitlines()[0]}). {way_out}") from None
     return saved["step"]

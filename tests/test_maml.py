@@ -1,5 +1,9 @@
 import copy
 import itertools
+import json
+import os
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -335,14 +339,79 @@ def test_fit_stops_when_the_loss_is_not_finite():
 
 
 def test_fit_trains_learned_rates_with_the_model():
-    class Rates(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lr = nn.Parameter(torch.tensor([0.1]))
     rates = Rates()
     maml.fit(network(), draw, n_steps=3, generator=runtime.generator(0), rates=rates,
              gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1))
     assert rates.lr.item() != 0.1
+
+
+# ---------------------------------------------------------------- several processes
+
+
+class Rates(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lr = nn.Parameter(torch.tensor([0.1]))
+
+
+def fits(folder):
+    """{name: what `fit` returns} in every way that tasks are divided; three or five tasks, so that shares differ."""
+    number, _ = runtime.processes()
+    looks = iter([[0.3, 0.5, 0.2], [0.6, 0.1, 0.7]][number])        # process 0's count
+    ways = {"MAML": partial(maml.backward, lr=0.1, steps=2), "Reptile": partial(maml.reptile_backward, lr=0.1, steps=2),
+            "FOMAML by vmap": partial(maml.backward, lr=0.1, steps=1, first_order=True, vmapped=True),
+            "fewer tasks than processes": partial(maml.backward, lr=0.1, steps=1)}
+    found = {}
+    for dtype in (torch.float64, torch.float32):
+        torch.set_default_dtype(dtype)
+        for name, gradient in ways.items():
+            n_tasks = {"Reptile": 5, "fewer tasks than processes": 1}.get(name, 3)
+            net = network(seed=number).to(dtype)        # the first process's start counts
+            found[f"{name}, {dtype}"] = maml.fit(
+                net, lambda g, n=n_tasks: tasks(n, seed=torch.randint(1000, (), generator=g).item()), gradient=gradient,
+                n_steps=3, generator=runtime.generator(number), optimiser=torch.optim.SGD, lr=0.5)
+    torch.set_default_dtype(torch.float64)
+    rates = Rates()
+    found["learned rates"] = maml.fit(network(), draw, n_steps=3, generator=runtime.generator(0), rates=rates,
+                                      gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1),
+                                      validate=lambda model: next(looks), validate_every=1)
+    found["learned rates"].params["rate"] = rates.lr.detach()
+    path = folder / f"run-{number}.safetensors"
+    for n_steps in (4, 6):      # the second call goes on where the first one stopped
+        _, found["resumed"] = short_fit(path, n_steps=n_steps)
+    return found
+
+
+def divided_fits(folder):
+    """What each process of torchrun leaves in `folder`: parameters, losses and best step of every one of `fits`."""
+    runtime.join_processes()
+    for name, trained in fits(folder).items():
+        runtime.save(folder / f"{name}-{runtime.processes()[0]}.saved", trained._asdict())
+
+
+def test_two_processes_train_as_one(tmp_path):
+    code = ("import pathlib, sys, torch; torch.set_default_dtype(torch.float64); import test_maml; "
+            "test_maml.divided_fits(pathlib.Path(sys.argv[1]))")
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1",
+                   "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+                           str(script), str(tmp_path)], capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "alone").mkdir()
+    for name, alone in fits(tmp_path / "alone").items():
+        first, second = (runtime.load(tmp_path / f"{name}-{number}.saved") for number in (0, 1))
+        tolerance = {"rtol": 1e-3, "atol": 1e-4} if "float32" in name else {"rtol": 1e-9, "atol": 1e-11}
+        for key, p in alone.params.items():
+            torch.testing.assert_close(first["params"][key], p, **tolerance, msg=lambda m, n=name: f"{n}: {m}")
+            assert torch.equal(first["params"][key], second["params"][key]), f"{name}: the processes drift apart"
+        torch.testing.assert_close(first["losses"], alone.losses, **tolerance)
+        assert first["best_step"] == second["best_step"] == alone.best_step
+        assert torch.equal(first["scores"], alone.scores)
+    assert not (tmp_path / "run-1.safetensors").exists(), "process 0 alone keeps the state"
+    assert json.loads((tmp_path / "run-0.json").read_text())["step"] == 6
+    assert done.stderr.count("meta-training") and not done.stdout
 
 
 @pytest.mark.parametrize("gradient, optimiser, lr", [

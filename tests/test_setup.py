@@ -110,7 +110,7 @@ def test_importing_the_package_does_no_work():
 
 FLOORS = [{"runtime", "losses", "torchvision_guard"}, {"glyphs", "networks"}, {"data"}, {"episodes", "gan", "maml"},
           {"baselines", "evaluate"}, {"augment"},
-          {"plots", "checks", "challenge", "authoring", "running", "handout", "cli"}]
+          {"plots", "checks", "challenge", "authoring", "running", "sweep", "handout", "cli"}]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "course_lib").glob("[a-z]*.py")), ids=lambda p: p.stem)
