@@ -2,7 +2,7 @@
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
-.PHONY: run test lab notebooks bench checkpoints study constraints
+.PHONY: run test lab notebooks site bench checkpoints study constraints
 
 run: .venv/student            ## execute every notebook into runs/<time>/
 	@$(COURSE) run
@@ -15,6 +15,9 @@ test: .venv/author            ## unit tests, lint, every notebook, every exercis
 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
+
+site: .venv/author            ## the course as a web site, in build/site
+	@.venv/bin/python -m sphinx -q -E -W -c site -d build/doctrees . build/site && echo "open build/site/index.html"
 
 bench: .venv/author           ## time the episode sampler, the GAN steps and the meta-steps against the plain ways
 	@.venv/bin/python benchmarks/sampler.py

@@ -1,0 +1,86 @@
+"""The course as a static site: make site, or python -m sphinx -E -W -c site -d build/doctrees . build/site.
+
+Sphinx reads the repository as it is: README.md is the front page, the stored notebooks are the pages, a link to any
+other file becomes a download. Nothing is executed, and no page asks another server for anything.
+Needs the extra `site`.
+"""
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+project = "GANs for few-shot learning"
+author = ""
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.githubpages"]
+root_doc = "README"
+include_patterns = ["README.md", "TEACHING.md", "notebooks/[0-9][0-9]_*.ipynb"]
+exclude_patterns = [".*", "runs", "build", "**/.*"]         # not even looked through
+
+nb_execution_mode = "off"
+nb_render_markdown_format = "myst"                          # tables that a cell displays
+nb_ipywidgets_js = {}                                       # would come from another server
+myst_enable_extensions = ["dollarmath", "html_image", "tasklist"]
+myst_heading_anchors = 3
+highlight_language = "none"                                 # a block that names no language is a terminal
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_copy_source = False
+html_show_copyright = False
+html_theme_options = {"use_download_button": False, "navbar_persistent": []}
+html_context = {"default_mode": "auto"}                     # light or dark, as the reader's system says
+# MathJax 3 in one file, out of a package that carries it
+mathjax = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
+html_static_path = ["course.css", str(mathjax)]
+html_css_files = ["course.css"]
+mathjax_path = mathjax.name
+
+
+def setup(app):
+    app.connect("source-read", extend)
+    app.connect("doctree-read", unbroken)
+    app.connect("build-finished", front_page)
+
+
+def extend(app, name, source):
+    """Add to a source what only the site needs: to the front page its contents, to a notebook its downloads."""
+    if name.startswith("notebooks/"):
+        notebook, stem = json.loads(source[0]), name.split("/")[1]
+        title, _, rest = "".join(notebook["cells"][0]["source"]).partition("\n")
+        downloads = (f"Download this notebook: {{download}}`complete <{stem}.ipynb>` · "
+                     f"{{download}}`with its exercises to solve <exercises/{stem}.ipynb>`")
+        notebook["cells"][0]["source"] = f"{title}\n\n{downloads}\n{rest}"
+        source[0] = json.dumps(notebook)
+    else:
+        source[0] = re.sub(r"\[([^\]]+)\]\(([^)#]+)\)", without_page, source[0])
+    if name == root_doc:
+        pages = [*(["TEACHING"] if (ROOT / "TEACHING.md").is_file() else []), *(f"notebooks/{n}" for n in NOTEBOOKS)]
+        source[0] += "\n".join(["", "```{toctree}", ":hidden:", "The course <self>", *pages, "```", ""])
+
+
+def without_page(link):
+    """A link [text](path) as the site can serve it: a folder as text alone, an exercise notebook as a download."""
+    text, path = link[1].replace("`", ""), link[2]
+    if (ROOT / path).is_dir():
+        return text
+    return f"{{download}}`{text} <{path}>`" if path.startswith("notebooks/exercises/") else link[0]
+
+
+def unbroken(app, doctree):
+    """Keep a number in a table on one line with its interval and its unit."""
+    for entry in doctree.findall(nodes.entry):
+        for text in list(entry.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<=[\d±]) (?=±|\d|ms\b|%)", "\N{NO-BREAK SPACE}", text)))
+
+
+def front_page(app, error):
+    """A web server shows index.html; Sphinx names a page after its source."""
+    if error is None:
+        shutil.copyfile(Path(app.outdir, "README.html"), Path(app.outdir, "index.html"))
