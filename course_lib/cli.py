@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -190,11 +191,15 @@ def _lab(arguments):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
                f"--LabApp.default_url=/lab/tree/notebooks{'/exercises' if exercises else ''}", *arguments.others]
     server = subprocess.Popen(command, env=environment)
-    while True:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:       # the server got it too; it asks, and stops its kernels
-            continue
+    before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())    # or the server would outlive this process
+    try:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:       # the server got it too; it asks, and stops its kernels
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _notebooks(arguments):

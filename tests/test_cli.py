@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import time
@@ -93,6 +94,20 @@ def test_lab_opens_the_course(monkeypatch):
     (command, env), = called
     assert command[:3] == [sys.executable, "-m", "jupyterlab"] and env["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert any("notebooks" in word for word in command) and command[-1] == "--no-browser"
+
+
+def test_lab_passes_on_that_it_shall_stop(monkeypatch):
+    class Server(Done):
+        def wait(self):
+            signal.raise_signal(signal.SIGTERM)     # kill, docker stop
+            return self.code
+
+        def terminate(self):
+            self.code = 15
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: Server())
+    assert cli.main(["lab"]) == 15 and signal.getsignal(signal.SIGTERM) is before
 
 
 def test_ctrl_c_anywhere_is_130(monkeypatch, capsys):
