@@ -2,7 +2,7 @@
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
-.PHONY: run test lab notebooks site bench checkpoints study constraints
+.PHONY: run test browser lab notebooks site bench checkpoints study constraints
 
 run: .venv/student            ## execute every notebook into runs/<time>/
 	@$(COURSE) run
@@ -12,6 +12,9 @@ lab: .venv/student            ## open JupyterLab on the course
 
 test: .venv/author            ## unit tests, lint, every notebook, every exercise
 	@.venv/bin/python -m pytest -n 2 --dist worksteal
+
+browser: .venv/browser        ## every notebook in JupyterLab in a real browser (needs Chromium or Chrome)
+	@.venv/bin/python -m pytest -m browser tests/test_lab.py
 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
@@ -45,12 +48,13 @@ study: .venv/student          ## all numbers of 05, 08, 09 and the challenge ane
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)
 	echo "# Exact versions that were tested together, for every system (pip install -c). Made by: make constraints" > $@.new
-	printf 'torch==2.13.0\ntorchvision==0.28.0\n' | uv pip compile pyproject.toml --extra test --universal \
+	printf 'torch==2.13.0\ntorchvision==0.28.0\n' | uv pip compile pyproject.toml --extra browser --universal \
 	    --python-version 3.11 --no-annotate --no-header --quiet --constraint - >> $@.new && mv $@.new $@.txt
 
-# What a student needs, and what an author or CI needs on top. One installation at a time.
+# What a student needs, what an author or CI needs on top, and what a browser needs on top of that. One installation at a time.
 .venv/author: EXTRA := [test]
-.venv/student .venv/author: pyproject.toml constraints.txt
+.venv/browser: EXTRA := [browser]
+.venv/student .venv/author .venv/browser: pyproject.toml constraints.txt
 	@mkdir .venv.lock 2>/dev/null || \
 	    { echo "Another make is installing here. Wait for it; if there is none: rmdir .venv.lock"; exit 1; }; \
 	trap 'rmdir .venv.lock' EXIT; trap 'exit 130' INT TERM; \
