@@ -63,7 +63,7 @@ def served(folder):
     finally:
         family = server.children(recursive=True) if server.is_running() else []
         server.terminate()
-        _, left = psutil.wait_procs([server, *family], timeout=30)
+        _, left = psutil.wait_procs([server, *family], timeout=60)
         for process in left:
             process.kill()
         assert not left, f"course lab did not stop these: {left}"
