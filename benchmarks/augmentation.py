@@ -3,7 +3,6 @@
     COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
     COURSE_DATA=... python benchmarks/augmentation.py test        (half an hour; goes on where it was stopped)
     python benchmarks/augmentation.py write                       (writes figures/results/augmentation.json)
-    python benchmarks/augmentation.py --table                     (prints the README's table)
 
 Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5
 that validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and
@@ -24,7 +23,6 @@ Balinese after training on the other four.
 """
 
 import argparse
-import json
 import os
 from functools import partial
 from typing import NamedTuple
@@ -361,40 +359,14 @@ def write(options):
     collect_challenge(results)
 
 
-def table():
-    """The README's tables, as Markdown, from the results file."""
-    path = runtime.project_root() / "figures" / "results" / "augmentation.json"
-    study = {(r["name"], r["arm"], r["learner"], r["setting"], r["dataset"]): r
-             for r in json.loads(path.read_text(encoding="utf-8"))}
-    kind = "20-way 1-shot, within alphabet"
-    shown = [*ARMS, *(f"{a} - {b}" for a, b in (("GAN", "none"), ("GAN", "classical")))]
-    print("| characters | learner | setting | " + " | ".join(shown) + " |")
-    print("|---" * (len(shown) + 3) + "|")
-    for dataset in ("glyphs", "omniglot"):
-        for name, setting in LEARNERS:
-            cells = [study[kind + ", difference" * (" - " in arm), arm, name, setting, dataset] for arm in shown]
-            texts = [evaluate.percent(r).removesuffix(" %") for r in cells]
-            print(f"| {dataset} | {name} | {setting} | {' | '.join(texts)} |")
-    print("\n| real characters, 20-way 1-shot within an alphabet | " + " | ".join(ARMS[:4]) + " | GAN - classical |")
-    print("|---" * 6 + "|")
-    about = "ProtoNet", "inductive", "omniglot"
-    found = [study["challenge", arm, *about] for arm in ARMS[:4]]
-    found.append(study["challenge, difference", "GAN - classical", *about])
-    texts = [evaluate.percent(r).removesuffix(" %") for r in found]
-    print(f"| error with {N_VERSIONS} versions of support and query | {' | '.join(texts)} |")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("train", "tune", "test", "write"))
-    parser.add_argument("--table", action="store_true", help="print the README's table and end")
+    parser.add_argument("what", choices=("train", "tune", "test", "write"))
     parser.add_argument("--worlds", nargs="+", default=WORLDS)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS, "challenge"])
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
-    if options.table or not options.what:
-        return table()
     options.device = runtime.device("cuda" if options.profile == "gpu" else "cpu")
     if options.what != "train":
         {"tune": lambda options: tune(), "test": test, "write": write}[options.what](options)

@@ -283,31 +283,15 @@ def published():
         part.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def table():
-    """The README's table, as Markdown, from the results file."""
-    path = runtime.project_root() / "figures" / "results" / "few_shot.json"
-    rows = {}
-    for r in json.loads(path.read_text(encoding="utf-8")):
-        if r["name"] in KINDS and (r["seed"] == "all" or "pixels" in r["arm"]):
-            cells = rows.setdefault((r["dataset"], r["arm"], r["setting"]), {})
-            cells[r["name"]] = evaluate.percent(r).removesuffix(" %")
-    print("| trained and tested on | learner | setting | " + " | ".join(KINDS) + " |")
-    print("|---" * (len(KINDS) + 3) + "|")
-    for (dataset, arm, setting), cells in sorted(rows.items(), key=lambda row: row[0][0], reverse=True):
-        print(f"| {dataset} | {arm} | {setting} | " + " | ".join(cells[kind] for kind in KINDS) + " |")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("train", "tune", "test"))
-    parser.add_argument("--table", action="store_true", help="print the README's table and end")
+    parser.add_argument("what", choices=("train", "tune", "test"))
     parser.add_argument("--datasets", nargs="+", default=["glyphs", "omniglot"])
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--learners", nargs="+", default=[*RECIPES, "classifier"])
     options = parser.parse_args()
-    if options.table or options.what != "train":
-        {"tune": tune, "test": test}.get(options.what, table)()
-        return
+    if options.what != "train":
+        return {"tune": tune, "test": test}[options.what]()
     runtime.join_processes()
     for seed in options.seeds:
         for dataset in options.datasets:

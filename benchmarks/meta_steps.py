@@ -137,31 +137,12 @@ def peak_memory(arm, width, steps, device):
     return (max(seen) - before) / 2**20
 
 
-def table():
-    """The README's table, as Markdown, from the results file."""
-    path = runtime.project_root() / "figures" / "results" / "meta_steps.json"
-    stored = [r for r in json.loads(path.read_text(encoding="utf-8")) if r["name"] == "second-order meta-step"]
-    lines = ["| inner steps, filters | " + " | ".join(ARMS) + " | ours is faster by | memory, MiB |",
-             "|---" * (len(ARMS) + 3) + "|"]
-    for steps, width in SIZES:
-        row = {r["arm"]: r for r in stored if (r["steps"], r["width"]) == (steps, width)}
-        cells = [f"{1000 * row[arm]['median']:.0f} ms" for arm in ARMS]
-        faster = " and ".join(f"{row[arm]['faster']:.2f}" for arm in ARMS if arm != "ours")
-        memory = ", ".join(f"{row[arm]['memory']:.0f}" for arm in ARMS)
-        lines.append(f"| {steps}, {width} | {' | '.join(cells)} | {faster} | {memory} |")
-    print("\n".join(lines))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="timings of each arm, by turns")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--memory", nargs=3, metavar=("ARM", "WIDTH", "STEPS"), help="one arm's peak memory only")
-    parser.add_argument("--table", action="store_true", help="print the README's table and end")
     options = parser.parse_args()
-    if options.table:
-        table()
-        return
     device = runtime.device(options.device)
     if options.memory:
         arm, width, steps = options.memory

@@ -11,7 +11,6 @@ and what is averaged at test time. The generator trains on the same five alphabe
 """
 
 import argparse
-import json
 import os
 from functools import partial
 
@@ -188,27 +187,13 @@ def test(profile):
         print(name, *(f"{what} {100 - 100 * torch.cat(runs).mean():.1f}" for what, runs in scores.items()), flush=True)
 
 
-def table():
-    """The README's table, as Markdown, from the results file."""
-    path = runtime.project_root() / "figures" / "results" / "placements.json"
-    error = {(r["arm"], r["at_test"]): evaluate.percent(r)
-             for r in json.loads(path.read_text(encoding="utf-8")) if r["name"] == "error"}
-    print("| variations in training | versions at test time | error, 20-way 1-shot within an alphabet |\n|---|---|---|")
-    for in_training, what in (("nowhere", "nothing"), ("half classical: support and query", "nothing"),
-                              ("half classical: support and query", "support and query, half classical"),
-                              ("GAN: support and query", "nothing"),
-                              ("GAN: support and query", "support and query, GAN")):
-        print(f"| {in_training} | {what} | {error[in_training, what]} |")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=("train", "test"))
-    parser.add_argument("--table", action="store_true", help="print the README's table and end")
+    parser.add_argument("what", choices=("train", "test"))
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
-    if options.what != "train":
-        return test(options.profile) if options.what == "test" else table()
+    if options.what == "test":
+        return test(options.profile)
     train_generator("same", few(options.profile), options.profile)
     train_generator("cross", alphabets(5, 9), options.profile)
     train_sketcher(few(options.profile), options.profile)

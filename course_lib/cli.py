@@ -1,4 +1,4 @@
-"""The `course` command: run, lab, doctor, challenge, class, notebooks."""
+"""The `course` command: run, lab, doctor, challenge, report, class, notebooks."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .runtime import DEVICES, PROFILES, one_of, project_root
 
@@ -70,6 +71,9 @@ def _parser():
     handout.add_argument("--wheels", action="store_true",
                          help="also fetch DIR/wheels, to install without internet on this system and Python version")
     handout.set_defaults(action=_class)
+    report = commands.add_parser("report", help="every headline number, and whether README and notebooks state them")
+    report.add_argument("--write", action="store_true", help="renew README's tables first")
+    report.set_defaults(action=_report)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
     notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
     notebooks.set_defaults(action=_notebooks)
@@ -176,6 +180,23 @@ def _class(arguments):
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. Students unpack it and follow its README.md.", flush=True)
     if arguments.wheels:
         handout.download_wheels(path.parent / "wheels")
+
+
+# ---------------------------------------------------------------- report
+
+
+def _report(arguments):
+    from . import report
+
+    root = project_root()
+    folder = Path(os.environ.get("COURSE_OUT") or root / "runs" / "report")
+    if arguments.write:
+        report.write_tables(root)
+    rows, faults = report.collect(root)
+    report.save(folder, rows, faults)
+    summary = f"{len(rows)} numbers, {len(faults)} faults; all in {folder / 'report.md'}"
+    print("\n".join([*report.lines(rows), "", *map(str, faults), summary]))
+    return 1 if faults else 0
 
 
 # ---------------------------------------------------------------- lab, notebooks

@@ -1,184 +1,214 @@
-"""What the stored notebooks claim, held against the numbers they stored. A claim that no longer holds is red here."""
+"""A small course whose README and notebook state numbers and claims, and what happens when one of them is wrong."""
 
 import json
-from functools import partial
+import re
 
 import pytest
-import torch
 
-from course_lib import networks, runtime
+from course_lib import claims, runtime
 
-RESULTS = runtime.project_root() / "figures" / "results"
+README = """# A course
 
+Generated drawings **beat**
+classical ones, by 2.1 ± 0.4 points; prototypes get 95.0 to 97.5 % right ([numbers](figures/results/study.json)).
+Do they help? `x = 0.5` and $y = 1.5$ may help, too; intervals have a level of 95 %.
 
-def records(stem, name):
-    """The records called `name` of one notebook."""
-    return [r for r in json.loads((RESULTS / f"{stem}.json").read_text(encoding="utf-8")) if r["name"] == name]
+<!-- table: of -->
+| 12.3 % | 4.5 ± 6.7 |
+<!-- end of table -->
+"""
+SCRIPT = """# %% [markdown]
+# # 05 · A title
 
+# %%
+a = 0.25        # at least 12.5 %
 
-def by_arm(stem, name):
-    return {r["arm"]: r for r in records(stem, name)}
-
-
-def test_01_a_network_finds_the_best_discriminator():
-    error, = records("01_the_gan_game", "largest |D - D*| on the bulk")
-    assert len(error["per_seed"]) == 3 and 0 < max(error["per_seed"]) < 0.02
-    gap, = records("01_the_gan_game", "2 JSD - log 4 minus V of the learned D")
-    assert 0 < gap["value"] < 1e-3, "from below, and close"
-
-
-def test_02_what_covers_all_modes_in_five_of_five_games_and_what_does_not():
-    covered = by_arm("02_making_it_train", "modes covered")
-    assert covered["non-saturating + R1"]["per_game"] == [8] * 5
-    for arm in ("saturating", "non-saturating", "least squares", "hinge", "WGAN-GP, 5 D steps"):
-        assert covered[arm]["per_game"] == [8] * 5, arm
-        assert sorted(covered[arm]["quality"])[2] > 0.39, "more than a thin circle without modes"
-    assert covered["non-saturating + R1, 5 D steps"]["per_game"] == [8] * 5
-    assert min(covered["non-saturating, 5 D steps"]["per_game"]) < 8
-    assert covered["hinge + spectral norm"]["value"] < 8 == covered["non-saturating + spectral norm"]["value"]
-    for arm in ("non-saturating, fast G", "non-saturating, beta1 = 0.9", "Wasserstein, no constraint",
-                "WGAN-GP, 1 D step"):
-        assert covered[arm]["value"] < 4, arm
-    assert sum(modes < 8 for modes in covered["Wasserstein, no constraint, 5 D steps"]["per_game"]) >= 2
-    gradient = by_arm("02_making_it_train", "gradient norm at G")
-    assert gradient["non-saturating + R1"]["value"] < 0.5 * gradient["non-saturating"]["value"], "R1 is calmer"
-
-
-def test_03_time_buys_diversity_and_each_ruler_catches_its_cheat():
-    rulers = {name: by_arm("03_drawing_characters", name) for name in
-              ("Fréchet distance", "precision", "recall", "coverage", "memorisation")}
-    value = {name: {arm: r["value"] for arm, r in arms.items()} for name, arms in rulers.items()}
-    frechet, real = value["Fréchet distance"], "real, held out"
-    assert frechet[real] < frechet["long run"] < 0.6 * frechet["your run"]
-    assert value["recall"]["your run"] < value["recall"]["long run"] - 0.1
-    assert value["memorisation"]["cheat: copies"] == 1 and 0.4 < value["memorisation"][real] < 0.6
-    assert value["memorisation"]["cheat: shifted copies"] < value["memorisation"]["cheat: blurred"] < 0.85
-    assert value["precision"]["long run"] < value["precision"]["your run"], "what time costs"
-    assert max(value["memorisation"][arm] for arm in ("your run", "long run")) < 0.6
-    for arm in ("cheat: copies", "cheat: half the classes"):
-        assert value["coverage"][arm] > value["coverage"][real] - 0.03 and frechet[arm] < 2 * frechet[real]
-    assert value["coverage"]["cheat: a tenth of the classes"] < value["coverage"][real] - 0.1
-    assert value["precision"]["cheat: blurred"] > value["precision"][real]
-    assert frechet["cheat: blurred"] > 4 * frechet[real]
+# %% [markdown]
+# Nothing is clear.
+#
+# ## The answer
+"""
+TOML = """
+headline = [{in = "05", arm = "GAN"}]
+[records]
+gan = {file = "study", arm = "GAN - classical"}
+proto = {file = "study", arm = "ProtoNet"}
+[[claim]]
+in = "README"
+says = "Generated drawings **beat** classical ones, by {:.1f} ± {:.1f} points"
+numbers = [{of = "gan", take = "100 * value"}, {of = "gan", take = "100 * half"}]
+holds = [{of = "gan", is = "low > 0"}]
+[[claim]]
+in = "README"
+says = "prototypes get {:.1f} to {:.1f} % right"
+numbers = [{of = "proto", take = "100 * value", pick = "min"}, {of = "proto", take = "100 * value", pick = "max"}]
+holds = [{of = "proto", seed = [0, 1], is = "low > than.high", than = {arm = ["MAML", "ANIL"]}}]
+[[excuse]]
+in = "*"
+because = "the level of all intervals"
+says = ["level of 95 %"]
+"""
 
 
-def test_04_a_condition_is_obeyed_where_d_sees_it_and_ignored_where_not():
-    judged = {r["data"]: r["value"] for r in records("04_conditions", "held-out drawings that the judge names rightly")}
-    obeyed = {(r["data"], r["arm"]): r["value"] for r in records("04_conditions", "conditioning accuracy")}
-    assert judged["digits"] >= 0.97
-    assert obeyed["digits", "projection"] >= 0.95
-    assert obeyed["digits", "D does not see the label"] <= 0.20
+def record(value, half, **fields):
+    return {"value": value, "low": value - half, "high": value + half, "unit": "accuracy", **fields}
 
 
-def test_05_a_warp_keeps_the_character_and_a_blind_d_lets_it_copy():
-    rows = {(r["name"], r["arm"]): r
-            for r in json.loads((RESULTS / "05_from_one_example.json").read_text(encoding="utf-8"))}
-    assert rows["kept: ProtoNet", "warp"]["low"] > rows["kept: ProtoNet", "pixel"]["high"]
-    assert rows["spread", "warp, blind D"]["high"] < 0.1 and rows["spread", "warp"]["low"] > 0.5
-    truth = "distance to the truth"
-    assert rows[truth, "warp"]["high"] < min(rows[truth, arm]["low"] for arm in ("pixel", "copies of the example"))
-    assert rows[f"{truth}, difference", "warp - pixel"]["high"] < 0
-    for what in ("kept: ProtoNet", "spread", truth):        # "no difference is clear"
-        difference = rows[f"{what}, difference", "warp - warp, no task"]
-        assert difference["low"] < 0 < difference["high"]
+VALUES = {"ProtoNet": (0.95, 0.975), "MAML": (0.8, 0.94), "ANIL": (0.7, 0.9)}
+STUDY = [record(0.021, 0.004, name="difference", arm="GAN - classical"),
+         *(record(values[seed], 0.01, name="5-way", arm=arm, seed=seed) for arm, values in VALUES.items()
+           for seed in (0, 1))]
+ANSWER = "On `glyphs`, **71.0 ± 2.0 %** are right, 2.8 times 25.4 %, and between 69.0 and 73.0 %."
 
 
-def test_06_the_exam_decides_what_is_measured():
-    known, new = (by_arm("06_episodes", f"new {name}") for name in ("drawings of known characters", "alphabets"))
-    assert new["ProtoNet"]["high"] < known["ProtoNet"]["low"]
-    assert new["ProtoNet"]["low"] > new["nearest neighbour in pixels"]["high"]
-    difference, = records("06_episodes", "5-way 1-shot, difference")
-    assert difference["low"] > 0, "ProtoNet beats fine-tuning the head on the same episodes"
-    pixels = by_arm("06_episodes", "5-way 1-shot")["nearest neighbour in pixels"]
-    assert records("06_episodes", "careless sampler")[0]["low"] > pixels["value"], "leaks look like progress"
-    mixed, within = (by_arm("06_episodes", f"20-way 1-shot, {name}") for name in ("mixed", "within one alphabet"))
-    assert all(within[arm]["high"] < mixed[arm]["low"] for arm in ("pixels", "ProtoNet"))
-    asked = {(r["name"], r["setting"]): r for r in json.loads((RESULTS / "06_episodes.json").read_text())
-             if r["name"].startswith("queries of")}
-    every, one = "queries of all classes", "queries of one class at a time"
-    assert asked[every, "inductive"]["value"] == pytest.approx(asked[one, "inductive"]["value"], abs=1e-3)
-    assert asked[one, "transductive"]["high"] < asked[every, "transductive"]["low"]
+@pytest.fixture
+def course(tmp_path):
+    for folder in ("figures/results", "notebooks/source"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "README.md").write_text(README, encoding="utf-8")
+    (tmp_path / claims.REGISTRY).write_text(TOML, encoding="utf-8")
+    write(tmp_path, "study", STUDY)
+    write(tmp_path, "05_draw", [record(0.71, 0.02, arm="GAN"), record(0.254, 0.01, arm="GAN"), record(0.9, 0, arm="-")])
+    (tmp_path / "notebooks" / "source" / "05_draw.py").write_text(SCRIPT, encoding="utf-8")
+    cells = [{"source": ["## The answer\n"]}, {"outputs": [{"data": {"text/markdown": [ANSWER]}}]}]
+    (tmp_path / "notebooks" / "05_draw.ipynb").write_text(json.dumps({"cells": cells}, indent=1, ensure_ascii=False),
+                                                          encoding="utf-8")
+    return tmp_path
 
 
-def test_07_the_waves_and_the_trap():
-    errors = {(r["arm"], r["steps"]): r for r in records("07_maml", "squared error on new waves")}
-    for steps in (1, 10):
-        for other in ("random weights", "trained on all waves"):
-            assert errors["MAML", steps]["high"] < errors[other, steps]["low"]
-    assert errors["MAML", 0]["value"] > errors["MAML", 1]["value"] > errors["MAML", 10]["value"]
+def write(root, stem, records):
+    (root / "figures" / "results" / f"{stem}.json").write_text(json.dumps(records), encoding="utf-8")
 
 
-def test_the_yardsticks():
-    study = {(r["dataset"], r["name"], r["arm"], r["setting"], r["seed"]): r["value"]
-             for r in json.loads((RESULTS / "few_shot.json").read_text(encoding="utf-8"))}
-    assert study["glyphs", "5-way 1-shot", "MAML", "transductive", "all"] > 0.95
-    ends = {(r["dataset"], r["arm"]): (r["low"], r["high"]) for r in records("few_shot", "5-way 1-shot")
-                      if r["setting"] == "inductive" and r["seed"] == "all"}
-    for dataset in ("glyphs", "omniglot"):
-        head, whole = (ends[dataset, arm] for arm in ("ANIL", "MAML"))
-        assert head[1] > whole[0], "a title of notebook 07"
-        for kind in ("5-way 1-shot", "5-way 5-shot", "20-way 1-shot", "20-way 1-shot within alphabet"):
-            value = {arm: study[dataset, kind, arm, "inductive", "all"] for arm in ("ProtoNet", "MAML", "ANIL")}
-            assert value["ProtoNet"] > max(value["MAML"], value["ANIL"])
+def change(root, name, *pairs):
+    text = (root / name).read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    (root / name).write_text(text, encoding="utf-8")
 
 
-def test_08_generated_drawings_beat_classical_ones_and_not_always_none():
-    study = {(r["name"], r["arm"], r["learner"], r["setting"], r["dataset"]): r
-             for r in json.loads((RESULTS / "augmentation.json").read_text(encoding="utf-8"))}
-
-    def difference(shots, arms, learner, dataset="glyphs"):
-        return study[f"20-way {shots}-shot, within alphabet, difference", arms, learner, "inductive", dataset]
-
-    for learner in ("fine-tuning", "ProtoNet"):
-        assert difference(1, "GAN - classical", learner)["low"] > 0
-        assert difference(5, "GAN - none", learner)["high"] < 0, "at five shots they cost something"
-    assert difference(1, "GAN - none", "ProtoNet")["high"] < 0
-    assert difference(1, "GAN - none", "fine-tuning")["value"] > 0
-    for learner in ("fine-tuning", "ProtoNet"):
-        assert difference(1, "GAN - none", learner, "omniglot")["low"] > 0, "on real characters, from five alphabets"
-    about = "ProtoNet", "inductive", "omniglot"
-    error = {arm: study["challenge", arm, *about] for arm in ("none", "classical", "GAN", "GAN + classical")}
-    assert min(error, key=lambda arm: error[arm]["value"]) == "GAN"
-    for other in ("none", "classical"):         # paired over seeds, which differ much in error
-        assert study["challenge, difference", f"GAN - {other}", *about]["high"] < 0
+def only_fault(root):
+    found = claims.faults(root)
+    assert len(found) == 1, "\n".join(map(str, found))
+    return str(found[0])
 
 
-def test_09_the_generator_helps_most_on_both_sides_in_training_and_in_testing():
-    study = json.loads((RESULTS / "placements.json").read_text(encoding="utf-8"))
-    error = {(r["arm"], r["at_test"]): r for r in study if r["name"] == "error"}
-    best = error["GAN: support and query", "support and query, GAN"]
-    without = [r for (arm, at_test), r in error.items() if "GAN" not in arm + at_test]
-    assert len(without) == 6 and best["high"] < min(r["low"] for r in without)
-    assert best["value"] == min(r["value"] for r in error.values())
+def test_all_is_well(course):
+    assert claims.faults(course) == []
 
 
-CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
+@pytest.mark.parametrize("old, new, where, what", [
+    ("by 2.1 ±", "by 2.2 ±", "README.md:4", "says 2.2 where figures/results has 2.1. Write 2.1"),
+    ("± 0.4", "± 0.2", "README.md:4", "says 0.2 where figures/results has 0.4"),
+    ("97.5 %", "97.6 %", "README.md:4", "says 97.6 where figures/results has 97.5"),
+    ("Do they help?", "They are right in 66 % of all cases.", "README.md:5", "nothing binds '66' to a record"),
+    ("Do they help?", "The distance is 1.49.", "README.md:5", "nothing binds '1.49'"),
+    ("Do they help?", "They gain 3 points.", "README.md:5", "nothing binds '3'"),
+    ("Do they help?", "They are 12 to 15 % better.", "README.md:5", "nothing binds '12'"),
+    ("Do they help?", "They help.", "README.md:5", "'help' is a claim: name the records that bear it"),
+    ("Do they help?", "If so, they are better than\nall.", "README.md:5", "better\\s?than' is a claim"),
+    ("# A course", "# A course where G wins", "README.md:1", "'wins' is a claim"),
+    ("a level of 95 %", "levels", "figures/results/claims.toml:19", "does not say 'level of 95 %': drop the excuse"),
+])
+def test_a_change_in_prose_is_found(course, old, new, where, what):
+    change(course, "README.md", (old, new))
+    found = [str(fault) for fault in claims.faults(course)]
+    assert any(fault.startswith(f"{where}: ") for fault in found), found
+    assert any(re.search(what.replace("(", r"\("), fault) for fault in found), found
 
 
-def test_there_is_a_checkpoint():
-    assert CHECKPOINTS
+def test_a_claim_turned_round_in_the_prose_is_found(course):
+    change(course, "README.md", ("**beat**\nclassical", "**lose to**\nclassical"))
+    text = "\n".join(map(str, claims.faults(course)))
+    assert "README.md:1: does not say 'Generated drawings **beat** classical ones" in text
+    assert "README.md:3: 'lose' is a claim" in text and "README.md:4: nothing binds '2.1 ± 0.4'" in text
 
 
-@pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda path: path.stem)
-def test_checkpoints_are_small_and_say_how_they_were_made(path):
-    assert path.stat().st_size < 2_000_000
-    made = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert {"dataset", "profile", "seed", "versions"} <= set(made)
-    if path.stem.startswith("challenge"):
-        saved = runtime.load(path)
-        networks.ConvNet(60, width=32, pool=3).load_state_dict(saved["network"])
-        networks.WarpGenerator().load_state_dict(saved["G"])
-        return
-    if "kind" in made:
-        make = (networks.PixelGenerator if made["kind"] == "pixel" else
-                partial(networks.WarpGenerator, task=made["kind"] != "warp, no task"))
-        (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(runtime.load(path))
-        return
-    if path.stem.startswith("maml"):
-        networks.ConvNet(made["n_way"], width=32, norm=networks.BatchNorm, pool=3).load_state_dict(runtime.load(path))
-        return
-    assert {"turns", "notebook"} <= set(made)
-    G = networks.ImageGenerator()
-    G.load_state_dict(runtime.load(path))
-    drawn = G.eval()(torch.randn(20, G.z_dim, generator=runtime.generator(0)))
-    assert drawn.std(dim=0).mean() > 0.1, "different noise, different drawings"
+def test_a_claim_that_the_stored_interval_no_longer_bears(course):
+    write(course, "study", [record(0.021, 0.03, name="difference", arm="GAN - classical"), *STUDY[1:]])
+    found = [str(fault) for fault in claims.faults(course)]
+    assert "README.md:4: says 0.4 where figures/results has 3.0" in found[0]
+    assert found[1].startswith("README.md:3: ")
+    assert "is not supported: difference, GAN - classical = 0.021 (-0.009 to 0.051) should have low > 0" in found[1]
+
+
+def test_than_compares_only_records_that_differ_in_its_fields_alone(course):
+    maml = [r | {"high": 0.945} if (r.get("arm"), r.get("seed")) == ("MAML", 1) else r for r in STUDY]
+    write(course, "study", maml)
+    assert claims.faults(course) == [], "0.94 of MAML's seed 1 stands beside ProtoNet's seed 1, not beside its seed 0"
+    write(course, "study", [r | {"high": 0.97} if r.get("arm") == "ANIL" else r for r in STUDY])
+    assert "ProtoNet = 0.95 (0.94 to 0.96), beside 5-way, ANIL = 0.7 (0.69 to 0.97), should" in only_fault(course)
+
+
+@pytest.mark.parametrize("old, new, what", [
+    ('of = "gan", is', 'of = "gam", is', "there is no 'gam' under [records]"),
+    ('arm = "GAN - classical"', 'arm = "GAN"', "study.json has no record of arm = 'GAN'"),
+    ('"MAML", "ANIL"', '"MAML", "Reptile"', "has no record of arm = 'Reptile'"),
+    ('is = "low > 0"', 'is = "lowest > 0"', "cannot be checked: name 'lowest' is not defined"),
+    ('is = "low > 0"', 'is = "__import__(\'os\')"', "cannot be checked"),
+    ('is = "low > 0"}', 'is = "low > 0", than = {arm = "GAN - classical"}}', "no record is compared by 'low > 0'"),
+    (', pick = "min"', "", "2 records are meant by one number"),
+    ('in = "05", arm = "GAN"', 'in = "05", arm = "gan"', "a headline: figures/results/05_draw.json has no record"),
+    ('in = "README"\nsays = "Gen', 'in = "07"\nsays = "Gen', "cannot be checked"),
+])
+def test_a_mistake_in_the_registry_is_named(course, old, new, what):
+    change(course, claims.REGISTRY, (old, new))
+    found = [str(fault) for fault in claims.faults(course)]
+    assert any(fault.startswith(claims.REGISTRY + ":") and what in fault for fault in found), found
+
+
+def test_a_claim_that_nothing_bears_is_none(course):
+    change(course, claims.REGISTRY, ('[[excuse]]', '[[claim]]\nin = "05"\nsays = "Nothing is clear."\n[[excuse]]'))
+    assert "claims.toml:18: 'Nothing is clear.' cannot be checked: nothing bears it" in only_fault(course)
+
+
+def test_words_alone_do_not_excuse_a_number_in_a_claim(course):
+    change(course, claims.REGISTRY, ("prototypes get {:.1f} to {:.1f} % right", "prototypes get 95.0 to 97.5 % right"),
+           ('numbers = [{of = "proto", take = "100 * value", pick = "min"}, {of = "proto", take = "100 * value", '
+            'pick = "max"}]\n', ""))
+    assert [str(fault)[:34] for fault in claims.faults(course)] == ["README.md:4: nothing binds '95.0' ",
+                                                                   "README.md:4: nothing binds '97.5' "]
+
+
+def test_a_notebook_is_read_where_it_speaks(course):
+    change(course, "notebooks/source/05_draw.py", ("Nothing is clear", "The error falls to 12.5 % at least"))
+    found = [str(fault) for fault in claims.faults(course)]
+    assert [fault[:32] for fault in found] == ["notebooks/source/05_draw.py:8: n", "notebooks/source/05_draw.py:8: '"]
+
+
+@pytest.mark.parametrize("old, new", [("71.0 ± 2.0", "71.0 ± 2.1"), ("71.0 ±", "71.1 ±"), ("2.8 times", "2.9 times"),
+                                      ("73.0 %", "90.0 %")])
+def test_the_answer_states_its_headline_numbers_and_no_other(course, old, new):
+    change(course, "notebooks/05_draw.ipynb", (old, new))
+    assert only_fault(course).startswith("notebooks/05_draw.ipynb:13: nothing binds")
+
+
+def test_an_answer_without_a_number(course):
+    change(course, "notebooks/05_draw.ipynb", ("text/markdown", "text/plain"))
+    assert "05_draw.ipynb:1: its answer prints no number as Markdown" in only_fault(course)
+
+
+def test_a_registry_that_is_no_toml(course):
+    change(course, claims.REGISTRY, ("[[claim]]", "[[claim"))
+    with pytest.raises(ValueError, match=r"claims.toml: .*line"):
+        claims.faults(course)
+
+
+def test_published_numbers_are_records():
+    rows = claims.load(runtime.project_root())["published"]
+    by = {(r["arm"], r["source"], r["name"], r["setting"]): r for r in rows}
+    finn = by["MAML", "Finn et al. 2017", "5-way 1-shot", "transductive"]
+    assert (finn["value"], round(finn["low"], 4), round(finn["high"], 4)) == (0.987, 0.983, 0.991)
+    assert all(r["low"] <= r["value"] <= r["high"] for r in rows)
+
+
+def test_every_registered_relation_can_fail():
+    """The other way round, no relation of the course's own registry holds: each is really computed."""
+    root = runtime.project_root()
+    results, listed = claims.load(root), claims.registry(root)
+    supports = [support for claim in listed["claim"] for support in claim.get("holds", [])]
+    assert len(supports) > 40
+    for support in supports:
+        assert claims.unsupported(results, listed["records"], support) is None, support
+        assert claims.unsupported(results, listed["records"], support | {"is": f"not ({support['is']})"}), support
