@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -118,6 +119,7 @@ def _write_page(executed):
     with atomic_path(executed) as part:
         nbformat.write(notebook, part)
     page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
+    page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)      # a link leads from page to page
     with atomic_path(executed.with_suffix(".html")) as part:
         part.write_text(page, encoding="utf-8")
 

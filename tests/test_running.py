@@ -34,6 +34,9 @@ def course(tmp_path, monkeypatch):
     write_notebook(folder, "00_good.ipynb", *good)
     write_notebook(folder, "01_bad.ipynb", "raise KeyError('<lost>')")
     write_notebook(folder, "02_also_good.ipynb", "print('fine')")
+    linked = nbformat.read(folder / "02_also_good.ipynb", as_version=4)
+    linked.cells.append(nbformat.v4.new_markdown_cell("Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."))
+    nbformat.write(linked, folder / "02_also_good.ipynb")
     monkeypatch.setattr(running, "project_root", lambda: tmp_path)
     return tmp_path
 
@@ -63,6 +66,8 @@ def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, cap
     executed = nbformat.read(latest / "00_good.ipynb", as_version=4)
     assert "smoke 4" in nbformat.writes(executed) and "bar" not in str(executed.cells[-1].outputs)
     assert (latest / "00_good.html").is_file() and (latest / "01_bad.html").is_file()
+    last = (latest / "02_also_good.html").read_text()
+    assert 'href="00_good.html"' in last and 'href="../00_good.ipynb"' in last, "links lead from page to page"
 
 
 def test_one_notebook_by_its_number_and_a_second_run_beside_the_first(course):
