@@ -60,7 +60,8 @@ def files(wanted=(), dataset="glyphs"):
     content |= {f"course_lib/{path.name}": _text(path) for path in (root / "course_lib").glob("*.py")}
     for name, notebook in notebooks:
         content[f"notebooks/{name}"] = (nbformat.writes(notebook) + "\n").encode()
-        content |= {file: (root / file).read_bytes() for file in _read_by(notebook, dataset)}
+        for file in _read_by(notebook, dataset):
+            content[file] = _text(root / file) if file.endswith(".json") else (root / file).read_bytes()
     content |= _data(dataset)
     return content | {"README.md": _readme(notebooks, dataset).encode()}
 
@@ -117,8 +118,8 @@ def download_wheels(folder):
     command = [sys.executable, "-m", "pip", "download", ".", "setuptools>=77", "wheel", "-c", "constraints.txt",
                "-d", str(Path(folder).resolve())]
     if subprocess.run(command, cwd=project_root()).returncode:
-        raise RuntimeError(f"pip could not fetch all wheels (see above). What it has fetched lies in {folder}; "
-                           f"call this again to go on.")
+        raise RuntimeError(f"pip could not fetch all wheels into {folder} (see above). Is this machine online? "
+                           f"Then call this again.")
 
 
 # ---------------------------------------------------------------- the student's page
