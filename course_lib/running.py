@@ -15,6 +15,8 @@ import nbformat
 from .authoring import QUIET_KERNEL, environment, tidy
 from .runtime import atomic_path, project_root, versions
 
+KERNEL_STARTS = 300     # within so many seconds; many kernels may be starting at once
+
 
 @dataclass
 class Outcome:
@@ -101,7 +103,7 @@ def _execute(notebook, parameters, folder):
     try:
         with environment(COURSE_OUT=folder):
             papermill.execute_notebook(str(notebook), str(folder / notebook.name), parameters=parameters,
-                                       cwd=str(folder), extra_arguments=QUIET_KERNEL,
+                                       cwd=str(folder), extra_arguments=QUIET_KERNEL, start_timeout=KERNEL_STARTS,
                                        progress_bar={"desc": notebook.stem, "dynamic_ncols": True})
     except papermill.PapermillExecutionError as failure:
         return "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"

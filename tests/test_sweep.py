@@ -130,29 +130,29 @@ def test_a_sweep_survives_what_fails_and_says_what_the_seeds_say(course, capsys)
     write_notebook(course / "notebooks", "00_good.ipynb", *RECORD,
                    "pathlib.Path('threads').write_text(os.environ['OMP_NUM_THREADS'])",
                    "if seed == 1: raise KeyError('<lost>')",
-                   "if seed == 3: os.kill(os.getppid(), signal.SIGTERM)")      # the process that runs the notebook
+                   "if seed == 2: os.kill(os.getppid(), signal.SIGTERM)")      # the process that runs the notebook
     environment = pytest.MonkeyPatch()
     environment.delenv("OMP_NUM_THREADS", raising=False)
-    assert run("--seeds", "0-3", "-j", "2", "--profile", "smoke") == 1
+    assert run("--seeds", "0-2", "-j", "2", "--profile", "smoke") == 1
     environment.undo()
     printed = capsys.readouterr()
-    assert "4 job(s), 2 at a time" in printed.out and "2 of 4 job(s) failed" in printed.err
+    assert "3 job(s), 2 at a time" in printed.out and "2 of 3 job(s) failed" in printed.err
     found, latest = report(course), course / "runs" / "latest"
     assert {j["folder"]: j["status"] for j in found["jobs"]} == {
-        "digits-0": "ok", "digits-1": "failed", "digits-2": "ok", "digits-3": "failed"}
+        "digits-0": "ok", "digits-1": "failed", "digits-2": "failed"}
     errors = {j["folder"]: j["error"] for j in found["jobs"]}
-    assert "KeyError" in errors["digits-1"] and "code -15: killed" in errors["digits-3"]
-    assert found["parameters"] == {"profile": "smoke", "dataset": ["digits"], "device": "cpu", "seed": [0, 1, 2, 3]}
-    assert [r["value"] for r in found["results"]] == [0.5, 0.51, 0.54, 0.59], "what was measured before a failure too"
-    assert (latest / "digits-2" / "threads").read_text() == str(max(1, sweep.cores() // 2))
-    mean, half = evaluate.mean_interval([0.5, 0.51, 0.54, 0.59])
-    line = f"{100 * mean:.1f} ± {100 * half:.1f} % (4 seeds)"
+    assert "KeyError" in errors["digits-1"] and "code -15: killed" in errors["digits-2"]
+    assert found["parameters"] == {"profile": "smoke", "dataset": ["digits"], "device": "cpu", "seed": [0, 1, 2]}
+    assert [r["value"] for r in found["results"]] == [0.5, 0.51, 0.54], "what was measured before a failure too"
+    assert (latest / "digits-0" / "threads").read_text() == str(max(1, sweep.cores() // 2))
+    mean, half = evaluate.mean_interval([0.5, 0.51, 0.54])
+    line = f"{100 * mean:.1f} ± {100 * half:.1f} % (3 seeds)"
     page = (latest / "index.html").read_text(encoding="utf-8")
-    for text in (line, "digits-2/index.html", "&lt;lost&gt;", "4 of 4 jobs done"):
+    for text in (line, "digits-1/index.html", "&lt;lost&gt;", "3 of 3 jobs done"):
         assert text in page
     assert f"a, none  digits  {line}" in printed.out
     assert {"00_good.ipynb", "00_good.html", "index.html", "results.json"} <= set(files(latest / "digits-0"))
-    assert json.loads((latest / "digits-2" / "results.json").read_text())["parameters"]["seed"] == 2
+    assert json.loads((latest / "digits-1" / "results.json").read_text())["parameters"]["seed"] == 1
 
 
 def test_one_seed_in_two_processes_leaves_what_one_process_leaves(course):
@@ -174,7 +174,7 @@ def test_ctrl_c_leaves_what_is_done_and_no_kernel(course):
     process = start_cli(course, "--seeds 0-2 -j 2")
     pids = wait_for(lambda: len(found := list((course / "runs").glob("*/*/pid"))) == 3 and found)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "stopped by Ctrl-C: 2 job(s) not finished" in err and "Traceback" not in err
     assert "50.0 % (1 seed)" in out
@@ -193,7 +193,7 @@ def start_cli(course, arguments):
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(what, seconds=300):
+def wait_for(what, seconds=600):
     """What `what` returns, once that is true."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
@@ -273,6 +273,6 @@ def test_ctrl_c_stops_what_runs_on_the_workers(course, cluster):
     process = start_cli(course, f"--cluster {cluster}")
     kernel = psutil.Process(int(wait_for(lambda: (course / "pid").exists() and (course / "pid").read_text())))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130 and "1 job(s) not finished" in err, err
     wait_for(lambda: not kernel.is_running())
