@@ -210,9 +210,11 @@ def run_on_cluster(todo, parameters, folder, client):
         from distributed import as_completed as ended
 
         for future in ended(futures):
-            job, error = futures[future], future.exception()
-            if error is not None or future.cancelled():
-                yield job, Outcome(job.notebook.stem, "failed", 0.0, f"{type(error).__name__}: {error}")
+            job = futures[future]
+            if future.status != "finished":
+                error = future.exception()
+                why = f"{type(error).__name__}: {error}" if error else "the scheduler gave it up"
+                yield job, Outcome(job.notebook.stem, "failed", 0.0, why)
                 continue
             outcome, files = future.result()
             (into := folder / job.folder).mkdir(exist_ok=True)
