@@ -37,7 +37,7 @@ def test_constraints_pin_every_dependency_within_its_range():
     for line in text.splitlines():
         if match := re.match(r"([\w.-]+)==([\w.+]+)", line):
             pins.setdefault(match[1].lower(), []).append(match[2])
-    for requirement in requirements("test", "teach"):
+    for requirement in requirements("test", "teach", "site"):
         assert requirement.name in pins, f"{requirement.name} has no pin: make constraints"
         assert all(requirement.specifier.contains(version) for version in pins[requirement.name])
     assert "file:" not in text and "+cpu" not in text and "://" not in text, "a pin of one machine only"
