@@ -29,21 +29,34 @@ def _plain(record):
     return percent(record).removesuffix(" %"), record
 
 
-def _augmentation(results):
-    kind, study = "20-way 1-shot, within alphabet", {}
+KIND = "20-way 1-shot, within alphabet"
+
+
+def _study(results, arms, differences):
+    study = {}
     for r in results["augmentation"]:
         study.setdefault((r["dataset"], r["learner"], r["setting"]), {})[r["name"], r["arm"]] = r
-    columns = [key for key in next(iter(study.values())) if key[0] == kind]
-    columns += [(f"{kind}, difference", f"GAN - {other}") for other in ("none", "classical")]
+    columns = [(KIND, arm) for arm in arms] + [(f"{KIND}, difference", arms) for arms in differences]
     return [["characters", "learner", "setting", *(arm for _, arm in columns)]] + [
-        [*about, *(_plain(cells[column]) for column in columns)] for about, cells in study.items()]
+        [*about, *map(_plain, map(cells.get, columns))] for about, cells in study.items() if columns[0] in cells]
 
 
-def _averaged(results):
-    shown = [r for r in results["augmentation"] if r["name"] == "challenge"
-             or (r["name"], r["arm"]) == ("challenge, difference", "GAN - classical")]
-    return [["real characters, 20-way 1-shot within an alphabet", *(r["arm"] for r in shown)],
-            ["error with 16 versions of support and query", *map(_plain, shown)]]
+def _augmentation(results):
+    arms = ("none", "classical", "GAN", "GAN + classical", "real")
+    return _study(results, arms, ("GAN - none", "GAN - classical"))
+
+
+def _voted(results):
+    return _study(results, ("none", "classical, queries too", "GAN, queries too", "real"),
+                  ("GAN, queries too - none", "GAN, queries too - classical, queries too"))
+
+
+def _challenge(results):
+    error = {tuple(r["arm"].split("|")): r for r in results["augmentation"] if r["name"] == "challenge"}
+    versions = list(dict.fromkeys(at_test for _, at_test in error))
+    return [["variations in training", *(f"versions at test time: {at_test}" for at_test in versions)]] + [
+        [taught, *(_plain(error[taught, at_test]) for at_test in versions)]
+        for taught in dict.fromkeys(taught for taught, _ in error)]
 
 
 def _placements(results):
@@ -80,8 +93,8 @@ def _meta_steps(results):
     return rows
 
 
-TABLES = {"augmentation": _augmentation, "averaged": _averaged, "placements": _placements, "few_shot": _few_shot,
-          "meta_steps": _meta_steps}
+TABLES = {"augmentation": _augmentation, "voted": _voted, "challenge": _challenge, "placements": _placements,
+          "few_shot": _few_shot, "meta_steps": _meta_steps}
 
 
 def table(name, results):

@@ -35,7 +35,8 @@ def course(tmp_path, monkeypatch):
     write_notebook(folder, "01_bad.ipynb", "raise KeyError('<lost>')")
     write_notebook(folder, "02_also_good.ipynb", "print('fine')")
     linked = nbformat.read(folder / "02_also_good.ipynb", as_version=4)
-    linked.cells.append(nbformat.v4.new_markdown_cell("Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."))
+    text = "Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."
+    linked.cells.append(nbformat.v4.new_markdown_cell(text))
     nbformat.write(linked, folder / "02_also_good.ipynb")
     monkeypatch.setattr(running, "project_root", lambda: tmp_path)
     return tmp_path
