@@ -245,7 +245,8 @@ ax.legend()
 plots.save(figure, "06_fine_tuning")
 plt.show()
 
-# %% [markdown] So fine-tuning works. (Why a single step already does: from 0, the first step turns each row of the head towards its class mean, away from the
+# %% [markdown]
+# So fine-tuning works. (Why a single step already does: from 0, the first step turns each row of the head towards its class mean, away from the
 # mean of all. Its logits are then inner products with the prototypes.) But it has two numbers to choose, rate and steps, and they decide: try `rate = 0.3`.
 # (The two curves have different rates: compare their best points, not step by step.) The rates were chosen on `val`; chosen on the test alphabets, they would
 # be a way of learning from the test. The same holds for every choice in this course.
@@ -414,7 +415,8 @@ ax.legend()
 plots.save(figure, "06_within")
 plt.show()
 
-# %% [markdown] Mixed five-way Omniglot with 1,200 training characters is nearly solved (95 to 99 % in the table of published numbers), so it can hardly show
+# %% [markdown]
+# Mixed five-way Omniglot with 1,200 training characters is nearly solved (95 to 99 % in the table of published numbers), so it can hardly show
 # what a generator adds. Within alphabets there is room, and people set the mark: 4.5 % error. That is where notebooks 08 and 09 will look.
 #
 # ## 8 · Inductive or transductive
