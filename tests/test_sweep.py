@@ -233,7 +233,7 @@ def cluster(tmp_path):
         start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard")
     yield wait_for(lambda: found.exists() and json.loads(found.read_text() or "{}").get("address"))
     for process in reversed(started):
-        process.terminate()
+        process.kill()          # a worker that is asked politely waits for its job
     for process in started:
         process.wait(60)
 
