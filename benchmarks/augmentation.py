@@ -10,7 +10,7 @@ their quarter turns and tests on those that only omniglot-small2 has. In each wo
 seeds of each learner, never with augmentation. The arms differ only in what is added to the support at test time,
 `N_EXTRA` drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or
 real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps. In two
-more arms, "queries too", each query gets as many variations as an example, and the labels of all of them are votes.
+more arms, "queries too", each query gets `N_EXTRA` variations as well, and the labels of all six are votes.
 
 The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
 was trained on variations of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the generator's,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from .authoring import QUIET_KERNEL, environment, tidy
+from .authoring import BADGES, QUIET_KERNEL, environment, tidy
 from .runtime import atomic_path, project_root, versions
 
 KERNEL_STARTS = 300     # within so many seconds; many kernels may be starting at once
@@ -120,6 +120,8 @@ def _write_page(executed):
     notebook = tidy(nbformat.read(executed, as_version=4))
     with atomic_path(executed) as part:
         nbformat.write(notebook, part)
+    for cell in notebook.cells:     # a page is read offline too: no pictures from elsewhere
+        cell.source = BADGES.sub("", cell.source) if cell.cell_type == "markdown" else cell.source
     page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
     page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)      # a link leads from page to page
     with atomic_path(executed.with_suffix(".html")) as part:

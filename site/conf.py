@@ -50,7 +50,11 @@ def setup(app):
 
 
 def extend(app, name, source):
-    """Add to a source what only the site needs: to the front page its contents, to a notebook its downloads."""
+    """Add to a source what only the site needs: to the front page its contents, to a notebook its downloads.
+
+    A badge, whose picture lies on another server, becomes a plain link.
+    """
+    source[0] = re.sub(r"\[!\[([^\]]+)\]\(https?://[^)]+\)\]", r"[\1]", source[0])
     if name.startswith("notebooks/"):
         notebook, stem = json.loads(source[0]), name.split("/")[1]
         title, _, rest = "".join(notebook["cells"][0]["source"]).partition("\n")

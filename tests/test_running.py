@@ -8,7 +8,7 @@ import time
 import nbformat
 import pytest
 
-from course_lib import cli, data, running
+from course_lib import authoring, cli, data, running
 
 PARAMETERS = 'profile = "cpu"\ndataset = "digits"\ndevice = "cpu"\nseed = 0'
 
@@ -36,7 +36,7 @@ def course(tmp_path, monkeypatch):
     write_notebook(folder, "02_also_good.ipynb", "print('fine')")
     linked = nbformat.read(folder / "02_also_good.ipynb", as_version=4)
     text = "Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."
-    linked.cells.append(nbformat.v4.new_markdown_cell(text))
+    linked.cells.append(nbformat.v4.new_markdown_cell(f"{text}\n\n{authoring.badges('02_also_good')}"))
     nbformat.write(linked, folder / "02_also_good.ipynb")
     monkeypatch.setattr(running, "project_root", lambda: tmp_path)
     return tmp_path
@@ -69,6 +69,7 @@ def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, cap
     assert (latest / "00_good.html").is_file() and (latest / "01_bad.html").is_file()
     last = (latest / "02_also_good.html").read_text()
     assert 'href="00_good.html"' in last and 'href="../00_good.ipynb"' in last, "links lead from page to page"
+    assert "badge" not in last, "a page asks no other server for pictures"
 
 
 def test_one_notebook_by_its_number_and_a_second_run_beside_the_first(course):

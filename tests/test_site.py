@@ -76,7 +76,7 @@ def test_search_knows_the_words_of_a_notebook(site, notebook):
     number = index["docnames"].index(f"notebooks/{notebook.stem}")
     entries = [*index["terms"].items(), *index["titleterms"].items()]
     found = {word for word, pages in entries if number in (pages if isinstance(pages, list) else [pages])}
-    prose = re.sub(r"`[^`]*`|\$[^$]*\$", " ", "".join(stored(notebook)[0]["source"]).partition("\n")[2])
+    prose = re.sub(r"`[^`]*`|\$[^$]*\$|\]\([^)]*\)", " ", "".join(stored(notebook)[0]["source"]).partition("\n")[2])
     words = {stemmer("english").stemWord(word) for word in re.findall(r"(?<![\w-])[a-z]{6,}(?![\w-])", prose)}
     assert len(words) > 5 and len(words - found) < len(words) / 4, words - found        # it skips "should", "other"
 
