@@ -136,7 +136,8 @@ def run_all(page, path, seconds):
         page.keyboard.press("ControlOrMeta+s")
         page.locator(".lm-DockPanel-tabBar .jp-mod-dirty").wait_for(state="detached")
     saved = nbformat.read(path, as_version=4)
-    return [{**look, "prompt": look["prompt"] or f"[{cell.execution_count or ' '}]:", "error": _error(cell)}     # folded
+    return [{**look, "error": _error(cell),
+             "prompt": look["prompt"] or f"[{cell.execution_count or ' '}]:"}           # a folded cell shows none
             for look, cell in zip(cells, _code(saved))], dialog
 
 
