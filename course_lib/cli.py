@@ -189,6 +189,9 @@ def _report(arguments):
     from . import report
 
     root = project_root()
+    for needed in ("README.md", "notebooks/source", "figures/results/claims.toml"):
+        if not (root / needed).exists():
+            raise ValueError(f"a report needs a clone of the course, and {root / needed} is not there")
     folder = Path(os.environ.get("COURSE_OUT") or root / "runs" / "report")
     if arguments.write:
         report.write_tables(root)

@@ -51,8 +51,9 @@ def read_seeds(text):
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if first > last:
-            raise ValueError(f"--seeds {text!r} names no seeds. Write for instance 0-9, or 0,3,7.")
+        if first > last or last - first >= 1000:
+            which = "no seeds" if first > last else "more than 1,000 seeds"
+            raise ValueError(f"--seeds {text!r} names {which}. Write for instance 0-9, or 0,3,7.")
         seeds += range(first, last + 1)
     return list(dict.fromkeys(seeds))
 

@@ -91,6 +91,13 @@ def test_the_command_fails_for_a_stale_table_and_writes_it(copy, capsys):
     assert cli.main(["report", "--write"]) == 0 and path.read_text(encoding="utf-8") == fresh
 
 
+@pytest.mark.parametrize("needed", ["README.md", "figures/results"])
+def test_a_handout_has_no_report(copy, capsys, needed):
+    (copy / needed).rename(copy / "elsewhere")
+    assert cli.main(["report"]) == 2
+    assert "a report needs a clone of the course" in capsys.readouterr().err
+
+
 def test_a_table_that_is_absent_or_unknown(copy, capsys):
     path = copy / "README.md"
     fresh = path.read_text(encoding="utf-8")

@@ -49,10 +49,11 @@ def test_seeds(text, seeds):
     assert sweep.read_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "9-0", "1,,2", "a", "-3", "0-", "1.5"])
+@pytest.mark.parametrize("text", ["", "9-0", "1,,2", "a", "-3", "0-", "1.5", "0-1000000000"])
 def test_what_names_no_seeds_is_one_line(course, capsys, text):
     assert run(f"--seeds={text}") == 2
-    assert "names no seeds. Write for instance 0-9, or 0,3,7." in capsys.readouterr().err
+    names = "more than 1,000" if text.endswith("000") else "no"
+    assert f"names {names} seeds. Write for instance 0-9, or 0,3,7." in capsys.readouterr().err
     assert not (course / "runs").exists()
 
 
