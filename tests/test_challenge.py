@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from scipy.stats import ttest_1samp
 
-from course_lib import baselines, challenge, cli, data, episodes, glyphs, runtime
+from course_lib import augment, baselines, challenge, cli, data, episodes, glyphs, networks, runtime
 
 
 def png(ink, mode="1"):
@@ -339,6 +339,17 @@ def test_learners_do_what_their_setting_says(small, no_checkpoints, monkeypatch)
     assert learners["inductive"](task).tolist() == [alone], "a query does not see the others"
     repeated = task._replace(query_x=task.query_x[:, :1].expand(-1, 4, -1, -1, -1))
     assert sorted(learners["transductive"](repeated)[0].tolist()) == [0, 1, 2, 3], "each class once, whatever is asked"
+
+
+def test_the_network_learns_from_the_generator_that_is_saved_beside_it(no_checkpoints, monkeypatch):
+    seen, train_network = [], challenge.train_network
+    monkeypatch.setattr(challenge, "train_network", lambda classes, variation, **options: (
+        seen.append(variation), train_network(classes, variation, **options))[1])
+    challenge.train("omniglot-small1", profile="smoke")
+    G, task = networks.WarpGenerator(), random_task(20, 20, n_tasks=1, side=28)
+    G.load_state_dict(runtime.load(challenge.checkpoint("omniglot-small1"))["G"])
+    drawn, expected = (variation(task.support_x, runtime.generator(0)) for variation in (*seen, augment.generated(G)))
+    assert torch.equal(drawn, expected)
 
 
 def test_careless_commands(small, no_checkpoints, capsys):

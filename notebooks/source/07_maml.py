@@ -212,7 +212,7 @@ for ax, (name, start) in zip(axes, starts.items()):
     ax.set(xlabel="x", ylim=(-6, 6))
     ax.set_title(f"{name}: error {error[0]:.1f}, then {error[1]:.1f}", fontsize=14)
 axes[0].set_ylabel("y")
-axes[0].legend(fontsize=11, ncols=2)
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=13)
 figure.suptitle("A wave that the common curve does not fit, before and after one step on ten points", fontsize=17)
 plots.save(figure, "07_waves")
 plt.show()
