@@ -167,6 +167,8 @@ def exercise_edition(notebook):
 
     edition = copy.deepcopy(notebook)
     for cell in edition.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../", "](../../")      # it lies one folder deeper
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     edition, _ = ClearSolutions().preprocess(edition, {})
@@ -347,6 +349,8 @@ def build_stale(everything=False):
     A new address of the repository goes into README and notebooks without a rebuild.
     """
     count = 0
+    if not scripts():
+        raise ValueError(f"{project_root()} has no notebooks/source to build from. Call this in a clone of the course.")
     if readdress_readme():
         print("README.md: badges made anew", flush=True)
     for script in scripts():

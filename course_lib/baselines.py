@@ -9,6 +9,7 @@ import copy
 import torch
 
 from . import maml
+from .episodes import sample
 
 
 def nearest_neighbour(episodes):
@@ -41,6 +42,19 @@ def protonet_backward(model, episodes):
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), episodes.query_y.flatten())
     loss.backward()
     return loss.detach()
+
+
+def train_protonet(network, classes, *, n_steps, generator, n_way=40):
+    """Train `network` in place on n_way 1-shot tasks of `classes`, or of as many as there are; returns it.
+
+    network: as for `protonet_backward`. generator: on the classes' device; it draws the tasks.
+    """
+    def draw(generator):
+        return sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1,
+                      generator=generator)
+
+    maml.fit(network, draw, gradient=protonet_backward, n_steps=n_steps, lr=3e-3, generator=generator)
+    return network
 
 
 def protonet(network):

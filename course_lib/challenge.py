@@ -187,6 +187,7 @@ def train(background, *, profile="cpu", seed=0):
     sizes, device = runtime.profile(profile), runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
     classes = background_classes(background).turned().to(device)
     made = {"dataset": background, "profile": profile, "seed": seed}
+    varied = {**made, "variation": "generated"}
     part = str(runtime.project_root() / "runs" / "challenge" / f"{background}_{profile}_{seed}_{{}}.part").format
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -194,7 +195,7 @@ def train(background, *, profile="cpu", seed=0):
     steps, turns = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
     G = augment.train_generator(G, D, classes, n_steps=turns, made=made, path=part("G"),
                                 generator=runtime.generator(seed, device)).G
-    network = train_network(classes, augment.generated(G), n_steps=steps, seed=seed, made=made, path=part("network"))
+    network = train_network(classes, augment.generated(G), n_steps=steps, seed=seed, made=varied, path=part("network"))
     runtime.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
                  {"network": network.state_dict(), "G": G.state_dict()}, **made, steps=steps, turns=turns,
                  made_by="course challenge --train")

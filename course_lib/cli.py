@@ -97,16 +97,16 @@ def _run(arguments):
     seeds = sweep.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
     datasets = sweep.read_datasets(str(parameters["dataset"]))      # notebooks run elsewhere: whole paths
     parameters["dataset"] = datasets[0]
-    if arguments.cluster:
+    if arguments.cluster is not None:
         one_of("device", parameters["device"], DEVICES)     # the workers' devices and data count
     else:
         parameters["device"] = str(runtime.device(parameters["device"]))
     for notebook in notebooks:
         running.check_parameters(notebook, parameters)
     todo = sweep.jobs(notebooks, datasets, seeds)
-    for dataset in [] if arguments.cluster else datasets:
+    for dataset in datasets if arguments.cluster is None else []:
         data.load(dataset)          # an absent dataset is one clear line here, not a traceback per notebook
-    if arguments.cluster or todo[0].folder or (arguments.jobs or 1) > 1:
+    if arguments.cluster is not None or todo[0].folder or (arguments.jobs or 1) > 1:
         return _sweep(arguments, todo, parameters)
     folder = running.new_run_folder()
     print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
@@ -122,7 +122,7 @@ def _sweep(arguments, todo, parameters):
     """The same for several notebooks at a time, of one dataset and seed or of many."""
     from . import running, sweep
 
-    client = sweep.connect(arguments.cluster) if arguments.cluster else None
+    client = None if arguments.cluster is None else sweep.connect(arguments.cluster)
     processes = arguments.jobs or sweep.default_processes(len(todo), parameters["device"])
     folder = running.new_run_folder()
     print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
@@ -176,6 +176,8 @@ def _challenge(arguments):
 def _class(arguments):
     from . import handout
 
+    if not arguments.out:
+        raise ValueError("--out names no folder. Write for instance --out handout.")
     path = handout.write(arguments.out, arguments.notebooks, dataset=arguments.dataset)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. Students unpack it and follow its README.md.", flush=True)
     if arguments.wheels:
@@ -197,7 +199,7 @@ def _report(arguments):
         report.write_tables(root)
     rows, faults = report.collect(root)
     report.save(folder, rows, faults)
-    summary = f"{len(rows)} numbers, {len(faults)} faults; all in {folder / 'report.md'}"
+    summary = f"{len(rows)} numbers, {len(faults)} fault{'s' * (len(faults) != 1)}; all in {folder / 'report.md'}"
     print("\n".join([*report.lines(rows), "", *map(str, faults), summary]))
     return 1 if faults else 0
 

@@ -78,7 +78,7 @@ def _exercises(path, dataset):
                          f"makes the exercise notebooks anew.")
     notebook = nbformat.read(edition, as_version=4)
     for cell in notebook.cells:
-        cell.source = BADGES.sub("", cell.source).replace("\n\n\n", "\n\n")
+        cell.source = BADGES.sub("", cell.source).replace("\n\n\n", "\n\n").replace("](../../", "](../")
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = cell.source.replace('"COURSE_DATASET", "glyphs"', f'"COURSE_DATASET", "{dataset}"')
     return path.name, notebook

@@ -74,6 +74,12 @@ def test_from_script_to_both_notebooks_and_back_to_fresh(script, capsys):
     assert authoring.executed_path(script).read_bytes() == before, "a rebuild changes nothing"
 
 
+def test_without_scripts_nothing_can_be_built(tmp_path, monkeypatch):
+    monkeypatch.setattr(authoring, "project_root", lambda: tmp_path)
+    with pytest.raises(ValueError, match=r"no notebooks/source to build from\. Call this in a clone"):
+        authoring.build_stale()
+
+
 @pytest.mark.parametrize("old, new", [
     ("print(n)", "print(n + 1)"), ('["machine"]', '["parameters"]'), ("A tiny", "Another tiny"),
     ("return 2 * x", "return x + x"), ("n = 3\n", "n = 3\n\n# %%\nn = 4\n")])

@@ -88,3 +88,19 @@ def test_protonet_learns_from_episodes_and_answers_inductively():
     assert (labels == exam.query_y).float().mean() > pixels + 0.05
     one_by_one = [baselines.protonet(fresh)(exam._replace(query_x=exam.query_x[:, q:q + 1])) for q in range(25)]
     assert torch.equal(torch.cat(one_by_one, 1), labels), "no query's answer depends on another query"
+
+
+def test_training_a_protonet_in_one_call():
+    classes, generator = data.load("digits"), runtime.generator(0)
+    torch.manual_seed(0)
+    network = networks.ConvNet(1, width=8)
+    before = copy.deepcopy(network.state_dict())
+    exam = sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=40, generator=runtime.generator(1))
+    untrained = (baselines.protonet(network)(exam) == exam.query_y).float().mean()
+    assert baselines.train_protonet(network, classes, n_steps=60, generator=generator) is network
+    assert (baselines.protonet(network)(exam) == exam.query_y).float().mean() > untrained + 0.1
+    assert not torch.equal(generator.get_state(), runtime.generator(0).get_state()), "the tasks come from it"
+    again = networks.ConvNet(1, width=8)
+    again.load_state_dict(before)
+    baselines.train_protonet(again, classes, n_steps=60, generator=runtime.generator(0))
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from course_lib import authoring, cli, data, handout, running
+from course_lib.runtime import project_root
 
 SMOKE = {"COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
 RUN = """
@@ -84,6 +85,25 @@ def test_it_holds_what_the_notebooks_read_and_no_more():
     assert "torch==2" in readme and "{" not in readme and max(map(len, readme.splitlines())) <= 120
 
 
+def links(notebook):
+    """What a notebook's text links to beside itself, {path}."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return {link.split("#")[0] for link in re.findall(r"\]\(([^)\s#][^)\s]*)", text) if not link.startswith("http")}
+
+
+def test_every_link_leads_to_a_file_in_both_editions_and_in_the_handout():
+    root, found = project_root(), 0
+    for path in (root / "notebooks").rglob("[0-9]*.ipynb"):
+        for link in links(nbformat.read(path, as_version=4)):
+            assert (path.parent / link).is_file(), f"{path}: {link}"
+            found += 1
+    content = handout.files()
+    for name in (name for name in content if name.endswith(".ipynb")):
+        for link in links(nbformat.reads(content[name].decode(), as_version=4)):
+            assert os.path.normpath(f"notebooks/{link}").replace("\\", "/") in content, f"{name}: {link}"
+    assert found > 20
+
+
 def test_the_same_input_makes_the_same_bytes(tmp_path, capsys):
     for folder in ("a", "b/c"):
         assert cli.main(["class", "--out", str(tmp_path / folder), "--notebooks", "01", "02"]) == 0
@@ -105,6 +125,7 @@ def test_clear_errors(tmp_path, capsys, monkeypatch):
         return capsys.readouterr().err
     assert "no notebook '17'. Choose from: 00_start_here, 01_the_gan_game" in error("--notebooks", "17")
     assert "unknown dataset 'x'" in error("--dataset", "x")
+    assert "--out names no folder" in error("--out", "")
     assert "Put the folder on the share" in error("--dataset", f"folder:{tmp_path}")
     (tmp_path / "out").write_text("a file")
     assert f"cannot write into {tmp_path / 'out'}. Make it a folder" in error("--notebooks", "01")

@@ -1,4 +1,4 @@
-"""Every notebook: fresh, executed and compared by nbval, run by papermill with other parameters, solvable."""
+"""Every notebook: fresh, executed and compared by nbval, its exercise edition run with other parameters."""
 
 import json
 import os
@@ -9,6 +9,9 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from nbclient import NotebookClient
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 from course_lib import authoring, runtime
 
@@ -64,47 +67,27 @@ def test_nbval_goes_red_when_a_checked_output_is_wrong(tmp_path):
     assert code == 1 and audit == {"executed": [], "compared": [0]}, text
 
 
-@SCRIPTS
-def test_papermill_with_changed_parameters(script, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    nbformat.write(authoring.read_script(script), tmp_path / "in.ipynb")
-    parameters = {"profile": "smoke", "dataset": "digits", "device": "cpu", "seed": 7}
-    assert set(parameters) <= set(papermill.inspect_notebook(str(tmp_path / "in.ipynb")))
-    with authoring.environment():
-        papermill.execute_notebook(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), parameters=parameters,
-                                   progress_bar=False, cwd=str(tmp_path))
-    stored = json.loads((tmp_path / "out" / "figures" / "results" / f"{script.stem}.json").read_text())
-    assert stored
-    for record in stored:
-        assert {key: record[key] for key in parameters} == parameters
-        assert record["setting"] in ("inductive", "transductive", "-")
-        assert record["low"] <= record["value"] <= record["high"]
-
-
-def test_04_draws_mnist_too_where_its_files_lie(tmp_path, monkeypatch):
-    (tmp_path / "mnist").mkdir()
+@pytest.fixture
+def mnist(tmp_path):
+    """A folder for COURSE_DATA with 100 images in MNIST's format."""
+    (folder := tmp_path / "data" / "mnist").mkdir(parents=True)
     for name, sizes, values in (("images-idx3", (100, 28, 28), os.urandom(100 * 784)),
                                 ("labels-idx1", (100,), bytes(range(10)) * 10)):
         header = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
-        (tmp_path / "mnist" / f"train-{name}-ubyte").write_bytes(header + values)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with authoring.environment(COURSE_DATA=tmp_path):
-        papermill.execute_notebook(str(NOTEBOOKS / "04_conditions.ipynb"), str(tmp_path / "out.ipynb"),
-                                   parameters={"profile": "smoke", "dataset": "digits", "device": "cpu"},
-                                   progress_bar=False, cwd=str(tmp_path))
-    stored = json.loads((tmp_path / "out" / "figures" / "results" / "04_conditions.json").read_text())
-    assert {record["data"] for record in stored} == {"digits", "mnist"}
+        (folder / f"train-{name}-ubyte").write_bytes(header + values)
+    return folder.parent
 
 
 @SCRIPTS
-def test_in_the_exercise_edition_only_the_checks_stop_and_only_with_not_implemented(script, tmp_path):
-    edition = nbformat.read(authoring.exercise_path(script), as_version=4)
+def test_the_exercise_edition_unsolved_with_papermills_parameters(script, tmp_path, mnist):
+    """No later cell needs a solution: the checks alone stop, and all numbers come out, those of other parameters."""
+    parameters = {"profile": "smoke", "dataset": "digits", "device": "cpu", "seed": 7}
+    assert set(parameters) <= set(papermill.inspect_notebook(str(authoring.exercise_path(script))))
+    edition = load_notebook_node(str(authoring.exercise_path(script)))
     text = "\n".join(cell.source for cell in edition.cells)
     assert "SOLUTION" not in text and "raise NotImplementedError" in text
-    with authoring.environment(COURSE_PROFILE="smoke", COURSE_DEVICE="cpu", OMP_NUM_THREADS="1"):
-        from nbclient import NotebookClient
-
+    edition = parameterize_notebook(edition, parameters)
+    with authoring.environment(COURSE_DATA=mnist, XDG_CACHE_HOME=tmp_path / "cache", OMP_NUM_THREADS="1"):
         NotebookClient(edition, timeout=300, allow_errors=True, kernel_name="python3").execute(cwd=str(tmp_path))
     stopped = {}
     for cell in code_cells(edition):
@@ -114,6 +97,14 @@ def test_in_the_exercise_edition_only_the_checks_stop_and_only_with_not_implemen
     checks = [cell.source.splitlines()[0] for cell in code_cells(edition) if cell.source.startswith("checks.")]
     assert len(checks) >= 3, "three or more exercises"
     assert stopped == dict.fromkeys(checks, "NotImplementedError")
+    stored = json.loads((tmp_path / "out" / "figures" / "results" / f"{script.stem}.json").read_text())
+    assert stored
+    for record in stored:
+        assert {key: record[key] for key in parameters} == parameters
+        assert record["setting"] in ("inductive", "transductive", "-")
+        assert record["low"] <= record["value"] <= record["high"]
+    if script.stem == "04_conditions":
+        assert {record["data"] for record in stored} == {"digits", "mnist"}, "MNIST too, where its files lie"
 
 
 @SCRIPTS

@@ -87,7 +87,7 @@ def test_the_command_fails_for_a_stale_table_and_writes_it(copy, capsys):
     path = copy / "README.md"
     fresh = path.read_text(encoding="utf-8")
     path.write_text(first_number(fresh, "<!-- table: few_shot -->"), encoding="utf-8")
-    assert cli.main(["report"]) == 1 and "numbers, 1 faults" in capsys.readouterr().out
+    assert cli.main(["report"]) == 1 and "numbers, 1 fault;" in capsys.readouterr().out
     assert cli.main(["report", "--write"]) == 0 and path.read_text(encoding="utf-8") == fresh
 
 

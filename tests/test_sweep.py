@@ -211,9 +211,10 @@ def test_a_cluster_without_the_package_or_without_a_scheduler(course, capsys, mo
     assert run("--cluster", "tcp://127.0.0.1:9") == 2
     assert 'pip install -e ".[cluster]" -c constraints.txt' in capsys.readouterr().err
     assert not (course / "runs").exists()
+    assert run("--cluster", "") == 2, "an empty address (a variable that is not set, say) is no sweep on this machine"
     monkeypatch.undo()
     pytest.importorskip("distributed")
-    for address in ("tcp://127.0.0.1:9", "nowhere"):
+    for address in ("tcp://127.0.0.1:9", "nowhere", ""):
         with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at .*dask scheduler"):
             sweep.connect(address, timeout=1)
 

@@ -8,7 +8,7 @@
 # cause each failure on purpose, measure it, and then hold seventeen set-ups against each other on one problem, five
 # games each. You keep a page of symptoms, causes and remedies.
 #
-# **You need** notebook 01. **Time**: 35 minutes, and about 50 more with the four exercises; the runs take two to three
+# **You need** notebook 01. **Time**: 45 minutes, and about 50 more with the four exercises; the runs take two to three
 # minutes.
 #
 # Parameters as in notebook 00. This notebook makes its own data: `dataset` changes nothing here.

@@ -32,7 +32,7 @@ from IPython.display import Markdown, display
 from torch import nn
 from torch.nn.functional import max_pool2d
 
-from course_lib import augment, baselines, checks, data, episodes, evaluate, glyphs, maml, networks, plots, runtime
+from course_lib import augment, baselines, checks, data, episodes, evaluate, glyphs, networks, plots, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
@@ -274,16 +274,9 @@ plt.show()
 # **Predict**: copies of the example are perfect in identity. What will the distance to the truth say of them?
 
 # %%
-def draw_tasks(generator):
-    """Tasks to train the ProtoNet on, from the training alphabets."""
-    n_way = min(40, len(train.names))
-    return episodes.sample(train, n_way=n_way, k_shot=1, q_query=3, n_tasks=1, generator=generator)
-
-
 runtime.seed_everything(seed)
-network = networks.ConvNet(1, width=32).to(device)
-maml.fit(network, draw_tasks, gradient=baselines.protonet_backward, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
-         generator=runtime.generator(seed + 4, device))
+network = baselines.train_protonet(networks.ConvNet(1, width=32).to(device), train,
+                                   n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), generator=runtime.generator(seed + 4, device))
 protonet = baselines.protonet(network)
 
 # %%

@@ -7,7 +7,7 @@
 # works (prototypes), catch a sampler that cheats, and find out what an interval promises and what it does not. At the end
 # stand the yardsticks that every later claim of this course is held against.
 #
-# **You need** notebook 00. **Time**: 40 minutes, and about 50 more with the four exercises.
+# **You need** notebook 00. **Time**: 50 minutes, and about 50 more with the four exercises.
 #
 # Parameters as in notebook 00. Everything here is measured on `train` and `val`; the test alphabets appear in section 9 only, in stored results.
 

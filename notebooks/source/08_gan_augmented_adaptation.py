@@ -28,7 +28,7 @@ import torch
 from IPython.display import Markdown, display
 from scipy.stats import t as student
 
-from course_lib import augment, baselines, checks, data, episodes, evaluate, maml, networks, plots, runtime
+from course_lib import augment, baselines, checks, data, episodes, evaluate, networks, plots, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
@@ -124,18 +124,6 @@ plt.show()
 # A ProtoNet and a classifier whose head is fine-tuned, both trained on the training alphabets *without* any augmentation.
 
 # %%
-def train_protonet():
-    """A network whose features make prototypes."""
-    def draw(generator):
-        return episodes.sample(train, n_way=min(40, len(train.names)), k_shot=1, q_query=3, n_tasks=1, generator=generator)
-
-    runtime.seed_everything(seed)
-    network = networks.ConvNet(1, width=32).to(device)
-    maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
-             generator=runtime.generator(seed, device))
-    return network
-
-
 def train_classifier():
     """A classifier of all training characters."""
     n_classes, n_drawings = train.images.shape[:2]
@@ -144,7 +132,9 @@ def train_classifier():
                                      n_steps=sizes.pick(smoke=5, cpu=700, gpu=5_000), generator=runtime.generator(seed, device))
 
 
-network = train_protonet()
+runtime.seed_everything(seed)
+network = baselines.train_protonet(networks.ConvNet(1, width=32).to(device), train,
+                                   n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), generator=runtime.generator(seed, device))
 learners = {"ProtoNet": baselines.protonet(network), "fine-tuning": baselines.fine_tune(train_classifier(), lr=0.03, steps=20, head_only=True)}
 
 # %%
@@ -496,7 +486,7 @@ for of, name in (("glyphs", "simulated characters"), ("omniglot", "real characte
         share = stored(f"{one_shot}, share closed", "GAN, queries too", learner, of=of)
         lines.append(f"* {learner}: {points(gain)} over *none* and {points(over)} over *classical*; queries too: **{points(voted)}** and "
                      f"{points(voted_over)}, which closes {100 * share['value']:.0f} ± {50 * (share['high'] - share['low']):.0f} % of the distance to *real*")
-    display(Markdown(f"**{name}**, 20-way 1-shot within an alphabet, inductive; what five generated drawings for each example bring, in points:\n\n"
+    display(Markdown(f"**{name}**, 20-way 1-shot within an alphabet, inductive; what five generated drawings for each class bring, in points:\n\n"
                      + "\n".join(lines)))
 both, classical, plain = (evaluate.percent(stored("challenge", arm, of="omniglot"))
                           for arm in ("GAN|GAN", "classical|classical", "classical|none"))

@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown, display
 
-from course_lib import augment, baselines, checks, data, episodes, evaluate, maml, networks, plots, runtime
+from course_lib import augment, baselines, checks, data, episodes, evaluate, networks, plots, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
@@ -42,15 +42,9 @@ n_way = min(20, *map(val.alphabets.count, val.alphabets))
 # from checkpoints, elsewhere trained right here for a short time).
 
 # %%
-def draw(generator):
-    """Tasks to train the ProtoNet on."""
-    return episodes.sample(train, n_way=min(40, len(train.names)), k_shot=1, q_query=3, n_tasks=1, generator=generator)
-
-
 runtime.seed_everything(seed)
-network = networks.ConvNet(1, width=32).to(device)
-maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
-         generator=runtime.generator(seed, device))
+network = baselines.train_protonet(networks.ConvNet(1, width=32).to(device), train,
+                                   n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), generator=runtime.generator(seed, device))
 G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
 if dataset == "glyphs":
     for network_of, name in ((G, "warp_glyphs.safetensors"), (D, "warp_glyphs_D.safetensors")):
