@@ -246,7 +246,7 @@ def _doctor(arguments):
         except Exception as error:
             failed += 1
             print(f"✗ {error}", flush=True)
-    print("ready" if not failed else f"{failed} checks failed", flush=True)
+    print("ready" if not failed else f"{failed} check{'s' * (failed != 1)} failed", flush=True)
     return 1 if failed else 0
 
 
@@ -292,7 +292,7 @@ def _disk():
     from . import data, runtime
 
     free = []
-    for folder in (project_root() / "runs", data.cache_folder()):
+    for folder in (Path(os.environ.get("COURSE_OUT") or project_root() / "runs"), data.cache_folder()):
         with runtime.atomic_path(folder / "doctor") as part:
             free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.0f} GiB free)")
         (folder / "doctor").unlink()

@@ -138,9 +138,16 @@ def project_root():
 
 
 def output_dir():
-    """Where a notebook leaves figures and results: $COURSE_OUT, set by `course run`, else runs/lab."""
+    """Where a notebook leaves figures and results: $COURSE_OUT, set by `course run`, else runs/lab.
+
+    Raises PermissionError naming the folder and the way out, if it cannot be made.
+    """
     folder = Path(os.environ.get("COURSE_OUT") or project_root() / "runs" / "lab")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermissionError(f"cannot make the folder {folder} ({error.strerror}) for figures and results. Set "
+                              f"COURSE_OUT to a folder of yours.") from None
     return folder
 
 

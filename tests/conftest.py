@@ -25,7 +25,7 @@ def defaults(monkeypatch, tmp_path):
 def fresh_python(tmp_path_factory):
     """The Python of a new environment that has this one's packages, but not the course; pip needs no internet in it."""
     folder = tmp_path_factory.mktemp("fresh") / ".venv"
-    venv.create(folder, with_pip=False)
+    venv.create(folder, with_pip=False, symlinks=os.name != "nt")       # as `python -m venv` makes it
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     packages = "\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})

@@ -25,7 +25,15 @@ def test_doctor_says_what_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr(cli.sys, "version_info", (3, 9, 1))
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
-    assert "✗ Python" in shown and "needs 3.11 to 3.13" in shown and shown.endswith("1 checks failed\n")
+    assert "✗ Python" in shown and "needs 3.11 to 3.13" in shown and shown.endswith("\n1 check failed\n")
+
+
+def test_doctor_writes_where_runs_are_to_go(monkeypatch, tmp_path):
+    assert str(tmp_path / "out") in cli._disk(), "COURSE_OUT, for an installation that only its owner can write to"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_OUT", str(tmp_path / "file" / "out"))
+    with pytest.raises(PermissionError, match="COURSE_OUT"):
+        cli._disk()
 
 
 @pytest.mark.parametrize("name, value", [("PROFILE", "big"), ("DEVICE", "gpu"), ("DATASET", "x"), ("DATA", "/nowhere")])

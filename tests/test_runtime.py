@@ -204,3 +204,7 @@ def test_folders(monkeypatch, tmp_path):
     assert runtime.output_dir() == tmp_path / "runs" / "lab"
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "elsewhere"))
     assert runtime.output_dir() == Path(tmp_path / "elsewhere") and (tmp_path / "elsewhere").is_dir()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_OUT", str(tmp_path / "file" / "out"))
+    with pytest.raises(PermissionError, match=r"cannot make the folder .*out .* Set COURSE_OUT to a folder of yours"):
+        runtime.output_dir()
