@@ -34,6 +34,14 @@ def _tensor(value, name):
     return value
 
 
+def _check_unchanged(**arguments):
+    """Each argument as (what the function was given, what that was before)."""
+    for name, (given, before) in arguments.items():
+        _require(torch.equal(given, before), f"{name} as it was", f"{name} changed in place",
+                 "arguments stay unchanged, for who called your function goes on with them: make new tensors. Which "
+                 "line writes into an old one?")
+
+
 def _done(message):
     print(f"✓ {message}")
 
@@ -552,7 +560,8 @@ def mismatch(function):
     softplus = torch.nn.functional.softplus
     for scale, weight, b in ((1.0, 0.5, 5), (90.0, 1.7, 6)):    # at first where all is harmless; then where D is sure
         _, D, real, example, _ = _players_of_pairs(scale, b)
-        loss = _finite_loss(function(D, real.clone(), example.clone(), weight))
+        given = real.clone(), example.clone()
+        loss = _finite_loss(function(D, *given, weight))
         before = real.roll(1, dims=0)
         wrong, fitting, after, pixels, swapped, of_examples, backwards = (
             D(*pair).detach() for pair in (
@@ -579,6 +588,7 @@ def mismatch(function):
         ], "beside each example, the real drawing of the row before; then minus the logarithm of 1 - D, averaged."
             if scale == 1 else _SURE)
         _check_gradient(loss, D.weight, torch.autograd.grad(right, D.weight))
+        _check_unchanged(real=(given[0], real), example=(given[1], example))
     _done("mismatch: D pays for every real drawing that it takes for a drawing of another character.")
 
 
@@ -934,8 +944,10 @@ def value(function):
 
 def _scalar(came, name):
     number = _number(came.detach() if isinstance(came, torch.Tensor) else came, name)
-    _require(isinstance(came, torch.Tensor) and came.requires_grad, f"{name} as a tensor that remembers its graph",
-             "a number", "no .item(), no .detach(): training needs its gradient.")
+    expected = f"{name} as a tensor that remembers its graph"
+    _require(isinstance(came, torch.Tensor), expected, "a number", "no .item(): training needs its gradient.")
+    _require(came.requires_grad, expected, "a tensor without a graph",
+             "no .detach(), and torch.no_grad() around nothing that is to learn: training needs its gradient.")
     return number
 
 
@@ -1044,19 +1056,54 @@ def meta_gradient(function):
     """
     for k_shot, lr in ((2, 0.5), (3, 0.3)):
         model, params, support, query = _learner(k_shot)
-        given = dict(params)
-        came = _params(function(model, given, *support, *query, lr), params, "the gradients")
+        given, ran_with = dict(params), []
+        hook = model.register_forward_pre_hook(lambda net, _, runs=ran_with: runs.append(list(net.parameters())))
+        came = _params(_gradients(function, model, given, *support, *query, lr), params, "the gradients")
+        hook.remove()
         _check_untouched(model, given, params, k_shot)
         adapted = _descend(model, params, *support, lr)
         _compare_params(came, _slopes(_cross_entropy(model, adapted, *query), params),
-                        _wrong_meta_gradients(model, params, support, query, lr),
+                        _wrong_meta_gradients(model, params, support, query, lr, _first_order_because(ran_with)),
                         "first a step on the support, with a graph; then the loss on the query at its end; then, all "
                         "the way back, its gradient with respect to `params`.")
         _check_no_grad_left(model, params)
     _done("meta_gradient: back through the inner step to where it began, with the curvature that first order drops.")
 
 
-def _wrong_meta_gradients(model, params, support, query, lr):
+_CUT_OFF = ("to the query loss, `adapted` has no past: what cuts it off from `params`, of which the gradient is asked? "
+            "A .detach(), .data, no_grad?")
+
+
+def _gradients(function, *arguments):
+    """What `function` returns, unless torch finds that no graph leads to where the gradient is asked for."""
+    expected, unused = "the gradients with respect to `params`", ("not have been used in the graph", "require grad")
+    try:
+        answer = function(*arguments)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in unused):
+            raise
+        raise NotYet(f"expected {expected}; got an error of torch, '{str(error).split('.')[0]}'. Hint: {_CUT_OFF}") \
+            from error
+    _require(not isinstance(answer, dict) or all(g is not None for g in answer.values()), expected,
+             "None among them", _CUT_OFF)
+    return answer
+
+
+def _first_order_because(ran_with):
+    """The hint for a first-order gradient, by what the first weight of the last run knows of other weights."""
+    came_from, nodes = set(), [ran_with[-1][0].grad_fn] if ran_with else []
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in came_from:
+            came_from.add(node)
+            nodes += [before for before, _ in node.next_functions]
+    leaves = sum(hasattr(node, "variable") for node in came_from)
+    return ("that is first-order MAML: " + [_CUT_OFF, "the step is remembered, but its gradient counts as a constant. "
+            "Does your inner gradient know how it was made?", "there is a graph back to `params`, but nobody walks it: "
+            "with respect to what do you differentiate?"][min(leaves, 2)])
+
+
+def _wrong_meta_gradients(model, params, support, query, lr, first_order):
     def second(inner, outer, lr):
         return _slopes(_cross_entropy(model, _descend(model, params, *inner, lr), *outer), params)
 
@@ -1070,8 +1117,8 @@ def _wrong_meta_gradients(model, params, support, query, lr):
     right, cheap = second(support, query, lr), first(support, query, lr)
     of_support, of_query = (_slopes(_cross_entropy(model, params, *part), params) for part in (support, query))
     return [
-        (cheap, "that is first-order MAML: the gradient where the inner step ended, as if that place did not depend on "
-                "`params`. Does your inner gradient know how it was made?"),
+        (cheap, first_order),
+        (mix(0, right, 0, right), _CUT_OFF),
         (mix(2, cheap, -1, right), "the part with the Hessian has the wrong sign: which way does the inner step go?"),
         (mix(1, right, -1, cheap), "that is only the part that first-order MAML leaves out."),
         (mix(-1, right, 0, cheap), "the gradient itself, not the direction of descent."),
@@ -1351,18 +1398,23 @@ def split_by_alphabet(function):
     alphabets = ["Greek", "Latin", "Greek", "Tifinagh", "Hebrew", "Latin", "Greek", "Korean", "Latin", "Tifinagh",
                  "Greek", "Korean", "Hebrew", "Latin", "Greek", "Hebrew"]
     for n_held in (2, 4):
-        def draws(ending="", n_held=n_held):
+        def draws(ending="", n_held=n_held, n=60):
             generator, names = torch.Generator().manual_seed(n_held), [name + ending for name in alphabets]
-            return [_held_classes(function(names.copy(), n_held, generator), alphabets, n_held) for _ in range(60)]
+            return [_held_classes(function(names.copy(), n_held, generator), alphabets, n_held) for _ in range(n)]
 
         held = draws()
         _require(draws() == held, "the same classes from a generator in the same state", "others",
                  "which call draws without `generator`?")
         _require(any(classes != held[0] for classes in held), "other alphabets from time to time", "the same 60 times",
                  "where does your code draw, and does it begin anew each time?")
+        alone = [alphabets[min(classes)] for classes in draws(n_held=1, n=600)]
+        counts = {name: alone.count(name) for name in sorted(set(alphabets))}
         reached = {alphabets[i] for classes in held for i in classes}
         _require(len(reached) == 5, "all 5 alphabets held out, now and then, in 60 draws", f"only {sorted(reached)}",
                  "which alphabets can your code never reach?")
+        _require(all(70 < counts[name] < 170 for name in counts), "each of 5 alphabets about 120 times in 600 draws of "
+                 "one", f"{counts}", "every alphabet is equally likely, however many classes it has. Do you draw among "
+                                     "alphabets or among classes?")
         _require(all(draws(ending) == held for ending in (" I", " II", " III", " IV", " V")),
                  "the same classes with 'Greek I' for 'Greek', 'Latin I' for 'Latin', and so on", "others",
                  "a set of names has another order whenever Python starts, and so has your split. Which order of the "
@@ -1483,8 +1535,12 @@ def leaks(function):
         ink_q, ink_s = query_x.flatten(2).sum(2), support_x.flatten(2).sum(2)   # [T, Q], [T, S]
         pairs = pixels.all(3)                                                   # [T, Q, S]
         right = pairs.any(2)
+        distances = torch.cdist(query_x.flatten(2), support_x.flatten(2))       # [T, Q, S]
         for wrong, hint in (
                 (~right, "that is upside down: True is for a leak."),
+                (pairs.all(2), "no query is the same as all support images. One is enough: all or any?"),
+                ((distances == 0).any(2), "cdist multiplies matrices and rounds: equal images may get a distance just "
+                                          "above 0. Compare pixels."),
                 (pairs.diagonal(dim1=1, dim2=2), "each query with one support image only. May the leak be in another?"),
                 (pairs.any(1), "those are the support images that leaked. Which queries?"),
                 (everywhere.flatten(3).all(3).any(2), "the support set of another task cannot help. Whose support?"),
@@ -1495,9 +1551,10 @@ def leaks(function):
             _nowhere((came != right) & torch.equal(came, wrong), right, hint)
         for mistakes, hint in (
                 (came & ~(right | near | turned), "no support image of this task is the same in every pixel."),
-                (came & near, "almost alike in all pixels, or in nearly all, is not identical."),
+                (came & near, "almost alike in all pixels, or in all but one, is not identical. Which difference do "
+                              "you allow?"),
                 (came & turned, "the same pixels in other places are another image."),
-                (right & ~came, "some support image is the same in every pixel. Do you find it without rounding?")):
+                (right & ~came, "some support image is the same in every pixel. Do you find it?")):
             _nowhere(mistakes, right, hint)
     _done("leaks: every query that stands in its own support, and no other.")
 
@@ -1512,7 +1569,7 @@ def _nowhere(mistakes, right, hint):
 def _tasks_to_audit():
     """Three tasks of six supports and six queries: support_x, query_x, and which queries are near misses, [T, Q]."""
     kinds = [row.split() for row in ("copy near fresh here other turned", "other copy mosaic near fresh copy",
-                                     "turned fresh near other mosaic fresh")]
+                                     "turned fresh near other mosaic hair")]
     generator = torch.Generator().manual_seed(5)
     support, query = torch.randint(5, (2, 3, 6, 1, 4, 5), generator=generator) / 4     # quarters: sums are exact
     dot = torch.zeros(1, 4, 5)
@@ -1521,9 +1578,11 @@ def _tasks_to_audit():
         for q, kind in enumerate(row):
             here, twin, other = support[t, q], support[t, (q + 1) % 6], support[(t + 1) % 3, q]
             made = {"copy": twin, "here": here, "other": other, "near": (twin - dot).abs(), "turned": twin.flip(2),
+                    "hair": (twin - dot / 25.5).abs(),      # one pixel of one image, by 1/255
                     "mosaic": torch.cat([here[:, :2], twin[:, 2:]], 1), "fresh": (query[t, q] + 0.1) / 2}
             query[t, q] = made[kind]
-    return support, query, *(torch.tensor([[k == kind for k in row] for row in kinds]) for kind in ("near", "turned"))
+    return support, query, *(torch.tensor([[kind in wanted for kind in row] for row in kinds])
+                             for wanted in (("near", "hair"), ("turned",)))
 
 
 def _more_tasks_to_audit():
@@ -1604,9 +1663,12 @@ def augmenter(function):
         x, y = _numbered_images(len(labels), 1)[:, 0] / 255, torch.tensor(labels)       # pixels tell the position
         chance = torch.Generator().manual_seed(n_extra)
         variation = _variation_that_tells(chance)
-        added, again = (_added(function(x.clone(), y.clone(), variation, n_extra, chance), x, y, n_extra)
-                        for _ in range(2))
-        _require(not torch.equal(added, again), "other drawings at the next call", "the same",
+        added = []
+        for _ in range(2):
+            given = x.clone(), y.clone()
+            added.append(_added(function(*given, variation, n_extra, chance), x, y, n_extra))
+            _check_unchanged(support_x=(given[0], x), support_y=(given[1], y))
+        _require(not torch.equal(*added), "other drawings at the next call", "the same",
                  "does your code seed the generator that it was given?")
     _done("augmenter: the originals first, then n_extra new drawings of every class, each under its label.")
 
@@ -1694,7 +1756,8 @@ def share_closed(function):
         none, gap, part = torch.rand(3, n, generator=generator, dtype=torch.float64)
         arm, real = none / 2 + 0.4 * gap * part + 0.02, none / 2 + 0.4 * gap + 0.03
         none = none / 2 + 0.05 * part
-        answer = function(none.clone(), arm.clone(), real.clone())
+        given = none.clone(), arm.clone(), real.clone()
+        answer = function(*given)
         came = _tensor(*_results([answer] if isinstance(answer, list) else answer, "pseudo-values"), "pseudo-values")
         _shaped(came, (n,), "pseudo-values", {(): "one number for each run: what becomes of the share without it?"},
                 "one number for each run.")
@@ -1724,6 +1787,7 @@ def share_closed(function):
                 (gained, real, "compared with real. How long is the whole way, from none to real?"),
                 (arm, real, "the way begins at none, not at 0."))),
         ], "the share r of sums over all runs, and for each i the same without run i; then n r - (n - 1) r_i.")
+        _check_unchanged(none=(given[0], none), arm=(given[1], arm), real=(given[2], real))
     _done("share_closed: pseudo-values, whose mean is the share and whose scatter tells how far to trust it.")
 
 
@@ -1739,21 +1803,25 @@ def holm(function):
     cases = [(torch.tensor(p), alpha) for p, alpha in (
         ([0.045, 0.001, 0.02, 0.6, 0.012], 0.05), ([0.045, 0.2, 0.01, 0.048], 0.1), ([0.04, 0.03], 0.05),
         ([0.02, 0.04, 0.01], 0.05), ([0.07], 0.1), ([0.3, 0.0004, 0.0071, 0.0001, 0.0084, 0.049, 0.0062, 0.009], 0.05))]
-    came = [_stands(function, p, alpha) for p, alpha in cases]
+    given = [p.clone() for p, _ in cases]
+    came = [_stands(function, p, alpha) for p, (_, alpha) in zip(given, cases)]
     alike = zip(*(_wrong_holms(p, alpha) for p, alpha in cases))        # of each mistake, what it says of every case
     hints = [mistake[0][1] for mistake in alike if all(torch.equal(a, wrong) for a, (wrong, _) in zip(came, mistake))]
     for answer, (p, alpha) in zip(came, cases):
-        right, given = _holm(p, alpha), [round(x, 4) for x in p.tolist()]
-        _require(torch.equal(answer, right), f"{right.tolist()} for p = {given} and alpha = {alpha}",
+        right = _holm(p, alpha)
+        _require(torch.equal(answer, right),
+                 f"{right.tolist()} for p = {[round(x, 4) for x in p.tolist()]} and alpha = {alpha}",
                  f"{answer.tolist()}",
                  [*hints, "the smallest p against alpha / m, the next against alpha / (m - 1), and so on; from the "
                           "first that fails on, none stands."][0])
+    for before, (p, _) in zip(given, cases):
+        _check_unchanged(p=(before, p))
     _done("holm: however many comparisons there are, the chance of any false alarm is at most alpha.")
 
 
 def _stands(function, p, alpha):
     try:
-        answer = function(p.clone(), alpha)
+        answer = function(p, alpha)
     except ZeroDivisionError as error:
         raise NotYet("expected alpha divided by m, m - 1, ..., 1; got a division by 0. Hint: from where do you count, "
                      "0 or 1?") from error
@@ -1827,8 +1895,9 @@ def averaged_features(function):
     for b, f, n in ((4, 4, 5), (5, 3, 3), (3, 5, 1)):       # equal sizes let mistakes run
         x, weight = _numbered_images(b, 1)[:, 0] / 255, torch.randn(16, f, generator=torch.Generator().manual_seed(f))
         drawn, (features, vary) = [], _features_and_variation(weight, torch.Generator().manual_seed(n))
+        given = x.clone()
         try:
-            answer = function(features, x.clone(), lambda images, vary=vary, drawn=drawn: vary(images, drawn), n)
+            answer = function(features, given, lambda images, vary=vary, drawn=drawn: vary(images, drawn), n)
         except (ArithmeticError, LookupError, RuntimeError) as error:
             if n > 1:
                 raise
@@ -1841,6 +1910,7 @@ def averaged_features(function):
             tuple(x.shape): "those are images. What does `features` make of them?",
         }, "a row of features for each image: the mean goes over its versions, and over nothing else.")
         _check_versions(came, features, x, drawn, n)
+        _check_unchanged(x=(given, x))
     _done("averaged_features: the image and n - 1 new drawings of it, seen by the network one by one, then averaged.")
 
 
@@ -1897,39 +1967,41 @@ def _check_versions(came, features, x, drawn, n):
 
 
 def critic_weights(function):
-    """Check `function(logits) -> weights [n, B]`: proportional to p/q = e^logit, with sum 1 over n. logits [n, B]."""
+    """Check `function(logits) -> weights [n, B]`: proportional to e^logit, with sum 1 over n. logits [n, B]."""
     generator = torch.Generator().manual_seed(9)
     small = [2 * torch.randn(n, b, generator=generator) for n, b in ((4, 4), (5, 3))]
     large = torch.randn(4, 3, generator=generator) + torch.tensor([200., -200., 0])
     large[:2, 2] = torch.tensor([200., -200.])
     for logits in (*small, large):
-        came = _weights(function(logits.clone()), logits)
+        given = logits.clone()
+        came = _weights(function(given), logits)
         _require(not came.isnan().any(), "numbers at any logit", "nan",
                  "in float32, e^200 is infinite and e^-200 is 0. What may be added to all logits of one example "
                  "without changing its weights?")
         right, D = logits.softmax(0), logits.sigmoid()
         other = "the weights of one example sum to 1 over its n drawings: which dimension is that?"
-        probability = "a sigmoid is D's probability p / (p + q), at most 1. What is p / q?"
+        probability = "a sigmoid is D's probability, at most 1. What is e to the power of the logit?"
         _compare(came, right, [] if logits is large else [
             *([(right.T, "rows are drawings, columns examples, as in the logits.")] if right.shape == (4, 4) else []),
             (logits.softmax(1), other), (logits.exp() / logits.exp().sum(1, keepdim=True), other),
             (logits.flatten().softmax(0).view_as(logits), "they sum to 1 over all examples together. Each example is "
                                                           "one mean, and has its own weights."),
             (D / D.sum(0), probability), (D, probability), (D.softmax(0), probability),
-            (logits, "those are the logits, log p/q. Weights are positive."),
-            (logits / logits.sum(0), "the logits themselves, normalised: some are negative. The ratio, not its "
-                                     "logarithm."),
+            (logits, "those are the logits. Weights are positive: what is wanted is e to their power."),
+            (logits / logits.sum(0), "the logits themselves, normalised: some are negative. e to their power, not "
+                                     "they."),
             (logits.log_softmax(0), "those are the logarithms of the weights."),
-            (logits.exp(), "p / q it is, but the weights of an example must sum to 1."),
-            (logits.exp() / len(logits), "p / q it is, but the weights of an example must sum to 1."),
-            ((-logits).softmax(0), "that is q / p: the worst drawing would count most."),
+            (logits.exp(), "e^logit it is, but the weights of an example must sum to 1."),
+            (logits.exp() / len(logits), "e^logit it is, but the weights of an example must sum to 1."),
+            ((-logits).softmax(0), "that is 1 / e^logit: the worst drawing would count most."),
             (torch.full_like(logits, 1 / len(logits)), "all alike: what has D to say?"),
-            (torch.nn.functional.one_hot(logits.argmax(0), len(logits)).T, "the best takes it all. p / q is a matter "
-                                                                           "of degree."),
-        ], "take one column: the ratio p / q of each drawing, divided by the sum of these ratios."
+            (torch.nn.functional.one_hot(logits.argmax(0), len(logits)).T, "the best takes it all. e^logit is a "
+                                                                           "matter of degree."),
+        ], "take one column: e^logit of each drawing, divided by the sum of these powers."
             if logits is not large else "this fits while logits are small. Is something clamped, or added to a sum? "
                                         "Only their differences within a column matter.", tolerance=1e-3)
-    _done("critic_weights: proportional to p/q, with sum 1 for every example, at any logit.")
+        _check_unchanged(logits=(given, logits))
+    _done("critic_weights: proportional to e^logit, with sum 1 for every example, at any logit.")
 
 
 def _weights(answer, logits):
@@ -1947,13 +2019,14 @@ def critic_filter(function):
     generator = torch.Generator().manual_seed(0)
     for n, b, keep in ((4, 4, 2), (6, 3, 2), (5, 3, 1), (3, 5, 3)):
         logits = torch.randn(n, b, generator=generator) + 1.5 * torch.arange(b) - 1.5     # some columns lie higher
-        came = _weights(function(logits.clone(), keep), logits)
+        given = logits.clone()
+        came = _weights(function(given, keep), logits)
         kept, right = came != 0, _highest(logits, keep)
         hints = [hint for wrong, hint in _wrong_filters(logits, keep) if torch.equal(kept, wrong)]
         for i in (kept != right).any(0).nonzero().flatten().tolist()[:1]:
             rows, wanted = (of[:, i].nonzero().flatten().tolist() for of in (kept, right))
-            given = [round(x, 2) for x in logits[:, i].tolist()]
-            _require(False, f"weight for drawings {wanted} of example {i}, whose logits are {given}, keep = {keep}",
+            column = [round(x, 2) for x in logits[:, i].tolist()]
+            _require(False, f"weight for drawings {wanted} of example {i}, whose logits are {column}, keep = {keep}",
                      f"weight for {rows}", [*hints, "sort one column: which are its `keep` highest logits?"][0])
         mask, best = right.float(), logits.masked_fill(~right, -torch.inf)
         _compare(came, mask / keep, [
@@ -1964,6 +2037,7 @@ def critic_filter(function):
             (mask * logits, "those are the logits of the best. What is their weight?"),
             (mask * logits.softmax(0), "the right ones, but evenly, and with sum 1 in each column."),
         ], "those that are kept share a weight of 1 evenly.")
+        _check_unchanged(logits=(given, logits))
     _done("critic_filter: the best of each example share its weight, the others have none.")
 
 

@@ -119,6 +119,10 @@ def mismatch_by_loop(D, real, example, weight):
     return sum(weight * softplus(D(real[i - 1][None], example[i][None])) for i in range(len(real))) / len(real)
 
 
+def mismatch_moves_real(D, real, example, weight):
+    return weight * softplus(D(real.copy_(real.roll(1, 0)), example)).mean()
+
+
 # ---------------------------------------------------------------- answers to `d_loss_of_pairs`
 
 
@@ -265,7 +269,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid()).mean()), "log(1 - 1) infinite"),
         (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid() + 1e-8).mean()), "not where D is sure"),
         (mismatch_of(loss=lambda logits: softplus(logits.clamp(-20, 20)).mean()), "not where D is sure"),
-        (mismatch_of(use=lambda weight, loss: weight * loss.detach()), "training needs its gradient"),
+        (mismatch_of(use=lambda weight, loss: weight * loss.detach()), "a tensor without a graph"),
+        (mismatch_moves_real, "real changed in place"),
         (mismatch_of(use=lambda weight, loss: (weight * loss).item()), "the loss as a tensor"),
         (mismatch_of(loss=lambda logits: (softplus(logits) + (logits.detach() - logits)).mean()),
          "the value is right and its gradient is not"),
@@ -278,7 +283,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_loss_frozen, "stays after your function ends"),
         (d_loss_of(lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean()), "Cut the graph before D"),
         (d_loss_of(lambda r, f: softplus(-r.detach()).mean() + softplus(f).mean()), "learns nothing from the real"),
-        (d_loss_without_graph, "training needs its gradient"),
+        (d_loss_without_graph, "torch.no_grad() around nothing that is to learn"),
         (d_loss_unconditional, "G may ignore its own"),
         (d_loss_from_noise, "what it was never shown"),
         (d_loss_of(lambda r, f: -(r.sigmoid().log() + (1 - f.sigmoid()).log()).mean()), "log(1 - 1) infinite"),

@@ -60,6 +60,12 @@ def split_slices(alphabets, chosen):
     return [alphabets.index(name) + i for name in chosen for i in range(alphabets.count(name))]
 
 
+def draw_by_classes(alphabets, n_held, generator):
+    """A class brings its alphabet: large alphabets come too often."""
+    order = torch.randperm(len(alphabets), generator=generator)
+    return positions(alphabets, list(dict.fromkeys(alphabets[i] for i in order))[:n_held])
+
+
 def draw_with_replacement(names, n_held, generator):
     return [names[i] for i in torch.randint(len(names), (n_held,), generator=generator)]
 
@@ -214,6 +220,7 @@ RIGHT = {
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "split_by_alphabet": [
         (split_classes, "is not new"),
+        (draw_by_classes, "among alphabets or among classes"),
         (split_with(then=split_slices), "next to each other"),
         (split_with(names=lambda alphabets: range(len(alphabets)), then=lambda _, chosen: chosen), "counts alphabets"),
         (split_with(then=lambda alphabets, chosen: [alphabets.index(name) for name in chosen]), "counts alphabets"),
@@ -286,12 +293,15 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (leaks_by_summary(lambda x: x.sum(2)), "as much ink"),
         (leaks_by_summary(lambda x: x.mean(2)), "as much ink"),
         (lambda s, q: leaks_right(s.flatten(2).sort(2).values, q.flatten(2).sort(2).values), "in other places"),
-        (leaks_by_distance(lambda d: d == 0), "without rounding"),
+        (leaks_by_distance(lambda d: d < 1e-2), "is not identical"),
+        (lambda s, q: torch.isclose(q[:, :, None], s[:, None], atol=1e-2).flatten(3).all(3).any(2), "is not identical"),
+        (leaks_by_distance(lambda d: d == 0), "cdist multiplies matrices and rounds"),
+        (leaks_of(lambda same: same.all(3).all(2)), "all or any?"),
         (leaks_of(lambda same: same.all(3).sum(2)), "how often, or how near"),
         (leaks_of(lambda same: same.float().mean(3).amax(2)), "how often, or how near"),
         (lambda s, q: torch.isin(q, s), "one yes or no for each query"),
         (lambda s, q: leaks_right(s, q).tolist(), "torch.tensor makes one of numbers"),
-        (lambda s, q: leaks_right(s, q) & False, "Do you find it"),
+        (lambda s, q: leaks_right(s, q) & (torch.arange(q.shape[1]) > 0), "Do you find it"),
         (lambda s, q: leaks_right(s, q) | True, "no support image of this task is the same"),
     ],
     "paired_interval": [

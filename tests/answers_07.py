@@ -168,6 +168,21 @@ def meta_first_order(model, params, support_x, support_y, query_x, query_y, lr):
     return gradients(loss_of(model, adapted, query_x, query_y), params, graph=False)
 
 
+def meta_half_mended(*, graph=False, cut=lambda p: p, at="start", **options):
+    """The first-order code of the notebook with some of its three faults mended."""
+    def my_meta(model, params, support_x, support_y, query_x, query_y, lr):
+        slopes = gradients(loss_of(model, params, support_x, support_y), params, graph)
+        adapted = {name: cut(p - lr * slopes[name]) for name, p in params.items()}
+        loss = loss_of(model, adapted, query_x, query_y)
+        wanted = params if at == "start" else adapted
+        return dict(zip(params, torch.autograd.grad(loss, list(wanted.values()), **options)))
+    return my_meta
+
+
+def cut_off(p):
+    return p.detach().requires_grad_()
+
+
 def meta_at_the_end(model, params, support_x, support_y, query_x, query_y, lr):
     """With a graph, and not used: the gradient with respect to the adapted parameters."""
     adapted = adapt_right(model, params, support_x, support_y, lr, 1)
@@ -412,8 +427,17 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
                         adapt_with(finish=lambda new, old: {name: p * torch.nan for name, p in new.items()}))),
     ],
     "meta_gradient": [
-        (meta_first_order, "that is first-order MAML"),
-        (meta_at_the_end, "that is first-order MAML"),
+        (meta_first_order, "know how it was made"),
+        (meta_half_mended(), "know how it was made"),
+        (meta_half_mended(cut=cut_off, at="end"), "first-order MAML: to the query loss, `adapted` has no past"),
+        (meta_half_mended(graph=True, cut=cut_off, at="end"), "first-order MAML: to the query loss, `adapted` has no"),
+        (meta_half_mended(graph=True, at="end"), "but nobody walks it"),
+        (meta_half_mended(at="end"), "know how it was made"),
+        (meta_at_the_end, "but nobody walks it"),
+        (meta_half_mended(graph=True, cut=cut_off), "appears to not have been used in the graph'"),
+        (meta_half_mended(cut=torch.detach), "an error of torch, 'element 0 of tensors"),
+        (meta_half_mended(graph=True, cut=cut_off, allow_unused=True), "None among them. Hint: to the query loss"),
+        (meta_half_mended(graph=True, cut=cut_off, materialize_grads=True), "Hint: to the query loss, `adapted` has"),
         (lambda *a: meta_by_hessian(*a, sign=1), "the part with the Hessian has the wrong sign"),
         (meta_of(lambda g, *a: {n: g[n] - v for n, v in meta_first_order(*a).items()}), "only the part that"),
         (meta_of(lambda g, *a: {name: -v for name, v in g.items()}), "not the direction of descent"),

@@ -115,6 +115,13 @@ def augmenter_overwrites(support_x, support_y, variation, n_extra, generator):
     return augmenter_right(support_x, support_y, variation, n_extra, generator)
 
 
+def augmenter_sorts(support_x, support_y, variation, n_extra, generator):
+    """Right, and then it leaves the labels that it was given in another order."""
+    x, y = augmenter_right(support_x, support_y, variation, n_extra, generator)
+    support_y.copy_(support_y.sort().values)
+    return x, y
+
+
 def augmenter_drops_a_dimension(support_x, support_y, variation, n_extra, generator):
     rows = all_rows(support_y, n_extra).tolist()
     new = torch.stack([variation(support_x[row], generator) for row in rows])
@@ -159,6 +166,12 @@ def share_with(use=lambda n, share, without: n * share - (n - 1) * without, *, t
         gained, possible = top(none, arm, real), bottom(none, arm, real)
         return use(len(none), gained.sum() / possible.sum(), of(gained) / of(possible))
     return my_pseudo_values
+
+
+def share_in_place(none, arm, real):
+    arm -= none
+    real -= none
+    return share_right(0 * none, arm, real)
 
 
 def share_half_left_out(none, arm, real):
@@ -239,6 +252,12 @@ def holm_with_division_by_zero(p, alpha):
     return stands
 
 
+def holm_in_place(p, alpha):
+    stands = holm_right(p, alpha)
+    p.mul_(torch.arange(len(p), 0, -1))
+    return stands
+
+
 def holm_then_one_more(p, alpha):
     order, stands = p.argsort().tolist(), torch.zeros(len(p), dtype=torch.bool)
     for k, i in enumerate(order):
@@ -259,6 +278,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (augmenter_with(join=lambda old, new: torch.cat([new, old])), "the originals are at the end"),
         (augmenter_class_by_class, "but not first and in their order"),
         (augmenter_overwrites, "Which line writes into support_x?"),
+        (augmenter_sorts, "support_y changed in place"),
         (augmenter_with(finish=lambda x, y: (x, y.sort().values)), "so must their labels"),
         (augmenter_with(made=lambda x, rows, variation, generator: x[rows]), "tells a learner nothing new"),
         (augmenter_with(made=lambda x, rows, variation, g: 1 - variation(x[rows], g) / 2), "comes from `variation`"),
@@ -306,6 +326,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (share_with(lambda n, share, without: (n - 1) * without - n * share), "arm has gained where it is above none"),
         (share_with(lambda n, share, without: n * without - (n - 1) * share), "have changed places"),
         (share_with(of=lambda values: values), "That is of run i alone"),
+        (share_in_place, "arm changed in place"),
         (share_half_left_out, "must leave the numerator and the denominator"),
         (share_with(top=lambda none, arm, real: real - arm), "the part of the way that is left"),
         (share_with(top=lambda none, arm, real: none - arm), "arm has gained where it is above none"),
@@ -328,6 +349,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda p, alpha: p < alpha, "without correction"),
         (holm_with(keep=lambda passes: passes), "once one has failed"),
         (holm_with(keep=step_up), "as Hochberg does"),
+        (holm_in_place, "p changed in place"),
         (holm_then_one_more, "does not stand either"),
         (holm_with(false_discovery, step_up), "Benjamini and Hochberg"),
         (holm_with(false_discovery), "Benjamini and Hochberg"),

@@ -84,6 +84,12 @@ def features_written_into_x(features, x, vary, n):
     return total / n
 
 
+def features_fill_x(features, x, vary, n):
+    mean = features_right(features, x, vary, n)
+    x.zero_()
+    return mean
+
+
 def features_of_stacked_images(features, x, vary, n):
     return features(torch.stack([x] + [vary(x) for _ in range(n - 1)])).mean(0)
 
@@ -117,6 +123,11 @@ def weights_less_the_highest_of_all(logits):
     return ratios / ratios.sum(0)
 
 
+def weights_in_place(logits):
+    logits -= logits.amax(0)
+    return logits.softmax(0)
+
+
 def weights_clamped(logits):
     return logits.clamp(-30, 30).softmax(0) if logits.abs().max() > 30 else logits.softmax(0)
 
@@ -140,6 +151,11 @@ def filter_by_bound(logits, keep):
 
 def filter_by_rank(logits, keep):
     return (logits.argsort(0, descending=True).argsort(0) < keep) / keep
+
+
+def filter_in_place(logits, keep):
+    weights = filter_right(logits, keep)
+    return logits.copy_(weights)
 
 
 def filter_by_loop(logits, keep):
@@ -186,6 +202,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (features_fail_at_one, "no variations at all"),
         (features_vary_at_one, "one version is the image itself."),
         (features_written_into_x, "where does x change?"),
+        (features_fill_x, "x changed in place"),
         (features_of_stacked_images, "makes a new dimension"),
         (features_with(lambda rows: rows), "Over which dimension goes the mean?"),
         (features_with(lambda rows: rows.mean((0, 1))), "over nothing else"),
@@ -207,6 +224,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda logits: torch.full_like(logits, 1 / len(logits)), "what has D to say?"),
         (lambda logits: (logits == logits.amax(0)).float(), "takes it all"),
         (weights_of_exp, "e^200 is infinite"),
+        (weights_in_place, "logits changed in place"),
         (weights_less_the_highest_of_all, "e^200 is infinite"),
         (weights_clamped, "Is something clamped"),
         (weights_with_an_epsilon, "Is something clamped"),
@@ -215,10 +233,11 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda logits: (logits > 0).long(), "which part of the whole"),
         (lambda logits: logits.softmax(0).tolist(), "torch.tensor makes one of numbers"),
         (lambda logits: None, "does your function end with `return ...`?"),
-        (lambda logits: (2 * logits).softmax(0), "divided by the sum of these ratios"),
+        (lambda logits: (2 * logits).softmax(0), "divided by the sum of these powers"),
     ],
     "critic_filter": [
         (lambda logits, keep: filter_right(-logits, keep), "those are the worst"),
+        (filter_in_place, "logits changed in place"),
         (lambda logits, keep: filter_right(logits.T, min(keep, logits.shape[1])).T, "compares examples"),
         (lambda logits, keep: keep * filter_right(logits, keep), "a mean needs weights"),
         (lambda logits, keep: keep * filter_right(logits, keep) / len(logits), "n drawings were made"),

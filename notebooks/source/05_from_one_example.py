@@ -204,6 +204,8 @@ plt.show()
 # ... then the long runs, of the very same code with 4,000 turns. They lie in `checkpoints/` for `glyphs`
 # (`benchmarks/augmentation.py` made them); for other data, short runs are trained right here. Two designs, and two that lack
 # something: in *warp, no task* neither player sees the task; in *warp, blind D* the discriminator sees the drawing and nothing else.
+# The second asks what notebook 04 asked: if $D$ does not see the condition, nothing rewards obedience. **Predict**: will its $G$ keep the
+# character, and will it vary it?
 
 # %%
 KINDS = {"pixel": ("pixel_glyphs.safetensors", networks.PixelGenerator, {}),
@@ -258,8 +260,9 @@ plt.show()
 #
 # ## 6 · Judged on alphabets never seen
 #
-# Three verdicts, by two networks that took no part in any training of $G$. (These alphabets did take part in one thing: settings such as rates and
-# turns were chosen on them. The test alphabets wait for notebook 08.)
+# Three verdicts, by two networks that took no part in any training of $G$. (The settings of $G$, such as its rates, were not chosen on these
+# alphabets of `glyphs` either, but on two real ones, Greek and Korean. Greek validates in `omniglot-small1`: there, the verdicts flatter a little.
+# The test alphabets wait for notebook 08.)
 #
 # * **Identity, by a learner** (a *ProtoNet*, which notebook 06 takes apart): it gets one real drawing of each character, and must name a *generated* one, made
 #   from another real drawing. If it names these as often as the real drawings they were made from, the character was kept.
@@ -387,10 +390,9 @@ plt.show()
 # with errors of their own: that is why people stand in the table, not 100 %. And the intervals are over episodes and characters:
 # each generator was trained once, so a small difference between two of them may be that of two runs.
 #
-# **What each part is good for.** Compare *warp* with *warp, no task* and *warp, blind D*, each of which lacks one thing (papers call this an
-# *ablation*). The second asks what notebook 04 asked: if $D$ does not see the
-# condition, nothing rewards obedience. **Before you look: will it keep the character, and will it vary it?** All arms met the same characters and episodes, so
-# the differences are paired.
+# **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task, and with *warp, blind D*, which lacks more: its $D$ sees
+# neither task nor example, and therefore pays no third term (section 4), for without an example no drawing is the wrong one. (Papers call this
+# an *ablation*.) All arms met the same characters and episodes, so the differences are paired.
 
 # %%
 for other in ("warp, no task", "warp, blind D", "pixel"):
@@ -400,9 +402,9 @@ for other in ("warp, no task", "warp, blind D", "pixel"):
         print(f"warp - {other:14} {what:22} {difference['value']:+.3f} ± {(difference['high'] - difference['low']) / 2:.3f}")
 
 # %% [markdown]
-# With a blind $D$, a warp has an easy way out: hand the example back. It is a real drawing, so a $D$ that sees nothing else has no objection, and its
-# loss stays at $2 \log 2$, that of a coin (notebook 01). The character is kept, and nothing is gained: look at the spread. Only a $D$ that sees the example
-# beside the drawing can demand *another* drawing of it. The description of the task adds little, for an example says most of what the set says: in this
+# With a blind $D$, a warp has an easy way out: hand the example back. It is a real drawing, so a $D$ that sees nothing else can have no objection: of such
+# copies its loss should be $2 \log 2$, that of a coin (notebook 01). The character is kept, and nothing is gained: look at the spread. Only a $D$ that sees the
+# example beside the drawing can demand *another* drawing of it. The description of the task adds little, for an example says most of what the set says: in this
 # design and on these data, no difference is clear.
 #
 # ## 7 · Autopsy of a recipe
@@ -441,7 +443,7 @@ def recipe_d_loss(G, D, real, label, z):
     return -(torch.log(D(real)) + torch.log(1 - D(G(z, label)))).mean()
 
 # %% [markdown]
-# **Fault 1: the widths do not fit.** Predict the symptom; it is the friendly one, for it is loud.
+# **Fault 1: the widths do not fit.** Predict the symptom.
 
 # %% tags=["nbval-check-output"]
 z, label = torch.randn(10, 32, generator=runtime.generator(seed)), torch.arange(5).repeat(2)
@@ -454,6 +456,8 @@ recipe_G.layers[0] = nn.Linear(32 + 5, 128)                         # the fix: n
 print("after the fix:", tuple(recipe_G(z, label).shape))
 
 # %% [markdown]
+# That was the friendly fault, for it is loud. The others are not.
+#
 # **Fault 2: a label is no example.** Label 3 of an episode is one character today and another tomorrow: labels are dealt anew. The
 # recipe's sentence says *examples*; its code never sees one. Symptom: exchange all characters of the task, and see what changes.
 
@@ -502,9 +506,9 @@ print("gradient that D's step left in G:", all(p.grad is not None for p in recip
 #
 # ### Exercise 4 · Repair the recipe (★★★, very important, 25 minutes)
 #
-# Write $D$'s loss without the five faults: `G(z, example)` gets the example, `D(image, example)` returns **logits** and sees the
-# example beside real and generated alike, any logit gives a finite loss with a right gradient, and nothing is left in $G$. Both means over
-# the batch are added.
+# Write $D$'s loss for players that are repaired: in this `G(z, example)` faults 1 and 2 are mended already, and `D(image, example)` returns **logits**.
+# The other three are yours: $D$ sees the example beside real and generated alike, any logit gives a finite loss with a right gradient, and nothing is left
+# in $G$. Both means over the batch are added; the third term of section 4 is not wanted here.
 
 # %%
 def my_d_loss(G, D, real, example, z):

@@ -87,8 +87,8 @@ checks.adapt(my_adapt)
 #
 # ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
 #
-# This is first-order MAML; leaving out one argument is all it takes to get it by mistake. Make it second-order: return a dict of gradients of the query loss
-# with respect to `params`, after one inner step.
+# This is first-order MAML. Three places in it forget where `adapted` came from: find all three. (With one or two mended, it is first-order still, or torch
+# refuses.) Make it second-order: return a dict of gradients of the query loss with respect to `params`, after one inner step.
 #
 # ```python
 # loss = cross_entropy(functional_call(model, params, (support_x,)), support_y)
@@ -150,9 +150,8 @@ for name, options in (("second order", {}), ("first order", {"first_order": True
 # ## 3 · Curves, before and after
 #
 # The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase; the learner
-# gets ten points and must draw the rest. The phases cover half a turn only, so the mean over all tasks is about $-1.6 \cos x$; a network trained on all of them
-# at once learns that one curve, which fits hardly any task. **Predict** what ten points and one gradient step make of (a) random weights, (b) weights trained
-# on all waves at once, (c) MAML's.
+# gets ten points and must draw the rest. The phases cover half a turn only. **Predict** what ten points and one gradient step make of (a) random weights,
+# (b) weights trained on all waves at once, (c) MAML's.
 
 # %%
 class Curve(nn.Module):
@@ -230,9 +229,10 @@ for name, start in starts.items():
     print(f"{name:>20}, error after so many steps: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps}" for steps in (0, 1, 10)))
 
 # %% [markdown]
-# *Before* the step (dotted) there is no reason for MAML to beat the weights trained on all waves, which were trained for just that. It lies where one step leads
+# The mean over all tasks is about $-1.6 \cos x$, and the network trained on all waves at once has learned that one curve, which fits hardly any task. *Before* the
+# step (dotted) there is no reason for MAML to beat it, for it was trained for just that. MAML lies where one step leads
 # towards nearly every wave, and it goes on improving up to ten steps, though it was trained for one. (Was the second derivative needed for it? FOMAML is not in
-# this experiment: add it, and see.)
+# this experiment. To add it, give `learn_waves` a parameter that goes into `settings` as `first_order`, `starts` one more entry, and the figure one more panel.)
 #
 # ## 4 · The relatives
 #
@@ -267,7 +267,8 @@ checks.reptile(my_reptile)
 # ## 5 · Characters
 #
 # The four of them on 1-shot tasks, from the same random weights, the same number of outer steps. What differs is the `gradient` function, and for Reptile
-# the optimiser: plain SGD, since its "gradient" is already a step. **Predict** the order, and what ANIL loses by leaving the features alone.
+# the optimiser: plain SGD, since its "gradient" is already a step. **Predict** the order, and whether ANIL loses by leaving the features alone.
+# (The same number of steps is not the same work: a step of Reptile has five inner steps. What that costs is in the table below.)
 
 # %%
 algorithms = {
@@ -370,10 +371,13 @@ for name in algorithms:
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
+# Did ANIL lose by leaving the features alone? In the long runs, nothing that these intervals could show, neither on simulated nor on real characters.
+#
 # ## 6 · How many steps, how large
 #
 # The rate and the number of steps at test time need not be those of training. `checkpoints/maml_glyphs.safetensors` holds a long run of MAML (trained 20-way
-# on `glyphs`, with a head that started at 0, so that five of its rows serve a 5-way task). **Predict** the shape of the map: where is the ridge?
+# on `glyphs`, with a head that started at 0, so that five of its rows serve a 5-way task). **Predict** the shape of the map: where is the ridge, and how
+# steep does it fall?
 
 # %%
 long = runtime.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
@@ -396,8 +400,10 @@ plots.save(figure, "07_sweep")
 plt.show()
 
 # %% [markdown]
-# With no step at all it guesses: the labels of a task were dealt after training. Read off the map what the first step does, and at which
-# rates. Head and features move together here; whether the features need to move is ANIL's question, and takes the same map with `only="head"`.
+# With no step at all it guesses: the labels of a task were dealt after training. The first step does nearly all. And there is hardly a ridge: on our map of
+# `glyphs` the rest is a plateau, where neither more steps nor another rate changes much. If anything, the smallest rate gains by more steps; the largest alone
+# lies lower, and more steps do not mend that. Head and features move together here; whether the features need to move is ANIL's question, and takes the same
+# map with `only="head"`.
 #
 # Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and step): pass `lr` as a tensor, and its
 # gradient comes with the rest.
@@ -431,6 +437,7 @@ def both_ways(norm):
     params = dict(net.named_parameters())
 
     def task_loss(support_x, support_y, query_x, query_y):
+        # the second argument is `reference`: of how many images networks.BatchNorm takes the statistics, here of all
         slopes = grad(lambda p: cross_entropy(functional_call(net, p, (support_x, len(support_x))), support_y))(params)
         adapted = {name: p - 0.4 * slopes[name] for name, p in params.items()}
         return cross_entropy(functional_call(net, adapted, (query_x, len(query_x))), query_y)

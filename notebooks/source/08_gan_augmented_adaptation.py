@@ -8,7 +8,7 @@
 # will write the augmenter, compare five *arms* (as in a medical trial: they differ in one thing, here in what is added to the support), and read a study of
 # four learners, up to five shots, simulated and real characters, as a sceptical statistician would.
 #
-# **You need** notebooks 05, 06 and 07. **Time**: 40 minutes, and about 50 more with the three exercises.
+# **You need** notebooks 05, 06 and 07. **Time**: 50 minutes, and about 50 more with the three exercises.
 #
 # Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder for each class.
 
@@ -48,7 +48,7 @@ print(f"{len(train.names)} characters to learn from; {n_way}-way tasks within th
 # ### Exercise 1 · An augmenter (★★, very important, 15 minutes)
 #
 # One task: `support_x` `[S, 1, H, W]` with labels `support_y` `[S]` in any order. For each class, add `n_extra` variations of its
-# examples, taken in turn (first, second, ..., and again). `variation(images, generator)` keeps the shape of what it gets.
+# examples, taken in turn (first, second, ..., and again). `variation(images, generator)` takes images `[B, 1, H, W]` and keeps their shape.
 
 # %%
 def my_augmenter(support_x, support_y, variation, n_extra, generator):
@@ -108,20 +108,9 @@ plt.show()
 # %% [markdown]
 # ## 2 · Fair, or not
 #
-# **Predict** before you read on: how could an augmented arm win without the generator being any good? Four ways, all of which have been
-# published:
-#
-# * it takes **more gradient steps**, because its data set is larger. Here every arm takes the same number.
-# * its **episodes are easier**. Here all arms see the same episodes: they are drawn with the shots of the ceiling, and all others are
-#   given only the first of them (`augment.first_shots`).
-# * the **baseline is not tuned**. The strength of *classical* was chosen on the validation alphabets of `glyphs` (0.25, the least of four tried: less might
-#   be better still), and so were the votes of section 5: what *this notebook* measures on them flatters both a little, and the study below tests elsewhere.
-#   The settings of $G$ were chosen on two real alphabets, where *classical* had no such chance: mind that when you read of `omniglot`.
-# * $G$ has **seen the classes**. It was not trained on these alphabets.
-#
-# ## 3 · Two learners, five arms
-#
-# A ProtoNet and a classifier whose head is fine-tuned, both trained on the training alphabets *without* any augmentation.
+# **Predict**: how could an augmented arm win without the generator being any good? Four ways have been published. Write yours down
+# while the two learners of the next section train: a ProtoNet and a classifier whose head is to be fine-tuned, both on the training alphabets *without* any
+# augmentation.
 
 # %%
 def train_classifier():
@@ -136,6 +125,21 @@ runtime.seed_everything(seed)
 network = baselines.train_protonet(networks.ConvNet(1, width=32).to(device), train,
                                    n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), generator=runtime.generator(seed, device))
 learners = {"ProtoNet": baselines.protonet(network), "fine-tuning": baselines.fine_tune(train_classifier(), lr=0.03, steps=20, head_only=True)}
+
+# %% [markdown]
+# The four ways, and what is done about each here. An arm can win because
+#
+# * it takes **more gradient steps**: its data set is larger. Here every arm takes the same number.
+# * its **episodes are easier**. Here all arms see the same episodes: they are drawn with the shots of the ceiling, and all others are
+#   given only the first of them (`augment.first_shots`).
+# * the **baseline is not tuned**. The strength of *classical* was chosen on the validation alphabets of `glyphs` (0.25, the least of four tried: less might
+#   be better still), and so were the votes of section 5: what *this notebook* measures on them flatters both a little, and the study below tests elsewhere.
+#   The settings of $G$ were chosen on two real alphabets, where *classical* had no such chance: mind that when you read of `omniglot`.
+# * $G$ has **seen the classes**. It was not trained on these alphabets.
+#
+# ## 3 · Two learners, five arms
+#
+# Now the exam: both learners, in all five arms, on the same episodes.
 
 # %%
 def in_arm(arm, learner, k_shot=1):
@@ -349,14 +353,14 @@ plots.save(figure, "08_share_closed")
 plt.show()
 
 # %% [markdown]
-# Mind the denominators: at five shots, five more real drawings bring little, so that shares have wide intervals; a share below zero is a
-# *loss*, and a share can rise where the points fall, as on real characters (what leaves a panel goes on outside it). *real* has no votes: for
-# the arms "queries too" it is a yardstick and no ceiling, and a share can exceed 100 %. Now read it again for what you predicted. In points, one example is where
-# a generator has most to give; and what is added is not free, for each
-# learner here was trained on real drawings alone, and without votes a prototype that is five sixths generated faces a real query. (Notebook 09 comes back to
-# this: there the learner meets generated drawings in training as well.)
-# The two rows differ in much: simulated or real, and thirty-five alphabets to learn from or five. Which of these lets $G$ help more below, this figure
-# cannot say.
+# Mind the denominators. At five shots, five more real drawings bring little, so shares have wide intervals there. A share below zero is a *loss*. And a share can
+# rise where the points fall, as on real characters. (What leaves a panel goes on outside it.) *real* has no votes: for the arms "queries too" it is a
+# yardstick and no ceiling, and a share can exceed 100 %.
+#
+# Now read it again for what you predicted. In points, one example is where a generator has most to give; and what is added is not free. Each learner here was
+# trained on real drawings alone, and without votes a prototype that is five sixths generated faces a real query. (In notebook 09 the learner meets generated
+# drawings in training as well.) The two rows differ in much: simulated or real, and thirty-five alphabets to learn from or five. Which of these lets $G$ help
+# more below, this figure cannot say.
 #
 # ## 7 · Many ways to be lucky
 #
@@ -386,7 +390,12 @@ def my_holm(p, alpha):
 checks.holm(my_holm)
 
 # %% [markdown]
-# `evaluate.holm` does the same. Now apply it to the study: to all comparisons together, not to each table by itself.
+# `evaluate.holm` does the same. Now apply it to the study: to all comparisons together, not to each table by itself. Each p-value is that of a t-test over the
+# runs: their mean difference, divided by its standard error, held against Student's distribution with $n - 1$ degrees of freedom. (The stored intervals are
+# made of the same distribution, so that the standard error can be had back from them.)
+#
+# Of the ten pairs the table below shows six. Left out are *GAN + classical* and *classical, queries too* against *none*, and *GAN, queries too* against *GAN* and
+# *classical* without votes: they ask what a mixture or the votes bring. Holm counts all ten.
 
 # %%
 def p_value(record):
@@ -417,17 +426,16 @@ for of in ("glyphs", "omniglot"):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (Comparisons that share episodes and networks are not independent; Holm's guarantee holds nevertheless, as far as each p-value is right, and the
-# runs of one split being alike makes these somewhat too small. With five runs, as on `omniglot`, hardly anything can pass: that little
-# stands there is no proof of little effect; and what passes may owe it to five runs that happened to agree.)
+# Comparisons that share episodes and networks are not independent. Holm's guarantee holds nevertheless, as far as each p-value is right; here they are somewhat
+# too small, because the runs of one split are alike. With five runs, as on `omniglot`, hardly anything can pass. So that little stands there is no proof of
+# little effect, and what passes may owe it to five runs that happened to agree.
 #
 # ## 8 · Real characters, as far as we get
 #
 # Above, the learners were trained without any augmentation, so that the arms differ in one thing. Now everything at once, on the question
 # that the Omniglot challenge asks: 20-way 1-shot within one alphabet, from *five* background alphabets. Two ProtoNets that never saw a real drawing as it is:
-# in training, each drawing was replaced by a classical variation of it, at full strength, or by a drawing of $G$ from it. At test time both see
-# **sixteen versions of each support image and of each query**, itself among them, and average their features (classical ones at full strength; *none*: the one
-# drawing).
+# in training, each drawing was replaced by a classical variation of it, or by a drawing of $G$ from it. At test time both see **sixteen versions of each support
+# image and of each query**, itself among them, and average their features. Classical variations are at full strength in both places. *none* is the one drawing.
 
 # %%
 VERSIONS = ("none", "classical", "GAN", "GAN + classical")
@@ -459,17 +467,18 @@ plt.show()
 # Careful with this picture. The published errors are of the twenty official runs, on ten other alphabets; ours are of two, katakana and
 # Sanskrit, of three seeds. To stand on the same ground, take the official runs and use `course challenge` (README).
 #
-# Why does it stop there? We do not know. The network has seen the characters of five alphabets, and no drawing of $G$ adds a *character*; but adding some
-# did not help either. Tried on alphabets held out of training: two characters on one sheet, strong fixed warps, mirror images; tasks within alphabets; warps fitted to each query by
-# gradient descent on $z$. Nothing of it lowered the error.
+# Why does it stop there? We do not know. The network has seen the characters of five alphabets, and no drawing of $G$ adds a *character*. But adding some
+# did not help either: two characters on one sheet, strong fixed warps, mirror images. Nor did tasks within alphabets, or warps fitted to each query by gradient
+# descent on $z$. None of these lowered the error on alphabets held out of training, in single runs that are not stored.
 #
 # ## The answer
 #
-# From one example, **yes in 20-way tasks, if the queries are drawn anew too**: added to the support *and* to each query, which then votes, $G$'s drawings beat
+# From one example, **yes in 20-way tasks, if the queries are drawn anew too**. Added to the support *and* to each query, which then votes, $G$'s drawings beat
 # nothing and classical variations for all four learners, on simulated and on real characters. By the point estimates they bring less than half of what real
-# drawings in the support would, and fewer points with every real example that is at hand. (Among all comparisons of the study together, section 7, what stands of
-# this is on simulated characters, against *none* not for ProtoNet. Votes of the queries alone were not tried; notebook 09 does it with averages.) In the support
-# alone, they are no safe bet: prototypes of simulated characters lose.
+# drawings in the support would, and fewer points with every real example that is at hand. Among all comparisons of the study together (section 7), what stands of
+# this is on simulated characters, and against *none* not for ProtoNet. Votes of the queries alone were not tried. (Notebook 09 does it with averages.)
+#
+# In the support alone, they are no safe bet: prototypes of simulated characters lose.
 
 # %%
 def points(record):
