@@ -5,6 +5,7 @@ the stub raises NotImplementedError, untouched.
 """
 
 import math
+import numbers
 
 import torch
 
@@ -52,7 +53,7 @@ def _done(message):
 def nearest_neighbour(function):
     """Check `function(support_x, support_y, query_x) -> labels` for one task, flat images.
 
-    support_x float [S, P], support_y int64 [S], query_x float [Q, P] -> int64 [Q].
+    support_x float [S, P], support_y int64 [S], query_x float [R, P] -> int64 [R].
     """
     support_x, support_y, query_x, query_y = _task_of_vectors()
     answer = function(support_x.clone(), support_y.clone(), query_x.clone())
@@ -105,7 +106,10 @@ def episode_sampler(function):
     images = _numbered_images(n_classes=6, n_drawings=7)
     for n_way, k_shot, q_query in ((4, 2, 3), (3, 1, 4)):
         def draw(seed, sizes=(n_way, k_shot, q_query)):
-            answer = function(images.clone(), *sizes, torch.Generator().manual_seed(seed))
+            given = images.clone()
+            answer = function(given, *sizes, torch.Generator().manual_seed(seed))
+            _require(torch.equal(given, images), "`images` as they were", "other images than before the call",
+                     "your function writes into the images it was given, and the next task is drawn from them.")
             return _results(answer, "support_x", "support_y", "query_x", "query_y")
 
         tasks = [draw(seed) for seed in range(60)]
@@ -183,6 +187,10 @@ def _check_chance(tasks, again, origins):
         reached = {d for origin in origins for _, d in origin[part]}
         _require(len(reached) == 7, f"all 7 drawings in some {what} set, in 60 tasks", f"only {sorted(reached)}",
                  "are the drawings shuffled, all of them?")
+    n_way = len({c for c, _ in origins[0][0]})
+    shared = all(len({d for _, d in part}) * n_way == len(part) for origin in origins for part in origin)
+    _require(not shared, "drawings chosen for each class by itself", "in all 60 tasks the same of every class",
+             "where drawing d of every class is by the same person, a task would show only the hands of its K + Q.")
 
 
 # ---------------------------------------------------------------- notebook 00: the interval
@@ -216,10 +224,10 @@ def interval(function):
     _done("interval: the mean, and a half-width that reaches the true mean in about 95 of 100 repetitions.")
 
 
-def _number(value, name):
-    is_number = isinstance(value, (int, float)) or (isinstance(value, torch.Tensor) and value.numel() == 1)
+def _number(value, name, hint="what is divided by what?"):
+    is_number = isinstance(value, numbers.Real) or (isinstance(value, torch.Tensor) and value.numel() == 1)
     _require(is_number, f"{name} as one number", f"{type(value).__name__}", "a float, or a tensor of one element.")
-    _require(math.isfinite(value), f"{name} as a finite number", f"{float(value)}", "what is divided by what?")
+    _require(math.isfinite(value), f"{name} as a finite number", f"{float(value)}", hint)
     return float(value)
 
 
@@ -275,16 +283,23 @@ def coverage(function):
 
     real float [N, F], fake float [M, F]; a ball's radius is the distance to the k-th nearest other real point.
     """
-    generator = torch.Generator().manual_seed(7)
+    generator = torch.Generator().manual_seed(369)      # with it all mistakes below give different numbers
     for n, m, k in ((60, 45, 3), (40, 50, 2)):
-        real, fake = torch.randn(n, 4, generator=generator), torch.randn(m, 4, generator=generator) * 0.7 + 0.5
+        # far from 0, where cdist's rounding makes many a point differ from itself
+        real, fake = torch.randn(n, 4, generator=generator) + 10, torch.randn(m, 4, generator=generator) * 0.7 + 10.5
         came = _number(*_results(function(real.clone(), fake.clone(), k), "the coverage"), "the coverage")
         distances = torch.cdist(real, fake)                                             # [N, M]
-        inner, radii, outer = torch.cdist(real, real).sort(1).values[:, k - 1:k + 2].T  # place 0 is the point itself
+        among_real = torch.cdist(real, real)
+        inner, radii, outer = among_real.sort(1).values[:, k - 1:k + 2].T               # place 0 is the point itself
+        unequal = among_real.where(among_real > 0, torch.inf).kthvalue(k, dim=1).values
         in_real, in_fake = distances <= radii[:, None], distances <= torch.cdist(fake, fake).sort(1).values[:, k]
         _compare(came, in_real.any(1).double().mean(), [
             ((distances <= inner[:, None]).any(1).double().mean(), "which real point is the nearest to a real point?"),
+            ((distances <= unequal[:, None]).any(1).double().mean(), "a point's distance to itself may be rounded to "
+             "more than 0: leave the point out by its place in the table, not by `> 0`."),
             ((distances <= outer[:, None]).any(1).double().mean(), "balls too large: counted from 0, or from 1?"),
+            *((squared.any(1).double().mean(), "one side is squared, the other is not.")
+              for squared in (distances**2 <= radii[:, None], distances <= radii[:, None]**2)),
             (in_real.any(0).double().mean(), "that is a share of fakes (precision). Whose share is asked for?"),
             (in_fake.any(1).double().mean(), "that is recall. Around which points are the balls?"),
             (in_fake.any(0).double().mean(), "real and fake have changed places."),
@@ -715,7 +730,8 @@ def non_saturating_loss(function):
         answer = _tensor(*_results(function(x), "the loss"), "the loss")
         expected = softplus(-x).mean()
         _require(bool(torch.isfinite(answer)), f"a finite loss at a logit of {extreme:g}", f"{answer.item()}",
-                 "in float32, sigmoid(-200) is 0. Is there one function that is the logarithm of the sigmoid?")
+                 "in float32, sigmoid(-200) is 0 and exp(200) infinite. Is there one function that is the logarithm of "
+                 "the sigmoid?")
         _require(answer.requires_grad, "a loss that knows its graph", "one without", "use torch functions only, "
                  "with nothing detached and no .item().")
         slope, = torch.autograd.grad(answer, x)
@@ -775,7 +791,8 @@ def discriminator_step(function):
     """Check `function(G, D, real, loss, optimiser, generator) -> D's loss`: moves D as `gan.d_step`, G not at all."""
     from . import gan, losses
 
-    for loss, both in ((losses.NON_SATURATING, True), (losses.LEAST_SQUARES, False)):
+    for loss, both, stale in ((losses.NON_SATURATING, True, False), (losses.LEAST_SQUARES, False, False),
+                              (losses.NON_SATURATING, True, True)):
         (G, D), (right_G, right_D) = _two_players(), _two_players()
         real = torch.randn(7, 2, generator=torch.Generator().manual_seed(5)) + 1.5
         chance, right_chance = (torch.Generator().manual_seed(6) for _ in range(2))
@@ -786,15 +803,19 @@ def discriminator_step(function):
         right_optimiser = torch.optim.SGD(right_D.parameters(), lr=0.1)
         for p in () if both else D.parameters():
             p.grad = torch.ones_like(p)             # left over from G's step, which goes through D
+        for p in G.parameters() if stale else ():
+            p.grad = torch.ones_like(p)             # left over from G's own step
         for step in (1, 2):
             state, d_before = chance.get_state(), [p.detach().clone() for p in D.parameters()]
             answer = function(G, D, real.clone(), loss, optimiser, chance)
             right = gan.d_step(right_G, right_D, real, loss=loss, optimiser=right_optimiser, generator=right_chance)
-            _check_only_d_moved(G, D, before, d_before)
+            _check_only_d_moved(G, D, before, d_before, stale)
             _require(not torch.equal(state, chance.get_state()), "fresh noise from `generator` in each step",
                      "a generator that nothing was drawn from", "`gan.noise` takes the generator that you were given.")
             _check_the_move(D, right_D, first, step)
-            value = _tensor(*_results(answer, "D's loss"), "D's loss")
+            value, = _results(answer, "D's loss")
+            _require(isinstance(value, torch.Tensor), "D's loss as a tensor without graph", type(value).__name__,
+                     "`.detach()` cuts the graph and leaves a tensor; `.item()` makes a number, and a GPU wait.")
             _require(value.numel() == 1 and abs(value.item() - right.item()) < 1e-5, f"D's loss {right.item():.4f}",
                      f"{value.tolist()}", "return the loss that D had before its step: loss.d of real and fake logits.")
             _require(not value.requires_grad, "a loss without graph", "a loss that keeps the whole graph alive",
@@ -812,14 +833,19 @@ def _two_players():
     return G, D
 
 
-def _check_only_d_moved(G, D, before, d_before):
+def _check_only_d_moved(G, D, before, d_before, stale):
+    """`stale`: there was a gradient of ones in G, and the optimiser holds G as well."""
     _require(all(torch.equal(p, old) for p, old in zip(G.parameters(), before)), "G's weights as they were",
-             "a G that moved", "G moved although it is D's step. The optimiser may hold G's weights too: what must "
-             "they not receive?")
-    _require(all(p.grad is None or not p.grad.any() for p in G.parameters()), "no gradient left in G",
+             "a G that moved", "an old gradient lay in G, and an optimiser steps along whatever it finds. Whose "
+             "gradients are to be cleared first?" if stale else
+             "G moved although it is D's step. The optimiser may hold G's weights too: what must they not receive?")
+    _require(all(p.grad is None or not p.grad.any() or (p.grad == float(stale)).all() for p in G.parameters()),
+             "no new gradient in G",
              "gradients in G's weights", "the backward pass went on through the fakes into G. Where can it be stopped?")
     _require(all(p.requires_grad for p in G.parameters()), "a G that can still be trained", "a frozen G",
              "requires_grad_(False) stays after your function ends.")
+    _require(all(part.training for net in (G, D) for part in net.modules()), "both players in training mode, as they "
+             "came", "one in eval mode", "`.eval()` stays after your function ends.")
     _require(any(not torch.equal(p, old) for p, old in zip(D.parameters(), d_before)), "a D that moved",
              "the same D as before", "does your function go backward and then step?")
 
@@ -900,12 +926,16 @@ def best_discriminator(function):
     """Check `function(p, q) -> D*`: densities float64 [X] on a grid -> probabilities [X]."""
     x = torch.linspace(-6, 6, 61, dtype=torch.float64)
     p = torch.where(x.abs() < 3, (9 - x**2).clamp(min=0) / 36, 0)
-    q = torch.where((x - 1).abs() < 2, 0.25, 0.0)
+    q = torch.where((x - 1.9).abs() < 2.5, 0.2, 0.0)            # beyond 3 without p
+    p[:4], q[:4] = 1e-6, 3e-6                                   # thin, and yet there
     came = _curve(_results(function(p.clone(), q.clone()), "D*")[0], len(x), "D*")
     right = torch.where(p + q > 0, p / (p + q).clamp(min=1e-300), 0.5)
     _compare(came, right, [
         (1 - right, "whose probability is D, that of the real drawings or that of the generated ones?"),
         (right.round(), "D is a probability: where p is only a little larger than q, D is only a little above 1/2."),
+        (torch.where(p > 0, right, 0.5), "where only q has mass, every drawing is a generated one. What is D there?"),
+        (torch.where(p + q > 1e-5, right, 0.5), "however thin both are, their ratio counts: 1/2 is for places where "
+                                                "both are 0."),
         (torch.where(p + q > 0, right, 0.0), "where neither density has any mass, say 1/2."),
         (torch.where(p + q > 0, right, 1.0), "where neither density has any mass, say 1/2."),
     ], "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
@@ -943,7 +973,8 @@ def value(function):
 
 
 def _scalar(came, name):
-    number = _number(came.detach() if isinstance(came, torch.Tensor) else came, name)
+    number = _number(came.detach() if isinstance(came, torch.Tensor) else came, name, "in float32, sigmoid(-200) is 0, "
+                     "its logarithm infinite, and so is exp(200). Which one function is log(1 + e^l)?")
     expected = f"{name} as a tensor that remembers its graph"
     _require(isinstance(came, torch.Tensor), expected, "a number", "no .item(): training needs its gradient.")
     _require(came.requires_grad, expected, "a tensor without a graph",
@@ -970,7 +1001,10 @@ def jsd(function):
         m = (p + q) / 2
         kl_p, kl_q = ((torch.xlogy(a, a) - torch.xlogy(a, m)).sum() * dx for a in (p, q))
         right = (kl_p + kl_q) / 2
-        _compare(_number(_results(function(p.clone(), q.clone(), dx), "the divergence")[0], "the divergence"), right, [
+        came, = _results(function(p.clone(), q.clone(), dx), "the divergence")
+        came = _number(came, "the divergence", "0 log 0 is nan, and so is p / m = 0 / 0 where p and q are both 0; "
+                       "xlogy does not mend a nan in its second argument. What is the logarithm of a quotient?")
+        _compare(came, right, [
             (2 * right, "that is 2 JSD; JSD is the mean of two KL divergences."),
             (right / math.log(2), "that is in bits; nats come from the natural logarithm."),
             (right / dx, "an integral is a sum times the spacing of the grid."),

@@ -107,6 +107,20 @@ def sampler_of_uneven_shots(images, n_way, k_shot, q_query, generator):
             torch.cat(parts["query"]), torch.arange(n_way).repeat_interleave(torch.tensor(amounts)))
 
 
+def sampler_of_shared_drawings(images, n_way, k_shot, q_query, generator):
+    """One permutation of the drawings for all classes: where drawing d is a person, a task shows few hands."""
+    classes = torch.randperm(len(images), generator=generator)[:n_way]
+    drawings = torch.randperm(images.shape[1], generator=generator)[:k_shot + q_query]
+    support_x, query_x = (images[classes][:, taken].flatten(0, 1) for taken in drawings.split([k_shot, q_query]))
+    return (support_x, torch.arange(n_way).repeat_interleave(k_shot),
+            query_x, torch.arange(n_way).repeat_interleave(q_query))
+
+
+def sampler_that_shuffles_in_place(images, n_way, k_shot, q_query, generator):
+    images[:] = images[torch.randperm(len(images), generator=generator)]
+    return sampler()(images, n_way, k_shot, q_query, generator)
+
+
 def sampler_of_fixed_sizes(images, n_way, k_shot, q_query, generator):
     return sampler()(images, 4, 2, 3, generator)
 
@@ -131,7 +145,8 @@ RIGHT = {
     "nearest_neighbour": [nn_right, lambda s, y, q: [int(y[((s - x) ** 2).sum(1).argmin()]) for x in q]],
     "episode_sampler": [sampler(), sampler_in_floats],
     "interval": [interval_right, interval_of(lambda a: 2 * a.std() / len(a) ** 0.5),
-                 interval_of(lambda a: 1.96 * a.std(correction=0).item() / len(a) ** 0.5)],
+                 interval_of(lambda a: 1.96 * a.std(correction=0).item() / len(a) ** 0.5),
+                 interval_of(lambda a: 1.96 * a.numpy().std() / len(a) ** 0.5)],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "nearest_neighbour": [
@@ -151,6 +166,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (sampler(drawings="put back"), "Were drawings put back and drawn again"),
         (sampler(drawings="all the rest"), "query_x of shape [12, 1, 4, 4]"),
         (sampler_of_uneven_shots, "every class gets K drawings to learn from"),
+        (sampler_of_shared_drawings, "the hands of its K + Q"),
+        (sampler_that_shuffles_in_place, "writes into the images"),
         (sampler_of_fixed_sizes, "support_x of shape [3, 1, 4, 4]"),
         (sampler(labels="floats"), "in whole numbers (int64)"),
         (sampler(shape="lists"), "torch.cat and torch.stack make one tensor of many"),

@@ -29,7 +29,7 @@ def slopes_sigmoid_of_result(g_loss, logits):
 
 
 def d_step(*, fakes="no graph", clear=True, chance="given", step=True, sign=1, swap=False, clean=True, freeze=False,
-           own=False):
+           own=False, only_d=False):
     """A step of D with one mistake, or none."""
     def my_d_step(G, D, real, loss, optimiser, generator):
         g = {"given": generator, "fixed": torch.Generator().manual_seed(6)}[chance]
@@ -45,12 +45,26 @@ def d_step(*, fakes="no graph", clear=True, chance="given", step=True, sign=1, s
         if own:
             optimiser = torch.optim.Adam(D.parameters())
         if clear:
-            optimiser.zero_grad()
+            (D if only_d else optimiser).zero_grad()
         objective.backward()
         if step:
             optimiser.step()
         return objective.detach() if clean else objective
     return my_d_step
+
+
+def d_step_in_eval_mode(G, D, *others):
+    G.eval()
+    return d_step()(G, D, *others)
+
+
+def d_step_that_leaves_old_gradients(G, D, real, loss, optimiser, generator):
+    """Right: G's old gradients are put aside for the step and laid back."""
+    old = [p.grad for p in G.parameters()]
+    answer = d_step()(G, D, real, loss, optimiser, generator)
+    for p, gradient in zip(G.parameters(), old):
+        p.grad = gradient
+    return answer
 
 
 def d_step_without_optimiser_over_g(G, D, real, loss, optimiser, generator):
@@ -95,12 +109,13 @@ RIGHT = {
     "non_saturating_loss": [lambda x: softplus(-x).mean(), lambda x: -logsigmoid(x).mean(),
                             lambda x: binary_cross_entropy_with_logits(x, torch.ones_like(x))],
     "loss_slopes": [slopes_of(), slopes_one_by_one],
-    "discriminator_step": [d_step(), d_step(fakes="detached")],
+    "discriminator_step": [d_step(), d_step(fakes="detached"), d_step_that_leaves_old_gradients],
     "r1_penalty": [r1_right, r1_of(lambda g, gamma: gamma * g.norm(dim=1).pow(2).mean() / 2)],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "non_saturating_loss": [
         (lambda x: -x.sigmoid().log().mean(), "sigmoid(-200) is 0"),
+        (lambda x: (-x).exp().log1p().mean(), "exp(200) infinite"),
         (lambda x: -(x.sigmoid() + 1e-8).log().mean(), "a small constant or a clamp"),
         (lambda x: softplus(-x.clamp(-30, 30)).mean(), "a small constant or a clamp"),
         (lambda x: -softplus(x).mean(), "that is the minimax loss, which saturates"),
@@ -138,6 +153,9 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_step(own=True), "D to move as in gan.d_step"),
         (d_step(clean=False), "whoever collects these losses"),
         (d_step(freeze=True), "stays after your function ends"),
+        (d_step(fakes="detached", only_d=True), "Whose gradients are to be cleared first"),
+        (d_step_in_eval_mode, "in training mode"),
+        (lambda *a: d_step()(*a).item(), "D's loss as a tensor without graph; got float"),
         (lambda *a: [d_step()(*a), None][1], "does your function end with `return ...`?"),
     ],
     "r1_penalty": [

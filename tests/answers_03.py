@@ -55,6 +55,12 @@ def coverage_with(*, self_counts=0, k_more=0):
     return my_coverage
 
 
+def coverage_without_equals(real, fake, k):
+    distances = torch.cdist(real, real)
+    return (torch.cdist(real, fake) < distances.where(distances > 0, torch.inf).kthvalue(k, dim=1).values[:, None]
+            ).any(1).float().mean()
+
+
 def coverage_of_pairs(summary, around="real"):
     """`summary` gets the table [N, M] of who lies in whose ball, and k."""
     def my_coverage(real, fake, k):
@@ -128,6 +134,11 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "coverage": [
         (coverage_with(self_counts=1), "which real point is the nearest to a real point"),
+        (coverage_without_equals, "by its place in the table, not by `> 0`"),
+        (lambda real, fake, k: (torch.cdist(real, fake)**2 <= radii(real, k)[:, None]).any(1).float().mean(),
+         "one side is squared"),
+        (lambda real, fake, k: (torch.cdist(real, fake) <= radii(real, k)[:, None]**2).any(1).float().mean(),
+         "one side is squared"),
         (coverage_with(k_more=1), "counted from 0, or from 1"),
         (coverage_of_pairs(lambda pairs, k: pairs.amax(0).mean()), "a share of fakes (precision)"),
         (coverage_of_pairs(lambda pairs, k: pairs.amax(1).mean(), around="fake"), "Around which points are the balls"),

@@ -6,8 +6,8 @@
 # **The course in one paragraph.** You can read a letter you have seen once. A network usually needs thousands of
 # examples. This course asks whether a *generator* that has seen many alphabets can help a *learner* that has seen
 # one example. A generator $G$ receives noise, a few examples and a description of a task, and draws more
-# examples; a discriminator $D$ tells drawn from real; after that contest, $G$ enlarges the handful of examples that a
-# meta-learner must adapt to. Whether, when and where that helps is measured, never assumed.
+# examples; a discriminator $D$ tells drawn from real; after that contest, $G$ enlarges the handful of examples that the
+# learner must adapt to. Whether, when and where that helps is measured, never assumed.
 #
 # **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with
 # the three exercises. Nothing is downloaded.
@@ -95,8 +95,11 @@ step = seconds(training_step)
 print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1000 * step:.0f} s")
 
 # %% [markdown]
-# Slow? Set `profile = "smoke"` in the parameters cell: everything gets smaller, and all exercises work the same. The
-# command `course doctor` prints these facts and more: disc, the kernel, which data are present.
+# Slow? Set `profile = "smoke"` in the parameters cell: everything gets smaller, and all exercises and checks work the same.
+# But in `smoke` next to nothing is trained: pictures and numbers mean nothing, and what the text says of them will not fit;
+# for those, look at `notebooks/` as it came, run in profile `cpu`.
+#
+# The command `course doctor` prints these facts and more: disc, the kernel, which data are present.
 
 # %% [markdown]
 # ## The data
@@ -146,8 +149,9 @@ for split in ("train", "val", "test"):
 # ## An episode
 #
 # Few-shot learning is measured in *episodes*: small tasks of $N$ classes with $K$ labelled examples each (the
-# **support**), and some more drawings of the same classes to be labelled (the **queries**). "5-way 1-shot" means $N=5$,
-# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode: nothing can be learned by heart.
+# **support**), and $Q$ more drawings of each of these classes to be labelled (the **queries**). "5-way 1-shot" means $N=5$,
+# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode: nothing can be learned by heart. In the shapes below, the first
+# dimension counts tasks: here there is one.
 
 # %% tags=["nbval-check-output"]
 task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
@@ -182,7 +186,8 @@ else:
 #
 # You write a function, then run the cell below it: `checks.…` calls your function. A right answer prints one line. A wrong
 # one raises an error that says what was expected, what came, and a hint. `notebooks/exercises/` is where to work;
-# `notebooks/` holds the same with a solution to every exercise. Stuck for long? Go on: no later cell needs your function.
+# `notebooks/` holds the same with a solution to every exercise. *Run All* stops at an
+# unsolved exercise: go on below it. Stuck for long? Go on: no later cell needs your function.
 #
 # ### Exercise 1 · Draw an episode (★★, important, 20 minutes)
 #
@@ -190,7 +195,8 @@ else:
 # a query that is its own support, labels that belong to the dataset. Write one for a single task.
 #
 # * `images`: uint8 `[C, M, 1, H, W]`. Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x`
-#   `[N*Q, 1, H, W]`, `query_y` `[N*Q]`.
+#   `[N*Q, 1, H, W]`, `query_y` `[N*Q]`: the images as they come, in uint8, the labels in int64. Leave `images` unchanged.
+# * Choose the drawings of each class by themselves: in `glyphs`, drawing $d$ of all characters of an alphabet is by one person.
 # * Draw with `generator` only (`torch.randperm(n, generator=generator)` shuffles $0 \dots n-1$).
 
 # %%
@@ -224,14 +230,14 @@ checks.episode_sampler(my_sampler)
 #
 # ### Exercise 2 · Nearest neighbour (★, important, 10 minutes)
 #
-# For one task with flat images: `support_x` `[S, P]`, `support_y` `[S]`, `query_x` `[Q, P]`; return labels `[Q]`.
+# For one task with flat images of $P$ pixels: `support_x` `[N*K, P]`, `support_y` `[N*K]`, `query_x` `[N*Q, P]`; return labels `[N*Q]`.
 # (`torch.cdist` makes a table of distances.)
 
 # %%
 def my_nearest_neighbour(support_x, support_y, query_x):
     """The label of the nearest support image, for each query."""
     ### BEGIN SOLUTION
-    nearest = torch.cdist(query_x, support_x).argmin(dim=1)     # [Q]
+    nearest = torch.cdist(query_x, support_x).argmin(dim=1)     # [N*Q]
     return support_y[nearest]
     ### END SOLUTION
 
@@ -247,7 +253,7 @@ accuracies = evaluate.accuracies(baselines.nearest_neighbour, classes, n_way=5, 
                                  n_episodes=sizes.eval_episodes, generator=runtime.generator(seed + 1, device))
 results = evaluate.Results("00_start_here", dataset=dataset, split="train", profile=profile, seed=seed, device=device)
 pixels = results.add("pixel nearest neighbour, 5-way 1-shot", accuracies, unit="accuracy",
-                     setting="inductive", arm="no learning")
+                     setting="inductive", arm="no learning")    # inductive: each query judged by itself (notebook 06)
 print(evaluate.percent(pixels), f"over {pixels['n']} episodes")
 
 # %%
@@ -340,8 +346,8 @@ for n in counts:
 # | symbol | means | from |
 # |---|---|---|
 # | $x$, $y$ | an image (in 01 and 02: a point) and its class. In 05, 08 and 09 $x$ is the *example*, and $x'$ another drawing of the same character | 00 |
-# | $N$-way, $K$-shot | a task asks for $N$ classes, and gives $K$ labelled examples of each | 00 |
-# | support, query | the labelled examples of a task, the drawings to be named; as sets $S$ and $Q$, in shapes their sizes | 00 |
+# | $N$-way, $K$-shot | a task asks for $N$ classes, and gives $K$ labelled examples of each; `[N*Q]` has $Q$ queries of each | 00 |
+# | support, query | the labelled examples of a task, the drawings to be named; as sets $S$ and $Q$, in shapes `[S]` and `[Q]` their sizes | 00 |
 # | $T$ | how many tasks are handled at once, as in `[T, N*K, 1, H, W]` | 00 |
 # | $C$, $M$; $B$; $H$, $W$; $F$ | in shapes: classes and drawings of each (beside $H$, $W$ in a network, $C$ are channels); images of a batch; height and width; features | 00 |
 # | $z$ | noise, from a standard normal distribution | 01 |

@@ -3,8 +3,8 @@
 #
 # **The question.** What does the minimax objective optimise?
 #
-# Two networks play against each other, and in the end one of them draws. Why should that be? Before any drawing, look at the game itself, in
-# one dimension, where everything it claims can be computed, plotted and checked: what the best discriminator is,
+# Two networks play against each other, and what comes of it is one that can draw. Why should that be? Before any drawing, look at the
+# game itself, in one dimension, where everything it claims can be computed, plotted and checked: what the best discriminator is,
 # what the game is worth to it, and where that sends the generator.
 #
 # **You need** notebook 00, logarithms and a little calculus. **Time**: 35 minutes, and about 40 more with the three exercises.
@@ -39,7 +39,10 @@ results = evaluate.Results("01_the_gan_game", dataset=dataset, profile=profile, 
 # %% [markdown]
 # ## 1 · Two densities
 #
-# Let $p$ be the density of the real data: two humps. Let $q$ be the density of what some generator makes: for now fixed, one wide
+# A generator $G$ turns noise $z$ into samples $x = G(z)$; a discriminator $D$ says how likely it is that $x$ is real. One number, $V(D, G)$,
+# measures how well $D$ does: $D$ makes it as large as it can, $G$ as small, hence *minimax*, $\min_G \max_D V(D, G)$.
+#
+# Let $p$ be the density of the real data: two humps. Let $q$ be the density that the samples $G(z)$ have: for now fixed, one wide
 # hump. A grid, fine and wide enough, turns every integral below into a sum.
 
 # %%
@@ -110,12 +113,12 @@ print("-softplus(-l)  :", [round(v, 3) for v in (-softplus(-sure)).tolist()])
 
 # %% [markdown]
 # The sigmoid rounds to 0, and its logarithm is lost, with all gradient. The same function, written
-# $\log \sigma(\ell) = -\log(1 + e^{-\ell}) = -\operatorname{softplus}(-\ell)$, is finite everywhere. And
-# $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$.
+# $\log \sigma(\ell) = -\log(1 + e^{-\ell}) = -\operatorname{softplus}(-\ell)$, is finite everywhere.
 #
 # ### Exercise 2 · The value (★, very important, 10 minutes)
 #
 # From logits of real and of generated samples to $V$: two means. It must survive logits of $\pm 200$, and so must its gradient.
+# You need $\log (1 - \sigma(\ell))$ as well: first write $1 - \sigma(\ell)$ as a sigmoid.
 
 # %%
 def my_value(real_logits, fake_logits):
@@ -129,7 +132,8 @@ def my_value(real_logits, fake_logits):
 checks.value(my_value)
 
 # %% [markdown]
-# The library has it as a loss, to be minimised: `losses.minimax_d` is $-V$.
+# As $1 - \sigma(\ell) = \sigma(-\ell)$, $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$. The library has $V$ as a loss, to be
+# minimised: `losses.minimax_d` is $-V$.
 #
 # ## 4 · Train D, and watch it find D*
 #
@@ -235,7 +239,8 @@ error = results.add("largest |D - D*| on the bulk", [seen[-1, 1] for _, seen in 
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
 # Densities `p`, `q` `[X]` on a grid of spacing `dx` to JSD, in nats. Where a density is zero, $0 \log 0 = 0$:
-# `torch.xlogy(a, b)` is $a \log b$ with that rule.
+# `torch.xlogy(a, b)` is $a \log b$ with that rule. It does not mend a nan in $b$, though: where $p$ and $m$ are both zero, $p / m$ is $0 / 0$.
+# ($\log \frac{p}{m} = \log p - \log m$.)
 
 # %%
 def my_jsd(p, q, dx):
@@ -346,7 +351,8 @@ plt.show()
 # ```
 #
 # `gan.d_step` and `gan.g_step` are these two, and `gan.fit` takes turns. Give it a $G$ that bends noise with a small network, and watch
-# its density move.
+# its density move. (We watch `average`, a copy of $G$ whose weights are a running average of those of recent turns, which is calmer;
+# `ema` is the share of it that is kept in each turn.)
 
 # %%
 turns = sizes.pick(smoke=20, cpu=2_000, gpu=2_000)

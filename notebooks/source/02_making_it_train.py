@@ -96,6 +96,8 @@ print(f"thin circle: {modes.item()} modes covered, high quality {100 * circle_qu
 # One run of a GAN is an anecdote, so every set-up gets five. Small networks keep a processor waiting more than working;
 # five at once take little longer than one. So we stack them: the weights of one layer of five networks form one tensor
 # `[5, in, out]`, and rows 0 to $B-1$ of a batch belong to game 0, the next $B$ to game 1, and so on.
+#
+# On a first reading, skip the code of this section: `play(setup)`, at its end, plays five games with one set-up and returns what it saw.
 
 # %%
 class StackedLinear(nn.Module):
@@ -152,7 +154,8 @@ for step in range(11):
 # %% [markdown]
 # Now a set-up, and a function that plays it five times. Both players are networks of three layers, 64 wide. Unless a
 # line says otherwise, *everything is the same for all*: Adam with a learning rate of 0.003 for both players,
-# $\beta_1 = 0$, $\beta_2 = 0.99$, one step of $D$ per turn, the same number of turns, the same first weights. The rates and betas were
+# $\beta_1 = 0$ (no *momentum*: Adam steps along the gradient of this step alone, not along an average with older ones), $\beta_2 = 0.99$,
+# one step of $D$ per turn, the same number of turns, the same first weights. The rates and betas were
 # chosen on the plain non-saturating game, from a few tried, because it learns the ring in a few hundred turns.
 
 # %%
@@ -253,7 +256,7 @@ def play(setup):
 #
 # $D$ returns a logit $\ell$; its probability for "real" is $\sigma(\ell)$. What $G$ learns passes through one number, the
 # slope of its loss at $\ell$. For the minimax loss $\log(1 - \sigma(\ell)) = -\mathrm{softplus}(\ell)$ and for the
-# **non-saturating** loss $-\log \sigma(\ell) = \mathrm{softplus}(-\ell)$,
+# **non-saturating** loss $-\log \sigma(\ell)$,
 #
 # $$ \left|\frac{\partial}{\partial \ell} \log(1 - \sigma(\ell))\right| = \sigma(\ell), \qquad
 #    \left|\frac{\partial}{\partial \ell} \bigl(-\log \sigma(\ell)\bigr)\right| = \sigma(-\ell) = 1 - \sigma(\ell). $$
@@ -264,7 +267,7 @@ def play(setup):
 # ### Exercise 1 · A loss that does not saturate (★, very important, 5 minutes)
 #
 # Write the non-saturating generator loss: a mean over the batch, finite and with the right slope at logits of ±40 too, where
-# `log(sigmoid(l))` in float32 is not.
+# `log(sigmoid(l))` in float32 is not (`softplus`, notebook 01).
 
 # %%
 def my_generator_loss(fake_logits):
@@ -416,12 +419,14 @@ plt.show()
 # ```
 #
 # What does the gradient do to $G$? What is left in `.grad` for the next step, of either player? What becomes of memory,
-# if someone collects what it returns? Write it so that $D$ moves exactly as in `gan.d_step`, and $G$ is not touched: no
-# weight, no `.grad`, even if somebody handed over an optimiser that holds both players' weights.
+# if someone collects what it returns? Write it so that $D$ moves exactly as in `gan.d_step`, and $G$'s weights do not move:
+# not even if somebody handed over an optimiser that holds both players' weights, and an old gradient lies in $G$ (which you may
+# clear). Your step leaves no new gradient in $G$, and both players in the mode in which they came. It returns $D$'s loss as a tensor
+# without graph.
 
 # %%
 def my_d_step(G, D, real, loss, optimiser, generator):
-    """One step of D, with fresh fakes; returns D's loss before it, without graph."""
+    """One step of D, with fresh fakes; returns D's loss before it, a scalar tensor without graph."""
     ### BEGIN SOLUTION
     with torch.no_grad():
         fake = G(gan.noise(G, len(real), generator))
@@ -439,21 +444,22 @@ checks.discriminator_step(my_d_step)
 # %% [markdown]
 # ## 5 · Third failure: a strong D with a blind spot
 #
-# If a weak $D$ is the trouble, make it strong: five steps of $D$ for each of $G$. **Predict**: more modes or fewer than with one
-# step? Why might a mode be lost *for good*?
+# If a weak $D$ is the trouble, make it strong: five steps of $D$ for each of $G$. That has a failure of its own.
 #
 # Look at what $D$ learns. With no fakes near a mode, it may put a cliff between that mode and the fakes, and be flat where the
 # fakes are. What $G$ gets is the slope of $D$ *at the fakes*: nothing there points across the gap. **R1** (Mescheder et al. 2018)
-# forbids the cliff: it charges $D$ for its slope at the data,
+# charges $D$ for its slope at the data,
 #
 # $$ R_1 = \frac{\gamma}{2}\, \mathbb{E}_{x \sim p} \lVert \nabla_x \ell(x) \rVert^2 . $$
 #
-# It has a second effect. When $G$ has arrived, a $D$ without R1 may keep pushing it about; with R1, doing nothing is
+# The cliff itself, between data and fakes, is not charged. But it ends at the data, and a network that must be gentle there tends to be
+# gentle near them, too. R1 has a second effect. When $G$ has arrived, a $D$ without R1 may keep pushing it about; with R1, doing nothing is
 # cheapest, and in the simple cases where this can be proved the game converges.
 #
 # ### Exercise 4 · R1 (★★, important, 15 minutes)
 #
-# A gradient *inside* a loss must itself be differentiable. `torch.autograd.grad` can do that, if asked.
+# You need one gradient for each row of `real`. The rows do not influence each other, so the gradient of the *sum* of the logits
+# holds each row's own. And a gradient *inside* a loss must itself be differentiable: `torch.autograd.grad` can do that, if asked.
 
 # %%
 def my_r1(D, real, gamma):
@@ -474,7 +480,8 @@ checks.r1_penalty(my_r1)
 # slope however far apart the two are. The constraint is the whole point, and comes from outside the loss: a penalty
 # $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ between real and fake (**WGAN-GP**, Gulrajani et al. 2017), or spectral norm.
 #
-# **Predict** before you run: what does the Wasserstein loss do *without* the constraint?
+# **Predict** before you run: against five steps of $D$, how many modes does $G$ cover without R1, how many with it? And what does the
+# Wasserstein loss do *without* the constraint?
 
 # %%
 R1 = partial(losses.r1, gamma=1.0)
@@ -602,9 +609,10 @@ plt.show()
 
 # %%
 full = [name for name, record in table.items() if min(record["per_game"]) == N_MODES]
-good = [100 * runs[name].quality[-1].median().item() for name in full] or [0]
-display(Markdown(f"{len(full)} of {len(table)} set-ups cover all eight modes in all five games, with {min(good):.0f} to {max(good):.0f} % good "
-                 f"samples: {', '.join(f'**{name}**' for name in full)}. The plain non-saturating game with a fast $G$: "
+good = [100 * runs[name].quality[-1].median().item() for name in full]
+which = f", with {min(good):.0f} to {max(good):.0f} % good samples: {', '.join(f'**{name}**' for name in full)}" if full else ""
+display(Markdown(f"{len(full)} of {len(table)} set-ups cover all eight modes in all five games{which}. The plain "
+                 "non-saturating game with a fast $G$: "
                  f"{words(table['non-saturating, fast G']['per_game'])} modes."))
 
 # %% [markdown]

@@ -147,8 +147,8 @@ plt.show()
 # ## 4 · A ruler for fidelity
 #
 # To say "these look like those" in a number, compare not pixels but *features*: what a network sees that can tell characters
-# apart. Ours is trained right here, to name the classes of the training drawings; its last layer turns an image into 64
-# numbers. (Papers use Inception, trained on photographs; on handwriting it has nothing to say.)
+# apart. Ours is trained right here, to name the classes of the training drawings; the layer before the one that names turns an
+# image into 64 numbers. (Papers use Inception, trained on photographs; on handwriting it has nothing to say.)
 
 # %%
 labels = torch.arange(n_classes, device=device).repeat_interleave(n_drawings - n_held)
@@ -161,18 +161,19 @@ print(f"{evaluate.percent(named)} of held-out drawings named rightly among {n_cl
 
 # %% [markdown]
 # Now think of the features of many drawings as a cloud, and of the cloud as a Gaussian with mean $\mu$ and covariance
-# $\Sigma$. The **Fréchet distance** between two such Gaussians (Heusel et al. 2017) is
+# $\Sigma$. The **Fréchet distance** $d$ between two such Gaussians is given by its square, and the square is what papers report (Heusel et
+# al. 2017), under the same name:
 #
 # $$ d^2 = \lVert \mu_a - \mu_b \rVert^2 + \operatorname{tr}\!\left( \Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2} \right). $$
 #
 # ### Exercise 1 · The Fréchet distance (★★, important, 15 minutes)
 #
 # If the features were independent, $\Sigma$ would be diagonal, with the variances $\sigma^2$ in it, and the trace becomes a sum
-# of one simple term for each feature. Work it out on paper, then write it: features `a` `[N, F]` and `b` `[M, F]` to one number.
+# of one simple term for each feature. Work it out on paper, then write it: features `a` `[N, F]` and `b` `[M, F]` to one number, $d^2$.
 
 # %%
 def my_frechet(a, b):
-    """The Fréchet distance of two Gaussians with independent features: a [N, F], b [M, F] -> a number."""
+    """The (squared) Fréchet distance of two Gaussians with independent features: a [N, F], b [M, F] -> a number."""
     ### BEGIN SOLUTION
     return ((a.mean(0) - b.mean(0)) ** 2 + (a.std(0) - b.std(0)) ** 2).sum()
     ### END SOLUTION
@@ -182,8 +183,9 @@ def my_frechet(a, b):
 checks.frechet(my_frechet)
 
 # %% [markdown]
-# **The floor.** Two finite sets of *real* drawings differ as well, by chance, and the smaller the sets the more: the
-# distance has a bias that shrinks like $1/n$. So a distance means nothing alone. It is compared at equal $n$
+# Features are not independent. The library's `evaluate.frechet_distance`, used from here on, keeps the whole covariances.
+#
+# **The floor.** Two finite sets of *real* drawings differ as well, by chance. So a distance means nothing alone. It is compared at equal $n$
 # with the distance between two sets of held-out real drawings, which no generator can honestly beat.
 #
 # **Predict.** What happens to the floor when $n$ is halved?
@@ -194,6 +196,9 @@ n = min(sizes.pick(smoke=50, cpu=800, gpu=800), len(real) // 2)
 floors = {size: evaluate.frechet_floor(real, size, repeats=10, generator=runtime.generator(seed)) for size in (n // 4, n // 2, n)}
 for size, values in floors.items():
     print(f"two sets of {size:4d} real drawings: {values.mean():6.2f} apart (standard deviation {values.std():.2f})")
+
+# %% [markdown]
+# The smaller the sets, the farther apart: the distance of finite sets has a bias, which shrinks like $1/n$.
 
 # %%
 shuffled = held_out[torch.randperm(len(held_out), generator=runtime.generator(seed)).to(device)]
@@ -247,14 +252,15 @@ plt.show()
 # One number mixes two faults: drawing badly, and drawing little. Imagine around every real drawing a ball that reaches to its
 # $k$-th nearest other real drawing (in features). Then (Kynkäänniemi et al. 2019; Naeem et al. 2020):
 #
-# * **precision**: the share of generated drawings in some real ball (are they good?); **density** counts in how many, so that
-#   real drawings get about 1
+# * **precision**: the share of generated drawings in some real ball (are they good?); **density** counts in how many, and divides by
+#   $k$, as many as a real drawing lies in on average: so real drawings get about 1
 # * **recall**: the share of real drawings in some ball around a generated one; **coverage**: the share of real balls that
 #   hold a generated drawing (are all kinds there?)
 #
 # ### Exercise 2 · Coverage (★★, important, 15 minutes)
 #
-# `torch.cdist` gives a table of distances. The nearest real drawing to a real drawing is the drawing itself: leave it out.
+# `torch.cdist` gives a table of distances. The nearest real drawing to a real drawing is the drawing itself: leave it out, by its
+# place (on the diagonal, or first in order) and not by `> 0`, for `cdist` rounds, and may put it a little above 0 from itself.
 
 # %%
 def my_coverage(real, fake, k):
@@ -372,8 +378,8 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # ## 9 · Between two drawings
 #
-# What does $G$ draw on the way from one noise vector to another? Walk: along a
-# straight line, or along the sphere on which long Gaussian vectors live. A straight walk cuts through the inside of it, where
+# What does $G$ draw on the way from one noise vector to another? Noise vectors of 64 numbers are all about equally long, so they lie near
+# a sphere. Walk along a straight line, or along that sphere. A straight walk cuts through the inside of it, where
 # noise hardly ever falls: halfway the vector is shorter by a factor of $\sqrt 2$. **Predict**: does that harm the drawings?
 
 # %%

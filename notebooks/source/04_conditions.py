@@ -51,8 +51,8 @@ results = evaluate.Results("04_conditions", dataset=dataset, profile=profile, se
 # hangs on the pairs $(x, y)$ that $D$ sees.
 
 # %%
-class Task(NamedTuple):
-    """Ten classes, and what is held back from all training."""
+class TenClasses(NamedTuple):
+    """Drawings of ten classes, and those held back from all training."""
 
     x: torch.Tensor             # [B, 1, 28, 28] drawings to train on
     y: torch.Tensor             # [B] their classes, 0 to 9
@@ -67,7 +67,7 @@ def prepare(name):
     order = torch.randperm(images.shape[1], generator=runtime.generator(0))
     held, kept = order[:len(order) // 5], order[len(order) // 5:]
     y = torch.arange(10, device=device)
-    return Task(images[:, kept].flatten(0, 1), y.repeat_interleave(len(kept)),
+    return TenClasses(images[:, kept].flatten(0, 1), y.repeat_interleave(len(kept)),
                 images[:, held].flatten(0, 1), y.repeat_interleave(len(held)))
 
 
@@ -118,7 +118,7 @@ print(f"the judge names {evaluate.percent(real)} of held-out real digits rightly
 
 # %% [markdown]
 # **Conditioning accuracy** is then simple: order many drawings of every class, let the judge name them, count how often the name
-# is the order. Obeying scores like the real digits, ignoring scores 10 %. (The judge
+# is the order. Obeying scores like the real digits. (The judge
 # learned from the drawings that $G$ imitates, so it reads copies a little better than strangers; and an interval below is about more
 # drawings of the same $G$, not about another run.)
 #
@@ -229,13 +229,18 @@ print(f"{evaluate.percent(ignored)} of the drawings show the digit that was orde
 #
 # ## 5 · The cure: projection
 #
-# How should $D$ use $y$? Its best logit is $\ell = \log \frac{p(x, y)}{q(x, y)}$ with $p$ real and $q$ generated (notebook 01). Split it:
+# How should $D$ use $y$? In notebook 01 the best $D$ was $D^* = \frac{p}{p + q} = \sigma\bigl(\log \frac{p}{q}\bigr)$, with $p$ real and $q$ generated:
+# its best logit is $\log \frac{p}{q}$. So here it is $\ell = \log \frac{p(x, y)}{q(x, y)}$. Split it:
 #
 # $$ \log \frac{p(x, y)}{q(x, y)} = \underbrace{\log \frac{p(x)}{q(x)}}_{\text{is it real?}}
 #    + \underbrace{\log \frac{p(y \mid x)}{q(y \mid x)}}_{\text{is it of this class?}} . $$
 #
-# If both $p(y \mid x)$ and $q(y \mid x)$ are softmax classifiers on shared features $h(x)$, then the second term is linear in
-# $h$, with one vector $v_y$ for each class (up to a term in $x$ alone, which the first absorbs, here a function $\psi$ of $h$). Hence (Miyato & Koyama 2018)
+# Let both classifiers be softmaxes on shared features $h(x)$, with vectors $v^p_y$ and $v^q_y$ for class $y$ and normalisers $Z_p$, $Z_q$:
+#
+# $$ \log p(y \mid x) = v^p_y{}^\top h(x) - \log Z_p(h(x)), \qquad \log q(y \mid x) = v^q_y{}^\top h(x) - \log Z_q(h(x)) . $$
+#
+# Subtract: what depends on $y$ is $v_y^\top h(x)$ with $v_y = v^p_y - v^q_y$. All the rest, the two normalisers and $\log \frac{p(x)}{q(x)}$, depends on
+# $x$ alone; write it as one function $\psi$ of $h$. Hence (Miyato & Koyama 2018)
 #
 # $$ \ell(x, y) = \psi(h(x)) + v_y^\top h(x) . $$
 #
