@@ -156,14 +156,27 @@ def write_report(folder, outcomes, parameters):
         part.write_text(_index(folder, outcomes, parameters, results), encoding="utf-8")
 
 
+MEASURED = {"value", "low", "high", "n", "seed", "device", "versions", "dataset"}      # may differ between seeds
+NOT_IN_LABEL = MEASURED | {"notebook", "seeds", "unit", "profile", "split", "name", "arm", "setting"}
+
+
+def label(record):
+    """What a number is called, with all that sets it apart: '20-way 1-shot, classical, inductive, learner ProtoNet'."""
+    words = [record["name"], record.get("arm"), record.get("setting")]
+    details = [f"{key.replace('_', ' ')} {value}" for key, value in record.items()
+               if key not in NOT_IN_LABEL and isinstance(value, (str, int))]
+    return ", ".join([word for word in words if word and word != "-"] + details)
+
+
 def headline(record):
-    """One record as a line: 'nearest neighbour ...: 41.7 % (40.8 to 42.6, n=1000)'."""
+    """One record as a line: '5-way 1-shot, no learning, inductive: 41.7 % (40.8 to 42.6, n=1000)'."""
     numbers = [record[key] for key in ("value", "low", "high")]
     if record["unit"] == "accuracy":
         unit, (value, low, high) = "%", (f"{100 * number:.1f}" for number in numbers)
     else:
         unit, (value, low, high) = record["unit"], (f"{number:.3g}" for number in numbers)
-    return f"{record['name']}: {value} {unit} ({low} to {high}, n={record['n']})"
+    unit = "" if unit == record["name"] else f" {unit}"
+    return f"{label(record)}: {value}{unit} ({low} to {high}, n={record['n']})"
 
 
 def table(folder, outcomes):

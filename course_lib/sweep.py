@@ -311,19 +311,17 @@ def _report(todo, outcomes, parameters, folder, ended):
         part.write_text(_page(folder, todo, outcomes, report), encoding="utf-8")
 
 
-MEASURED = {"value", "low", "high", "n", "seed", "device", "versions", "dataset"}      # may differ between seeds
-
-
 def summary(records):
     """Each headline number over the seeds, a list of dicts: its mean "value", 95 % interval "low" to "high", "n" seeds.
 
     records: pairs (job, record). Two records are of the same number if notebook and dataset, and all that is text or a
-    whole number in them but for `MEASURED`, are the same. The interval covers what other seeds would change, by
+    whole number in them but for `running.MEASURED`, are the same. The interval covers what other seeds would change, by
     Student's t; "low" and "high" are None for a single seed.
     """
     groups, seen = {}, {}
     for job, record in records:
-        same = {key: value for key, value in record.items() if key not in MEASURED and isinstance(value, (str, int))}
+        same = {key: value for key, value in record.items()
+                if key not in running.MEASURED and isinstance(value, (str, int))}
         key = (job.notebook.stem, job.dataset, tuple(sorted(same.items())))
         nth = seen[job, key] = seen.get((job, key), -1) + 1         # alike within a job: told apart by their order
         groups.setdefault((key, nth), (same, []))[1].append((job, record["value"]))
@@ -341,17 +339,6 @@ def _over_seeds(same, members):
             "seeds": [job.seed for job, _ in members]}
 
 
-NOT_IN_LABEL = {"notebook", "dataset", "value", "low", "high", "n", "seeds", "unit", "profile", "split", "name", "arm",
-                "setting"}
-
-
-def label(number):
-    """What a number of the `summary` is called: '20-way 1-shot, classical, inductive, learner ProtoNet'."""
-    words = [number["name"], number.get("arm"), number.get("setting")]
-    details = [f"{key} {value}" for key, value in number.items() if key not in NOT_IN_LABEL]
-    return ", ".join([word for word in words if word and word != "-"] + details)
-
-
 def shown(number):
     """'41.7 ± 0.9 % (10 seeds)': mean and 95 % interval over seeds."""
     scale, unit, digits = (100, "%", ".1f") if number["unit"] == "accuracy" else (1, number["unit"], ".3g")
@@ -363,7 +350,7 @@ def shown(number):
 def table(folder):
     """The summary as lines of text: for each notebook and number, a line for each dataset."""
     numbers = json.loads((folder / "results.json").read_text(encoding="utf-8"))["summary"]
-    lines, width = [], max((len(label(number)) for number in numbers), default=0)
+    lines, width = [], max((len(running.label(number)) for number in numbers), default=0)
     for (stem, name), by_dataset in _rows(numbers).items():
         lines += [stem] * (stem not in lines)
         lines += [f"  {name:<{width}}  {data.short_name(dataset)}  {shown(number)}"
@@ -375,9 +362,9 @@ def _rows(numbers):
     """{(notebook, label): {dataset: number}}, notebooks in order; numbers with the same label get a count."""
     rows = {}
     for number in sorted(numbers, key=lambda number: number["notebook"]):
-        name, count = label(number), 1
+        name, count = running.label(number), 1
         while number["dataset"] in rows.get((number["notebook"], name), ()):
-            name = f"{label(number)} ({(count := count + 1)})"
+            name = f"{running.label(number)} ({(count := count + 1)})"
         rows.setdefault((number["notebook"], name), {})[number["dataset"]] = number
     return rows
 

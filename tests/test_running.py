@@ -51,6 +51,12 @@ def test_small_numbers_keep_their_digits():
     assert running.headline(record) == "divergence: 0.00123 nats (0.001 to 0.0015, n=3)"
 
 
+def test_a_headline_says_of_which_arm_it_is():
+    record = {"name": "error", "value": 0.2, "low": 0.1, "high": 0.3, "n": 3, "unit": "error", "arm": "GAN",
+              "setting": "-", "n_versions": 64, "seed": 0, "per_game": [1], "versions": {}}
+    assert running.headline(record) == "error, GAN, n versions 64: 0.2 (0.1 to 0.3, n=3)"
+
+
 def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, capsys):
     assert run("--profile", "smoke", "--seed", "4") == 1
     shown = capsys.readouterr().out
