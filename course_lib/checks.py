@@ -108,8 +108,7 @@ def episode_sampler(function):
         def draw(seed, sizes=(n_way, k_shot, q_query)):
             given = images.clone()
             answer = function(given, *sizes, torch.Generator().manual_seed(seed))
-            _require(torch.equal(given, images), "`images` as they were", "other images than before the call",
-                     "your function writes into the images it was given, and the next task is drawn from them.")
+            _check_unchanged(images=(given, images))
             return _results(answer, "support_x", "support_y", "query_x", "query_y")
 
         tasks = [draw(seed) for seed in range(60)]

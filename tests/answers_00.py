@@ -167,7 +167,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (sampler(drawings="all the rest"), "query_x of shape [12, 1, 4, 4]"),
         (sampler_of_uneven_shots, "every class gets K drawings to learn from"),
         (sampler_of_shared_drawings, "the hands of its K + Q"),
-        (sampler_that_shuffles_in_place, "writes into the images"),
+        (sampler_that_shuffles_in_place, "images changed in place"),
         (sampler_of_fixed_sizes, "support_x of shape [3, 1, 4, 4]"),
         (sampler(labels="floats"), "in whole numbers (int64)"),
         (sampler(shape="lists"), "torch.cat and torch.stack make one tensor of many"),
