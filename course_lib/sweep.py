@@ -234,6 +234,8 @@ def connect(address, timeout=10):
         raise RuntimeError("--cluster needs the package distributed, which is not installed here: "
                            'pip install -e ".[cluster]" -c constraints.txt') from None
     try:
+        if not address:         # for which Client would start a cluster of its own
+            raise ValueError("no address")
         return Client(address, timeout=timeout)
     except (OSError, ValueError) as error:
         raise RuntimeError(f"no Dask scheduler answers at {address!r} ({type(error).__name__}). Start one with "
