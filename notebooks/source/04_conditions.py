@@ -326,8 +326,8 @@ for name, (task, its_judge, its_G) in drawn.items():
                               data=name, values=evaluate.conditioning(its_judge, task.held_x, task.held_y))
         got = obeyed(its_G, its_judge, "projection", name)
     copied = evaluate.memorisation(order(its_G, asked), task.x, task.held_x)
-    print(f"{name:8} {len(task.x) // 10:5d} drawings a class; the judge reads {evaluate.percent(reading if name != 'digits' else real)} "
-          f"of real ones, obeyed {evaluate.percent(got if name != 'digits' else cured)}, memorisation {copied:.2f}")
+    print(f"{name}: {len(task.x) // 10} drawings a class; the judge reads {evaluate.percent(reading if name != 'digits' else real)} of "
+          f"real ones;\n    obeyed {evaluate.percent(got if name != 'digits' else cured)}, memorisation {copied:.2f}")
 
 # %%
 figure, axes = plt.subplots(2, len(drawn), figsize=(6.5 * len(drawn), 10.5), squeeze=False)
