@@ -214,10 +214,13 @@ def test_a_cluster_without_the_package_or_without_a_scheduler(course, capsys, mo
     assert not (course / "runs").exists()
     assert run("--cluster", "") == 2, "an empty address (a variable that is not set, say) is no sweep on this machine"
     monkeypatch.undo()
-    pytest.importorskip("distributed")
-    for address in ("tcp://127.0.0.1:9", "nowhere", ""):
+    distributed = pytest.importorskip("distributed")
+    for address in ("tcp://127.0.0.1:9", "nowhere"):
         with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at .*dask scheduler"):
             sweep.connect(address, timeout=1)
+    monkeypatch.setattr(distributed, "Client", None)    # which may start a cluster if the address is empty
+    with pytest.raises(RuntimeError, match="no Dask scheduler answers at ''"):
+        sweep.connect("")
 
 
 @pytest.fixture
