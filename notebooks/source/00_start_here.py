@@ -355,14 +355,17 @@ for n in counts:
 # | task | in `G(z, x, task)`: all support images of the task that $x$ belongs to | 05 |
 # | $D$, $\ell$ | the discriminator: in formulas $D(x)$ is the probability of "real"; in code `D(x)` returns its **logit** $\ell$, and $D(x) = \sigma(\ell)$ | 01 |
 # | $\sigma(\ell)$ | the sigmoid $1 / (1 + e^{-\ell})$; without an argument, $\sigma$ is a standard deviation | 01 |
-# | $p$, $q$ | the densities of real and of generated images; in 08, $p$ are also p-values | 01 |
-# | $V$ | what the game is worth to $D$ | 01 |
-# | $\gamma$, $\lambda$, $w$ | weights of penalties in $D$'s loss | 02 |
+# | $p$, $q$; $m$ | the densities of real and of generated images, and their mean; in 08, $p$ are also p-values | 01 |
+# | $V$; $D^*$ | what the game is worth to $D$; the best $D$ | 01 |
+# | KL, JSD | the Kullback–Leibler and the Jensen–Shannon divergence of two densities, in nats | 01 |
+# | $R_1$; $\gamma$, $\lambda$, $w$ | a penalty on the slope of $D$ at the data; weights of penalties in $D$'s loss | 02 |
+# | $\mu$, $\Sigma$ | the mean and the covariance of features | 03 |
+# | $h$; $v_y$, $\psi$ | a hidden layer; $D$'s vector for class $y$, and what it says of $h$ without the label | 04 |
 # | $f(x)$, $c_n$ | features of an image, and the prototype of class $n$: the mean of its support's features | 06 |
 # | $\theta$, $\theta'$ | the weights of a learner before and after it adapts to a task | 07 |
-# | $L_S$, $L_Q$ | its loss on the support and on the queries of a task | 07 |
+# | $L_S$, $L_Q$; $H$ | its loss on the support and on the queries of a task; the Hessian of $L_S$ | 07 |
 # | $\alpha$, $\beta$ | the rates of the inner and of the outer loop (`lr` of `maml.adapt` and of `maml.fit`); elsewhere $\beta_1, \beta_2$ are Adam's, and $\alpha$ in 08 the level of a test | 07 |
-# | $a \pm h$ | a mean and the half-width of its 95 % interval | 00 |
+# | $a \pm b$ | a mean and the half-width of its 95 % interval | 00 |
 
 # %% [markdown]
 # ## The answer
