@@ -96,7 +96,7 @@ def gradient_penalty(discriminator, real, fake, generator=None, *, weight=10.0):
 
 
 def mismatch(discriminator, real, fake=None, generator=None, *, weight=0.5):
-    """weight E softplus(logit) of real x [B, ...], each beside the condition of the row behind it: real, yet wrong.
+    """weight E softplus(logit) of real x [B, ...], each beside the condition of the next row: real, yet wrong.
 
     Without it, D sees unfitting conditions only as far as G's samples do not fit theirs. Source: Reed et al. 2016,
     "Generative adversarial text to image synthesis", the matching-aware discriminator.

@@ -408,10 +408,10 @@ def independent(n, generator):
 sets = [density(independent(20_000, runtime.generator(seed + 10 + i, device))) for i in range(4)]
 floor = results.add("JSD of two sets of real samples", [evaluate.jsd(*sets[:2], width), evaluate.jsd(*sets[2:], width)], unit="nats",
                     setting="-", arm="real")
-reached = results.add("JSD of G's samples and real ones", [evaluate.jsd(path[turns], real_set, width) for real_set in sets], unit="nats",
-                      setting="-", arm="G")
 for turn, q_now in path.items():
-    print(f"turn {turn:4d}: JSD {sum(evaluate.jsd(q_now, real_set, width) for real_set in sets) / len(sets):.4f} nats")
+    from_real = [evaluate.jsd(q_now, real_set, width) for real_set in sets]
+    print(f"turn {turn:4d}: JSD {sum(from_real) / len(sets):.4f} nats")
+reached = results.add("JSD of G's samples and real ones", from_real, unit="nats", setting="-", arm="G")     # at the last turn
 print(f"floor:     JSD {floor['value']:.4f} nats")
 
 # %% [markdown]
