@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from .runtime import positive
+from .runtime import positive, progress
 
 
 class Episodes(NamedTuple):
@@ -19,10 +19,10 @@ class Episodes(NamedTuple):
     query_y: torch.Tensor       # [T, N*Q]
 
 
-def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphabet=False):
+def sample(classes, *, n_way, k_shot, q_query, n_tasks, rng, within_alphabet=False):
     """Draw `n_tasks` episodes of `n_way` classes with `k_shot` support and `q_query` query images each.
 
-    classes: `data.ImageClasses` with images [C, M, 1, H, W]. generator: a torch.Generator on the images' device.
+    classes: `datasets.ImageClasses` with images [C, M, 1, H, W]. rng: a torch.Generator on the images' device.
     No class comes twice in an episode and no image is both support and query. Every class is equally likely;
     with `within_alphabet` all classes of an episode come from one alphabet (chosen in proportion to its size,
     so that classes stay equally likely).
@@ -34,8 +34,8 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
     n_classes, n_drawings = images.shape[:2]
     _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet)
     alphabet_ids = _alphabet_ids(classes) if within_alphabet else None
-    drawn = _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, images.device, generator)        # [T, N]
-    keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=generator)
+    drawn = _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, images.device, rng)        # [T, N]
+    keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=rng)
     drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
     rows = drawn[:, :, None] * n_drawings + drawings                                                # [T, N, K+Q]
     support_x, query_x = _gather(classes, rows[:, :, :k_shot], rows[:, :, k_shot:])
@@ -44,11 +44,11 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, generator, within_alphab
                     query_x, labels.repeat_interleave(q_query).repeat(n_tasks, 1))
 
 
-def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, generator):
+def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, rng):
     """Class numbers [T, N], no class twice in a row: the N largest of one random key per class, a loopless shuffle."""
-    keys = torch.rand(n_tasks, n_classes, device=device, generator=generator)
+    keys = torch.rand(n_tasks, n_classes, device=device, generator=rng)
     if alphabet_ids is not None:    # a class drawn evenly names the alphabet; classes of others lose their key
-        first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=generator)
+        first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=rng)
         keys = keys.masked_fill(alphabet_ids != alphabet_ids[first], -1.0)
     return keys.topk(n_way).indices
 
@@ -79,3 +79,17 @@ def _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet):
         if n_way > counts[smallest]:
             raise ValueError(f"{n_way}-way episodes need {n_way} classes; {smallest!r} has {counts[smallest]}. "
                              f"Use n_way<={counts[smallest]} or within_alphabet=False.")
+
+
+def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, within_alphabet=False, chunk=50):
+    """The accuracy of `learner` on each of `n_episodes` episodes: float [n_episodes] in [0, 1].
+
+    learner: a function of `Episodes` that returns predicted labels [T, N*Q]. Episodes are drawn `chunk` at a time.
+    """
+    positive(n_episodes=n_episodes, chunk=chunk)
+    scores = []
+    for start in progress(range(0, n_episodes, chunk), desc="episodes"):
+        tasks = sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, rng=rng,
+                                n_tasks=min(chunk, n_episodes - start), within_alphabet=within_alphabet)
+        scores.append((learner(tasks) == tasks.query_y).float().mean(1).cpu())
+    return torch.cat(scores)

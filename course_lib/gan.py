@@ -1,4 +1,4 @@
-"""Adversarial training: one step of D, one step of G, and the loop that takes turns.
+"""Adversarial training: one step of D, one step of G, and the loop.
 
 G is called as G(z, *condition) and returns samples; D as D(x, *condition) and returns logits [B]. The condition is
 whatever the two agreed on (nothing, labels, examples), as a tuple.
@@ -11,33 +11,34 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .runtime import load, positive, training_steps
+from .checkpoints import load, training_steps
+from .runtime import positive
 
 
-def noise(G, n, generator):
-    """z [n, G.z_dim], standard normal, on the generator's device."""
-    return torch.randn(n, G.z_dim, generator=generator, device=generator.device)
+def noise(G, n, rng):
+    """z [n, G.z_dim], standard normal, on rng's device."""
+    return torch.randn(n, G.z_dim, generator=rng, device=rng.device)
 
 
-def d_step(G, D, real, condition=(), *, loss, optimiser, generator, penalty=None):
+def d_step(G, D, real, condition=(), *, loss, optimiser, rng, penalty=None):
     """One step of D towards telling real x [B, ...] from G's; returns D's loss, a scalar without graph.
 
-    loss: a `losses.GANLoss`. penalty: None or a function (discriminator, real, fake, generator) -> scalar.
+    loss: a `losses.GANLoss`. penalty: None or a function (discriminator, real, fake, rng) -> scalar.
     """
     with torch.no_grad():       # no graph through G: this step is D's
-        fake = G(noise(G, len(real), generator), *condition)
+        fake = G(noise(G, len(real), rng), *condition)
     objective = loss.d(D(real, *condition), D(fake, *condition))
     if penalty:
-        objective = objective + penalty(lambda x: D(x, *condition), real, fake, generator)
+        objective = objective + penalty(lambda x: D(x, *condition), real, fake, rng)
     optimiser.zero_grad()
     objective.backward()
     optimiser.step()
     return objective.detach()
 
 
-def g_step(G, D, n, condition=(), *, loss, optimiser, generator):
+def g_step(G, D, n, condition=(), *, loss, optimiser, rng):
     """One step of G, with n fresh samples, towards what D takes for real; returns G's loss, a scalar without graph."""
-    fake = G(noise(G, n, generator), *condition)
+    fake = G(noise(G, n, rng), *condition)
     objective = loss.g(D(fake, *condition))
     optimiser.zero_grad()
     objective.backward(inputs=list(G.parameters()))      # through D, into G alone
@@ -49,24 +50,23 @@ class Diverged(RuntimeError):
     """A loss or a weight is no longer a finite number. The message says where, and what to try."""
 
 
-class Trained(NamedTuple):
+class TrainedGAN(NamedTuple):
     """What `fit` returns."""
 
     G: nn.Module                # G with the average of its recent weights, in eval mode: draw from this one
-    d_loss: torch.Tensor        # [n_steps] D's loss in the last D step of each turn
+    d_loss: torch.Tensor        # [n_steps] D's loss in the last D step of each iteration
     g_loss: torch.Tensor        # [n_steps]
 
 
-def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e-4, 2e-4), betas=(0.5, 0.999),
-        ema=0.999, watch=None, path=None, save_every=500, made=None, half=False, compiled=False):
-    """Train G against D for `n_steps` turns of `d_steps` D steps and one G step each; both change in place.
+def fit(G, D, draw, *, n_steps, loss, rng, penalty=None, d_steps=1, lr=(2e-4, 2e-4), betas=(0.5, 0.999),
+        ema=0.999, watch=None, path=None, save_every=500, made=None):
+    """Train G against D for `n_steps` iterations of `d_steps` D steps and one G step each; both change in place.
 
-    draw: a function of the generator that returns a fresh batch (real x [B, ...], *condition), on G's device.
-    lr: of G and of D; both are trained by Adam with `betas`. ema: how much the average of G's weights keeps per turn.
-    watch: a function (turn, averaged G) called before the first turn and after each; what it shows is up to you.
-    path, save_every, made: keep all state there and go on from it; see `runtime.training_steps`.
-    half: forward passes in bfloat16 where that is safe. compiled: G through torch.compile; D stays as it is, for
-    penalties differentiate it twice and spectral norm changes at every call. Both are meant for cuda.
+    draw: a function of rng that returns a fresh batch (real x [B, ...], *condition), on G's device.
+    lr: of G and of D; both are trained by Adam with `betas`. ema: how much the average of G's weights keeps each time.
+    watch: a function (iteration, averaged G) called before the first iteration and after each. What it shows is up to
+    you.
+    path, save_every, made: keep all state there and go on from it; see `checkpoints.training_steps`.
 
     Raises Diverged when a loss or a weight stops being finite, ValueError for settings that do not fit.
     """
@@ -75,36 +75,33 @@ def fit(G, D, draw, *, n_steps, loss, generator, penalty=None, d_steps=1, lr=(2e
     G.train(), D.train()
     g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
-    history = _History(generator.device)
-    fast_G, fast_D = (_Half(net) if half else net for net in (G, D))
-    fast_G = torch.compile(fast_G) if compiled else fast_G
-    for turn in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
-                               g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average, history=history,
-                               generator=generator):
-        if watch and turn == 0:
+    history = _History(rng.device)
+    for iteration in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
+                                    g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average,
+                                    history=history, rng=rng):
+        if watch and iteration == 0:
             watch(0, average.module)
         for _ in range(d_steps):
-            real, *condition = draw(generator)
-            d_loss = d_step(fast_G, fast_D, real, condition, loss=loss, optimiser=d_optimiser, generator=generator,
-                            penalty=penalty)
-        g_loss = g_step(fast_G, fast_D, len(real), condition, loss=loss, optimiser=g_optimiser, generator=generator)
+            real, *condition = draw(rng)
+            d_loss = d_step(G, D, real, condition, loss=loss, optimiser=d_optimiser, rng=rng, penalty=penalty)
+        g_loss = g_step(G, D, len(real), condition, loss=loss, optimiser=g_optimiser, rng=rng)
         average.update_parameters(G)
         history.losses.append(torch.stack([d_loss, g_loss]))
-        if (turn + 1) % CHECK_EVERY == 0 or (turn + 1) % save_every == 0 or turn + 1 == n_steps:
+        if (iteration + 1) % CHECK_EVERY == 0 or (iteration + 1) % save_every == 0 or iteration + 1 == n_steps:
             _refuse_divergence(history.losses, [*G.parameters(), *D.parameters()], path)
         if watch:
-            watch(turn + 1, average.module)
-    return Trained(average.module, *torch.stack(history.losses, dim=1).cpu())
+            watch(iteration + 1, average.module)
+    return TrainedGAN(average.module, *torch.stack(history.losses, dim=1).cpu())
 
 
-CHECK_EVERY = 20        # turns between looks at the losses, since each look makes a GPU wait
+CHECK_EVERY = 20        # iterations between looks at the losses, since each look makes a GPU wait
 
 
 class _History:
     """The losses so far, as state that a checkpoint keeps."""
 
     def __init__(self, device):
-        self.device, self.losses = device, []       # of each turn: [2], on the device
+        self.device, self.losses = device, []       # of each iteration: [2], on the device
 
     def state_dict(self):
         return {"losses": torch.stack(self.losses)}
@@ -118,22 +115,12 @@ def _refuse_divergence(losses, parameters, path):
     finite = torch.stack(losses[-CHECK_EVERY:]).isfinite().all(1)     # those before were looked at before
     if finite.all() and all(p.isfinite().all() for p in parameters):
         return
-    turn = len(losses) - len(finite) + finite.long().argmin().item() if not finite.all() else len(losses) - 1
-    what = f"D's loss is {losses[turn][0]:g}, G's {losses[turn][1]:g}" if not finite.all() else "a weight is not finite"
+    iteration = len(losses) - len(finite) + finite.long().argmin().item() if not finite.all() else len(losses) - 1
+    what = "a weight is not finite"
+    if not finite.all():
+        what = f"D's loss is {losses[iteration][0]:g}, G's {losses[iteration][1]:g}"
     kept = path and Path(path).exists()
-    rescue = (f"the last good state, after {load(path)['step']} turns, is in {path}" if kept
+    rescue = (f"the last good state, after {load(path)['step']} iterations, is in {path}" if kept
               else "no earlier state was kept")
-    raise Diverged(f"training diverged in turn {turn + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
+    raise Diverged(f"training diverged in iteration {iteration + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
                    "a penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")
-
-
-class _Half(nn.Module):
-    """`network` with its forward pass in bfloat16 where that is safe; what it returns is float32."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network, self.z_dim = network, getattr(network, "z_dim", None)
-
-    def forward(self, *inputs):
-        with torch.autocast(inputs[0].device.type, torch.bfloat16):
-            return self.network(*inputs).float()

@@ -1,27 +1,23 @@
 """Learning an initialisation from which a few gradient steps solve a new task: MAML, FOMAML, ANIL, Reptile.
 
 Parameters are dicts, as from `dict(model.named_parameters())`. A model is called as model(x); for inductive
-predictions and for `vmap` as model(x, reference) (see `networks.BatchNorm`), where a model without batch statistics
-ignores `reference`.
+predictions and for `vmap` as model(x, n_support) (see `networks.BatchNorm`), where a model without batch statistics
+ignores `n_support`.
 """
 
-import copy
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from .runtime import from_first, positive, processes, training_steps
+from .checkpoints import training_steps
+from .parallel import each_task, mean
+from .runtime import positive
 
-# ---------------------------------------------------------------- one task, and the loss over tasks
 
-
-def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cross_entropy, reference=None):
+def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cross_entropy, n_support=None):
     """p <- p - lr dL(p; x, y)/dp, `steps` times, from `params`: a dict in and a dict out (Finn et al. 2017, eq. 1).
 
     x [N*K, ...] and y [N*K] are the support of one task. lr: a number, or a tensor [steps] with a rate for each step,
@@ -37,7 +33,7 @@ def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cr
         raise ValueError(f"no parameter starts with {only!r}. They are: {', '.join(params)}.")
 
     def support_loss(inner):
-        return loss(_call(model, {**params, **inner}, x, reference), y)
+        return loss(_call(model, {**params, **inner}, x, n_support), y)
 
     for rate in rates:
         if first_order:     # differentiated at a constant, the gradient is a constant
@@ -48,8 +44,8 @@ def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cr
     return {**params, **inner}
 
 
-def _call(model, params, x, reference=None):
-    return functional_call(model, params, (x,) if reference is None else (x, reference))
+def _call(model, params, x, n_support=None):
+    return functional_call(model, params, (x,) if n_support is None else (x, n_support))
 
 
 def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False):
@@ -66,23 +62,23 @@ def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False
     return _call(model, params, query_x, len(query_x) if vmapped else None)
 
 
-def meta_loss(model, params, episodes, *, lr, steps, first_order=False, only="", inductive=False, vmapped=False,
+def meta_loss(model, params, tasks, *, inner_lr, steps, first_order=False, only="", inductive=False, vmapped=False,
               loss=cross_entropy):
     """The loss on the queries after adapting to the support, mean over tasks: a scalar (Finn et al. 2017, eq. 2).
 
-    Its gradient with respect to `params` is the meta-gradient. episodes: `Episodes`, or as many tensors [T, ...].
+    Its gradient with respect to `params` is the meta-gradient. tasks: `Episodes`, or as many tensors [T, ...].
     vmapped: all tasks at once, by torch.func.vmap, in place of a loop over them; the same loss and the same gradient.
     Raises ValueError for a model whose second-order gradient vmap is known to get wrong.
     """
     def task_loss(support_x, support_y, query_x, query_y):
-        adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=first_order, only=only,
-                        loss=loss, reference=len(support_x) if vmapped else None)
+        adapted = adapt(model, params, support_x, support_y, lr=inner_lr, steps=steps, first_order=first_order,
+                        only=only, loss=loss, n_support=len(support_x) if vmapped else None)
         return loss(predict(model, adapted, support_x, query_x, inductive=inductive, vmapped=vmapped), query_y)
 
     if vmapped:
         _refuse_wrong_gradients(model)
-        return vmap(task_loss)(*episodes).mean()
-    return torch.stack([task_loss(*task) for task in zip(*episodes)]).mean()
+        return vmap(task_loss)(*tasks).mean()
+    return torch.stack([task_loss(*task) for task in zip(*tasks)]).mean()
 
 
 WRONG_UNDER_VMAP = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
@@ -96,111 +92,52 @@ def _refuse_wrong_gradients(model):
                              "vmapped=False.")
 
 
-# ---------------------------------------------------------------- gradients that `fit` follows
-
-
-def backward(model, episodes, *, lr, vmapped=None, **settings):
+def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
     """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
     settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, by
-    vmap; else as many as there are threads, which also needs the memory of so many tasks only. Under torchrun
-    (`runtime.join_processes`), each process takes a share of the tasks, and all get the gradient over all of them.
+    vmap; else as many as there are threads, which also needs the memory of so many tasks only.
     """
-    learned = isinstance(lr, torch.Tensor) and lr.requires_grad
-    rates = lr.detach().requires_grad_() if learned else lr
+    learned = isinstance(inner_lr, torch.Tensor) and inner_lr.requires_grad
+    rates = inner_lr.detach().requires_grad_() if learned else inner_lr
     names, leaves = zip(*model.named_parameters())
 
     def task_gradient(model, *tasks):
-        loss = meta_loss(model, dict(zip(names, leaves)), tasks, lr=rates, vmapped=vmapped, **settings)
+        loss = meta_loss(model, dict(zip(names, leaves)), tasks, inner_lr=rates, vmapped=vmapped, **settings)
         return loss.detach(), *torch.autograd.grad(loss, [*leaves, *([rates] if learned else [])])
 
     if vmapped is None:
-        vmapped = episodes[0].device.type == "cuda"
-    episodes, share = _divided(episodes)
+        vmapped = tasks[0].device.type == "cuda"
     if vmapped:
-        loss, *gradient = task_gradient(model, *episodes)
+        loss, *gradient = task_gradient(model, *tasks)
     else:
-        loss, *gradient = _mean(_each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)),
-                                           model, episodes))
-    loss, *gradient = _over_processes([loss, *gradient], share)
-    for tensor, slope in zip([*leaves, *([lr] if learned else [])], gradient):
+        loss, *gradient = mean(each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)),
+                                           model, tasks))
+    for tensor, slope in zip([*leaves, *([inner_lr] if learned else [])], gradient):
         tensor.backward(slope)
     return loss
 
 
-def _each_task(function, model, episodes):
-    """Yield function(model, *task) for each task, in order; as many tasks at a time as torch has threads.
-
-    On a CPU, small tensors gain little from two threads in one operation, and much from a task in each. Every thread
-    has a copy of the model, for functional_call exchanges parameters in place; and since each operation has one thread,
-    the result is the same bits for any number of threads.
-    """
-    threads, own = torch.get_num_threads(), threading.local()
-
-    def start():
-        torch.set_num_threads(1)
-        own.model = copy.deepcopy(model)
-
-    try:
-        workers = threads if episodes[0].device.type == "cpu" else 1
-        with ThreadPoolExecutor(workers, initializer=start) as pool:
-            yield from pool.map(lambda task: function(own.model, *task), zip(*episodes))
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _mean(each):
-    """The mean of tuples of tensors, added up as they come, so that not all are kept."""
-    n_tasks, total = 1, next(each)
-    for parts in each:
-        n_tasks, total = n_tasks + 1, [a + b for a, b in zip(total, parts)]
-    return [part / n_tasks for part in total]
-
-
-def _divided(episodes):
-    """This process's tasks, and their share of all. Fewer tasks than processes are not divided: each takes all."""
-    number, count = processes()
-    if count == 1 or len(episodes[0]) < count:
-        return episodes, 1
-    mine = [part[number::count] for part in episodes]
-    return mine, len(mine[0]) / len(episodes[0])
-
-
-def _over_processes(means, share):
-    """Means over all tasks from the means over each process's tasks, the same in every process."""
-    if share == 1:
-        return means
-    means = [(share * mean).contiguous() for mean in means]
-    for mean in means:
-        dist.all_reduce(mean)
-    return means
-
-
-def reptile_backward(model, episodes, *, lr, steps, loss=cross_entropy):
+def reptile_backward(model, tasks, *, inner_lr, steps, loss=cross_entropy):
     """Add Reptile's direction to .grad: params - adapted, mean over tasks (Nichol et al. 2018, alg. 2).
 
-    It adapts to support and query together, for there is no query loss. Returns the loss before adapting. Under
-    torchrun the tasks are divided as in `backward`.
+    It adapts to support and query together, for there is no query loss. Returns the loss before adapting.
     """
     params = {name: p.detach() for name, p in model.named_parameters()}
 
     @torch.no_grad()
     def direction(model, support_x, support_y, query_x, query_y):
         x, y = torch.cat([support_x, query_x]), torch.cat([support_y, query_y])
-        adapted = adapt(model, params, x, y, lr=lr, steps=steps, first_order=True, loss=loss)
+        adapted = adapt(model, params, x, y, lr=inner_lr, steps=steps, first_order=True, loss=loss)
         return loss(_call(model, params, x), y), *(p - adapted[name] for name, p in params.items())
 
-    episodes, share = _divided(episodes)
-    before, *mean = _over_processes(_mean(_each_task(direction, model, episodes)), share)
-    for p, step in zip(model.parameters(), mean):
+    before, *steps_back = mean(each_task(direction, model, tasks))
+    for p, step in zip(model.parameters(), steps_back):
         p.backward(step)
     return before
 
 
-# ---------------------------------------------------------------- the outer loop
-
-
-class Trained(NamedTuple):
+class MetaTrained(NamedTuple):
     """What `fit` returns."""
 
     params: dict                # the state_dict of the best look (without `validate`: the last), without graph
@@ -209,37 +146,35 @@ class Trained(NamedTuple):
     best_step: int              # how many steps `params` had had
 
 
-def fit(model, draw, *, gradient, n_steps, generator, optimiser=torch.optim.Adam, lr=1e-3, validate=None,
+def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, outer_lr=1e-3, validate=None,
         validate_every=100, path=None, save_every=100, made=None, **parts):
     """Train the model over episodes: `n_steps` outer steps; it changes in place. Keeps the best on validation.
 
-    draw: a function of the generator that returns `Episodes`. gradient: a function (model, episodes) that adds to .grad
-    and returns a loss, such as partial(backward, lr=0.4, steps=1, first_order=True).
-    optimiser: made with the parameters and the outer rate `lr`, which falls to 0 in a straight line.
+    draw: a function of rng that returns `Episodes`. gradient: a function (model, tasks) that adds to .grad and returns
+    a loss, such as partial(backward, inner_lr=0.4, steps=1, first_order=True).
+    optimiser: made with the parameters and the rate `outer_lr`, which falls to 0 in a straight line.
     validate: a function of the model that returns an accuracy on episodes of *validation* classes; the best look wins,
     the earliest of equals.
-    path, save_every, made: keep all state there and go on from it, see `runtime.training_steps`. parts: further
+    path, save_every, made: keep all state there and go on from it, see `checkpoints.training_steps`. parts: further
     modules to train and to keep, such as rates.
-    Under torchrun (`runtime.join_processes`) every process calls this alike and draws the same episodes; `backward` and
-    `reptile_backward` divide them, any other gradient is computed by all. Process 0 keeps the state and the scores.
     Raises FloatingPointError when the loss is no longer finite.
     """
     positive(n_steps=n_steps, validate_every=validate_every)
-    optimiser = optimiser([p for part in (model, *parts.values()) for p in part.parameters()], lr)
+    optimiser = optimiser([p for part in (model, *parts.values()) for p in part.parameters()], outer_lr)
     record = _Record(model, next(model.parameters()).device)
     for step in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="meta-training", model=model,
-                               optimiser=optimiser, record=record, generator=generator, **parts):
-        optimiser.param_groups[0]["lr"] = lr * (1 - step / n_steps)
+                               optimiser=optimiser, record=record, rng=rng, **parts):
+        optimiser.param_groups[0]["lr"] = outer_lr * (1 - step / n_steps)
         optimiser.zero_grad()
-        record.losses.append(gradient(model, draw(generator)))
+        record.losses.append(gradient(model, draw(rng)))
         if not (step + 1) % CHECK_EVERY and not torch.stack(record.losses[-CHECK_EVERY:]).isfinite().all():
             raise FloatingPointError(f"the loss is not finite in the {CHECK_EVERY} steps before {step + 1}. Try a "
                                      "lower inner or outer learning rate.")
         optimiser.step()
         if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
-            record.look(step + 1, from_first(float(validate(model))), model)
+            record.look(step + 1, float(validate(model)), model)
     best = record.best if validate else _copy(model)
-    return Trained(best, torch.stack(record.losses).cpu(), torch.tensor(record.scores), record.best_step or n_steps)
+    return MetaTrained(best, torch.stack(record.losses).cpu(), torch.tensor(record.scores), record.best_step or n_steps)
 
 
 CHECK_EVERY = 20        # steps between looks at the losses, since each look makes a GPU wait
@@ -270,14 +205,14 @@ def _copy(model):
     return {name: p.detach().clone() for name, p in model.state_dict().items()}
 
 
-def learner(model, params, *, lr, steps, only="", inductive=False):
-    """A learner for `evaluate.accuracies`: adapts `params` to each task and returns labels [T, N*Q].
+def learner(model, params, *, inner_lr, steps, only="", inductive=False):
+    """A learner for `episodes.accuracies`: adapts `params` to each task and returns labels [T, N*Q].
 
     What the number is called, inductive or transductive, is what `inductive` says.
     """
     @torch.no_grad()
     def task_labels(model, support_x, support_y, query_x, query_y):
-        adapted = adapt(model, params, support_x, support_y, lr=lr, steps=steps, first_order=True, only=only)
+        adapted = adapt(model, params, support_x, support_y, lr=inner_lr, steps=steps, first_order=True, only=only)
         return predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1)
 
-    return lambda episodes: torch.stack(list(_each_task(task_labels, model, episodes)))
+    return lambda tasks: torch.stack(list(each_task(task_labels, model, tasks)))

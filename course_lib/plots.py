@@ -40,13 +40,13 @@ def sheet(images, ax, title="", gap=2):
     show(ax, page, title)
 
 
-def episode(episodes, task=0, n_queries=10):
+def episode(tasks, task=0, n_queries=10):
     """A figure of one task: the labelled support above, the first queries of every class below, shuffled.
 
     Returns (figure, labels of the queries shown): the labels are the answer, kept out of the picture.
     """
-    support_x, support_y = episodes.support_x[task].cpu(), episodes.support_y[task]
-    order = torch.randperm(len(episodes.query_y[task]), generator=torch.Generator().manual_seed(0))[:n_queries]
+    support_x, support_y = tasks.support_x[task].cpu(), tasks.support_y[task]
+    order = torch.randperm(len(tasks.query_y[task]), generator=torch.Generator().manual_seed(0))[:n_queries]
     columns = max(len(support_x), -(-n_queries // 2))
     figure = plt.figure(figsize=(1.7 * columns, 6.8))
     above, below = figure.subfigures(2, 1, height_ratios=(1.15, 2), hspace=0.04)
@@ -60,8 +60,8 @@ def episode(episodes, task=0, n_queries=10):
     for ax, image, label in zip(axes[0], support_x, support_y.tolist()):
         show(ax, image, f"class {label}")
     for number, (ax, q) in enumerate(zip([*axes[1], *axes[2]], order.tolist())):
-        show(ax, episodes.query_x[task, q], f"query {number}")
-    return figure, episodes.query_y[task, order].tolist()
+        show(ax, tasks.query_x[task, q], f"query {number}")
+    return figure, tasks.query_y[task, order].tolist()
 
 
 def save(figure, name):

@@ -62,8 +62,8 @@ def nn_city_block(support_x, support_y, query_x):
 
 def sampler(*, classes="distinct", drawings="distinct", labels="local", order="same", chance="given", shape="right"):
     """A sampler with one mistake, or none."""
-    def my_sampler(images, n_way, k_shot, q_query, generator):
-        g = {"given": generator, "global": None, "own": torch.Generator().manual_seed(0)}[chance]
+    def my_sampler(images, n_way, k_shot, q_query, rng):
+        g = {"given": rng, "global": None, "own": torch.Generator().manual_seed(0)}[chance]
         n_classes, n_drawings = images.shape[:2]
         chosen = torch.randperm(n_classes, generator=g)[:n_way]
         if classes == "put back":
@@ -95,38 +95,38 @@ def sampler(*, classes="distinct", drawings="distinct", labels="local", order="s
     return my_sampler
 
 
-def sampler_of_uneven_shots(images, n_way, k_shot, q_query, generator):
+def sampler_of_uneven_shots(images, n_way, k_shot, q_query, rng):
     """The last class gives one query less, the first one more: the totals are right."""
     parts = {"support": [], "query": []}
     amounts = [q_query + 1] + [q_query] * (n_way - 2) + [q_query - 1]
-    for c, amount in zip(torch.randperm(len(images), generator=generator), amounts):
-        taken = torch.randperm(images.shape[1], generator=generator)
+    for c, amount in zip(torch.randperm(len(images), generator=rng), amounts):
+        taken = torch.randperm(images.shape[1], generator=rng)
         parts["support"].append(images[c, taken[:k_shot]])
         parts["query"].append(images[c, taken[k_shot:k_shot + amount]])
     return (torch.cat(parts["support"]), torch.arange(n_way).repeat_interleave(k_shot),
             torch.cat(parts["query"]), torch.arange(n_way).repeat_interleave(torch.tensor(amounts)))
 
 
-def sampler_of_shared_drawings(images, n_way, k_shot, q_query, generator):
+def sampler_of_shared_drawings(images, n_way, k_shot, q_query, rng):
     """One permutation of the drawings for all classes: where drawing d is a person, a task shows few hands."""
-    classes = torch.randperm(len(images), generator=generator)[:n_way]
-    drawings = torch.randperm(images.shape[1], generator=generator)[:k_shot + q_query]
+    classes = torch.randperm(len(images), generator=rng)[:n_way]
+    drawings = torch.randperm(images.shape[1], generator=rng)[:k_shot + q_query]
     support_x, query_x = (images[classes][:, taken].flatten(0, 1) for taken in drawings.split([k_shot, q_query]))
     return (support_x, torch.arange(n_way).repeat_interleave(k_shot),
             query_x, torch.arange(n_way).repeat_interleave(q_query))
 
 
-def sampler_that_shuffles_in_place(images, n_way, k_shot, q_query, generator):
-    images[:] = images[torch.randperm(len(images), generator=generator)]
-    return sampler()(images, n_way, k_shot, q_query, generator)
+def sampler_that_shuffles_in_place(images, n_way, k_shot, q_query, rng):
+    images[:] = images[torch.randperm(len(images), generator=rng)]
+    return sampler()(images, n_way, k_shot, q_query, rng)
 
 
-def sampler_of_fixed_sizes(images, n_way, k_shot, q_query, generator):
-    return sampler()(images, 4, 2, 3, generator)
+def sampler_of_fixed_sizes(images, n_way, k_shot, q_query, rng):
+    return sampler()(images, 4, 2, 3, rng)
 
 
-def sampler_in_floats(images, n_way, k_shot, q_query, generator):
-    support_x, support_y, query_x, query_y = sampler()(images, n_way, k_shot, q_query, generator)
+def sampler_in_floats(images, n_way, k_shot, q_query, rng):
+    support_x, support_y, query_x, query_y = sampler()(images, n_way, k_shot, q_query, rng)
     return support_x / 255, support_y, query_x / 255, query_y
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid, softplus
 
-from course_lib import evaluate
+from course_lib import quality
 
 
 def best(p, q):
@@ -37,7 +37,7 @@ def kl(a, b, dx):
 RIGHT = {
     "best_discriminator": [best, best_by_hand],
     "value": [value, lambda r, f: logsigmoid(r).mean() + logsigmoid(-f).mean()],
-    "jsd": [jsd, jsd_by_hand, evaluate.jsd],
+    "jsd": [jsd, jsd_by_hand, quality.jsd],
 }
 WRONG = {
     "best_discriminator": [

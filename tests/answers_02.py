@@ -31,8 +31,8 @@ def slopes_sigmoid_of_result(g_loss, logits):
 def d_step(*, fakes="no graph", clear=True, chance="given", step=True, sign=1, swap=False, clean=True, freeze=False,
            own=False, only_d=False):
     """A step of D with one mistake, or none."""
-    def my_d_step(G, D, real, loss, optimiser, generator):
-        g = {"given": generator, "fixed": torch.Generator().manual_seed(6)}[chance]
+    def my_d_step(G, D, real, loss, optimiser, rng):
+        g = {"given": rng, "fixed": torch.Generator().manual_seed(6)}[chance]
         z = gan.noise(G, len(real), g)
         if freeze:
             G.requires_grad_(False)
@@ -58,18 +58,18 @@ def d_step_in_eval_mode(G, D, *others):
     return d_step()(G, D, *others)
 
 
-def d_step_that_leaves_old_gradients(G, D, real, loss, optimiser, generator):
+def d_step_that_leaves_old_gradients(G, D, real, loss, optimiser, rng):
     """Right: G's old gradients are put aside for the step and laid back."""
     old = [p.grad for p in G.parameters()]
-    answer = d_step()(G, D, real, loss, optimiser, generator)
+    answer = d_step()(G, D, real, loss, optimiser, rng)
     for p, gradient in zip(G.parameters(), old):
         p.grad = gradient
     return answer
 
 
-def d_step_without_optimiser_over_g(G, D, real, loss, optimiser, generator):
+def d_step_without_optimiser_over_g(G, D, real, loss, optimiser, rng):
     """The graph goes into G, but only D's weights are stepped: gradients are left behind."""
-    objective = loss.d(D(real), D(G(gan.noise(G, len(real), generator))))
+    objective = loss.d(D(real), D(G(gan.noise(G, len(real), rng))))
     optimiser.zero_grad()
     objective.backward()
     with torch.no_grad():

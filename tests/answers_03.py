@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib import evaluate
+from course_lib import pairs, quality
 
 # ---------------------------------------------------------------- answers to `frechet`
 
@@ -110,9 +110,9 @@ RIGHT = {
                 lambda a, b: ((a.mean(0) - b.mean(0)).norm()**2
                               + (a.std(0, correction=0) - b.std(0, correction=0)).norm()**2).item()],
     "coverage": [coverage_right, coverage_by_loop, coverage_with(),
-                 lambda real, fake, k: evaluate.prdc(real, fake, k).coverage],
+                 lambda real, fake, k: quality.prdc(real, fake, k).coverage],
     "memorisation": [memorisation_right, memorisation_by_loop,
-                     lambda *sets: evaluate.memorisation(*(x.unflatten(1, (1, 3, 3)) for x in sets))],
+                     lambda *sets: quality.memorisation(*(x.unflatten(1, (1, 3, 3)) for x in sets))],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "frechet": [
@@ -129,7 +129,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (frechet_by_image, "which dimension counts the images"),
         (lambda a, b: print(end=""), "does your function end with `return ...`?"),
         *((wrong, "each feature by itself") for wrong in (
-            evaluate.frechet_distance, frechet_of(lambda m, s: ((m + s)**2).sum()),
+            quality.frechet_distance, frechet_of(lambda m, s: ((m + s)**2).sum()),
             frechet_of(lambda m, s: m.norm() + s.norm()), lambda a, b: 0.0)),
     ],
     "coverage": [

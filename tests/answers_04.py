@@ -5,40 +5,40 @@ import torch
 # ---------------------------------------------------------------- answers to `paired_batch`
 
 
-def paired_right(x, y, n, generator):
-    rows = torch.randint(len(x), (n,), generator=generator)
+def paired_right(x, y, n, rng):
+    rows = torch.randint(len(x), (n,), generator=rng)
     return x[rows], y[rows]
 
 
-def paired_by_multinomial(x, y, n, generator):
-    rows = torch.multinomial(torch.ones(len(x)), n, replacement=True, generator=generator)
+def paired_by_multinomial(x, y, n, rng):
+    rows = torch.multinomial(torch.ones(len(x)), n, replacement=True, generator=rng)
     return [x.index_select(0, rows), y.index_select(0, rows)]
 
 
 def paired_from(rows):
     """The pairs at `rows(M, n, generator)`."""
-    def my_batch(x, y, n, generator):
-        chosen = rows(len(x), n, generator)
+    def my_batch(x, y, n, rng):
+        chosen = rows(len(x), n, rng)
         return x[chosen], y[chosen]
     return my_batch
 
 
 def paired_then(change):
     """The right batch, then changed by `change(batch_x, batch_y)`."""
-    return lambda x, y, n, generator: change(*paired_right(x, y, n, generator))
+    return lambda x, y, n, rng: change(*paired_right(x, y, n, rng))
 
 
-def paired_two_draws(x, y, n, generator):
-    return (x[torch.randint(len(x), (n,), generator=generator)], y[torch.randint(len(x), (n,), generator=generator)])
+def paired_two_draws(x, y, n, rng):
+    return (x[torch.randint(len(x), (n,), generator=rng)], y[torch.randint(len(x), (n,), generator=rng)])
 
 
-def paired_shuffled_labels(x, y, n, generator):
-    batch_x, batch_y = paired_right(x, y, n, generator)
-    return batch_x, batch_y[torch.randperm(n, generator=generator)]
+def paired_shuffled_labels(x, y, n, rng):
+    batch_x, batch_y = paired_right(x, y, n, rng)
+    return batch_x, batch_y[torch.randperm(n, generator=rng)]
 
 
-def paired_positions(x, y, n, generator):
-    rows = torch.randint(len(x), (n,), generator=generator)
+def paired_positions(x, y, n, rng):
+    rows = torch.randint(len(x), (n,), generator=rng)
     return x[rows], rows
 
 

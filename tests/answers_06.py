@@ -4,51 +4,51 @@ import random
 
 import torch
 
-from course_lib import baselines, episodes, evaluate
+from course_lib import episodes, learners, statistics
 
 # ---------------------------------------------------------------- answers to `split_by_alphabet`
 
 
-def draw_names(names, n_held, generator):
-    return [names[i] for i in torch.randperm(len(names), generator=generator)[:n_held]]
+def draw_names(names, n_held, rng):
+    return [names[i] for i in torch.randperm(len(names), generator=rng)[:n_held]]
 
 
 def positions(alphabets, chosen):
     return [i for i, name in enumerate(alphabets) if name in chosen]
 
 
-def split_right(alphabets, n_held, generator):
-    return positions(alphabets, draw_names(sorted(set(alphabets)), n_held, generator))
+def split_right(alphabets, n_held, rng):
+    return positions(alphabets, draw_names(sorted(set(alphabets)), n_held, rng))
 
 
-def split_by_loop(alphabets, n_held, generator):
+def split_by_loop(alphabets, n_held, rng):
     names = []
     for name in alphabets:
         if name not in names:
             names.append(name)
     held = []
     while n_held:
-        name = names.pop(torch.randint(len(names), (), generator=generator).item())
+        name = names.pop(torch.randint(len(names), (), generator=rng).item())
         held += [i for i in range(len(alphabets)) if alphabets[i] == name]
         n_held -= 1
     return held
 
 
-def split_by_keys(alphabets, n_held, generator):
+def split_by_keys(alphabets, n_held, rng):
     names = sorted(set(alphabets))
     ids = torch.tensor([names.index(name) for name in alphabets])
-    keys = torch.rand(len(names), generator=generator)
+    keys = torch.rand(len(names), generator=rng)
     return (keys[ids] <= keys.kthvalue(n_held).values).nonzero().flatten()
 
 
 def split_with(names=lambda alphabets: sorted(set(alphabets)), draw=draw_names, then=positions):
     """`draw` from the names; `then` makes the answer of alphabets and those drawn."""
-    return lambda alphabets, n_held, generator: then(alphabets, draw(names(alphabets), n_held, generator))
+    return lambda alphabets, n_held, rng: then(alphabets, draw(names(alphabets), n_held, rng))
 
 
-def split_classes(alphabets, n_held, generator):
+def split_classes(alphabets, n_held, rng):
     n = len(alphabets) * n_held // len(set(alphabets))
-    return torch.randperm(len(alphabets), generator=generator)[:n]
+    return torch.randperm(len(alphabets), generator=rng)[:n]
 
 
 def split_rest(alphabets, chosen):
@@ -60,14 +60,14 @@ def split_slices(alphabets, chosen):
     return [alphabets.index(name) + i for name in chosen for i in range(alphabets.count(name))]
 
 
-def draw_by_classes(alphabets, n_held, generator):
+def draw_by_classes(alphabets, n_held, rng):
     """A class brings its alphabet: large alphabets come too often."""
-    order = torch.randperm(len(alphabets), generator=generator)
+    order = torch.randperm(len(alphabets), generator=rng)
     return positions(alphabets, list(dict.fromkeys(alphabets[i] for i in order))[:n_held])
 
 
-def draw_with_replacement(names, n_held, generator):
-    return [names[i] for i in torch.randint(len(names), (n_held,), generator=generator)]
+def draw_with_replacement(names, n_held, rng):
+    return [names[i] for i in torch.randint(len(names), (n_held,), generator=rng)]
 
 
 # ---------------------------------------------------------------- answers to `prototypes`
@@ -95,7 +95,7 @@ def prototypes_expanded(support, y, query, n_way):
 
 def prototypes_of_library(support, y, query, n_way):
     task = episodes.Episodes(support[None, :, None, None], y[None], query[None, :, None, None], None)
-    return baselines.protonet_logits(lambda x: x.flatten(1), task)[0]
+    return learners.protonet_logits(lambda x: x.flatten(1), task)[0]
 
 
 def prototypes_with(use=lambda q, p: -torch.cdist(q, p)**2, stands=lambda x: x.mean(0)):
@@ -214,7 +214,7 @@ RIGHT = {
     "leaks": [leaks_right, leaks_by_loop, leaks_by_bytes, leaks_by_difference,
               lambda s, q: torch.stack([(b[:, None] == a).all((2, 3, 4)).any(1) for a, b in zip(s, q)])],
     "paired_interval": [paired_right, paired_by_loop, paired_by_covariance,
-                        lambda a, b: evaluate.mean_interval(evaluate.paired_difference(a, b)),
+                        lambda a, b: statistics.mean_interval(statistics.paired_difference(a, b)),
                         of_difference(lambda d: 1.96 * d.std(correction=0) / len(d)**0.5)],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
@@ -242,7 +242,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (split_with(draw=lambda names, n, g: draw_names(names, n, None)), "which call draws without"),
         (split_with(draw=lambda names, n, g: draw_names(names[:-1], n, g)), "can your code never reach"),
         (split_with(names=lambda alphabets: list(set(alphabets))), "which order of the names stays"),
-        (lambda alphabets, n_held, generator: None, "does your function end with `return ...`?"),
+        (lambda alphabets, n_held, rng: None, "does your function end with `return ...`?"),
     ],
     "prototypes": [
         (prototypes_with(lambda q, p: torch.cdist(q, p)**2), "must get a large logit"),

@@ -1,377 +1,312 @@
-"""Right and wrong answers to the exercises of notebook 08."""
+"""Right and wrong answers to the exercises of notebook 05."""
 
 import torch
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, logsigmoid, max_pool2d, pad, softplus
 
-from course_lib import augment, evaluate
+# ---------------------------------------------------------------- answers to `pairs`
 
-# ---------------------------------------------------------------- answers to `augmenter`
 
+def classes_right(c, n, g):
+    return torch.randperm(c, generator=g)[:n]
 
-def augmenter_right(support_x, support_y, variation, n_extra, generator):
-    rows = []
-    for label in support_y.unique():
-        examples = (support_y == label).nonzero().squeeze(1)
-        rows.append(examples[torch.arange(n_extra) % len(examples)])
-    rows = torch.cat(rows)
-    return torch.cat([support_x, variation(support_x[rows], generator)]), torch.cat([support_y, support_y[rows]])
 
+def two_right(m, n, g):
+    return torch.rand(n, m, generator=g).topk(2).indices
 
-def augmenter_one_by_one(support_x, support_y, variation, n_extra, generator):
-    x, y, labels = list(support_x), support_y.tolist(), support_y.tolist()
-    for label in dict.fromkeys(labels):
-        examples = [image for image, other in zip(support_x, labels) if other == label]
-        for i in range(n_extra):
-            x.append(variation(examples[i % len(examples)][None], generator)[0])
-            y.append(label)
-    return torch.stack(x), torch.tensor(y)
 
+def pairs_of(classes=classes_right, two=two_right):
+    """The pairs at `classes(C, n, generator)` [n] and `two(M, n, generator)` [n, 2]."""
+    def my_pairs(images, n, rng):
+        chosen = classes(len(images), n, rng)
+        first, second = two(images.shape[1], n, rng).T
+        return images[chosen, first], images[chosen, second]
+    return my_pairs
 
-def augmenter_by_rounds(support_x, support_y, variation, n_extra, generator):
-    """Each round varies one example of every class: the added ones are not class by class."""
-    x, y = [support_x], [support_y]
-    for i in range(n_extra):
-        places = [(support_y == c).nonzero().flatten() for c in range(int(support_y.max()) + 1)]
-        rows = [place[i % len(place)].item() for place in places]
-        x.append(variation(support_x[rows], generator))
-        y.append(support_y[rows])
-    return torch.cat(x), torch.cat(y)
 
+def pairs_by_loop(images, n, rng):
+    real, example = [], []
+    for c in torch.randperm(len(images), generator=rng)[:n]:
+        a, b = torch.randperm(images.shape[1], generator=rng)[:2].tolist()
+        real.append(images[c, a])
+        example.append(images[c, b])
+    return [torch.stack(real), torch.stack(example)]
 
-def augmenter_of_library(support_x, support_y, variation, n_extra, generator):
-    """`augment.adding` wants as many examples of each class: one class at a time."""
-    x, y = [support_x], [support_y]
-    for c in support_y.unique():
-        mine = support_x[support_y == c][None]
-        add = augment.adding(lambda images, generator, task: variation(images, generator), n_extra)
-        both, _ = add(mine, torch.zeros(mine.shape[:2], dtype=torch.long), generator)
-        x.append(both[0, mine.shape[1]:])
-        y.append(c.repeat(n_extra))
-    return torch.cat(x), torch.cat(y)
 
+def two_by_steps(m, n, g):
+    """The second is 1 to m - 1 places after the first, around the end."""
+    first = torch.randint(m, (n,), generator=g)
+    return torch.stack([first, (first + torch.randint(1, m, (n,), generator=g)) % m], dim=1)
 
-def in_turn(places, n_extra):
-    return places[torch.arange(n_extra) % len(places)]
 
+def two_repaired(m, n, g):
+    """Drawn with replacement, and where the same came twice, the next: one pair comes too often."""
+    first, second = torch.randint(m, (2, n), generator=g)
+    return torch.stack([first, torch.where(first == second, (first + 1) % m, second)], dim=1)
 
-def all_rows(support_y, n_extra, rows_of=in_turn):
-    return torch.cat([rows_of((support_y == c).nonzero().flatten(), n_extra) for c in support_y.unique()])
 
+def two_neighbours(m, n, g):
+    first = torch.randint(m, (n,), generator=g)
+    return torch.stack([first, (first + 1) % m], dim=1)
 
-def varied(x, rows, variation, generator):
-    return variation(x[rows], generator)
 
+def pairs_then(change):
+    """The right pairs, then changed by `change(real, example, generator)`."""
+    return lambda images, n, rng: change(*pairs_of()(images, n, rng), rng)
 
-def augmenter_with(rows_of=in_turn, *, rows=None, made=varied, labels=lambda y, rows, n_extra: y[rows],
-                   join=lambda old, new: torch.cat([old, new]), sizes=lambda n_extra: n_extra,
-                   finish=lambda x, y: (x, y)):
-    """`augmenter` with one mistake, or none. rows: of the support, from support_y and n_extra."""
-    def my_augmenter(support_x, support_y, variation, n_extra, generator):
-        n = sizes(n_extra)
-        chosen = rows(support_y, n) if rows else all_rows(support_y, n, rows_of)
-        new_x, new_y = made(support_x, chosen, variation, generator), labels(support_y, chosen, n)
-        return finish(join(support_x, new_x), join(support_y, new_y))
-    return my_augmenter
 
+def pairs_of_two_choices(images, n, rng):
+    return pairs_of()(images, n, rng)[0], pairs_of()(images, n, rng)[1]
 
-def sorted_rows(y, n_extra):
-    """As if the support came class by class, with as many of each."""
-    n_way = int(y.max()) + 1
-    k = len(y) // n_way
-    return torch.cat([c * k + torch.arange(n_extra) % k for c in range(n_way)])
 
+# ---------------------------------------------------------------- answers to `pen`
 
-def augmenter_fills_up(support_x, support_y, variation, n_extra, generator):
-    places = [(support_y == c).nonzero().flatten() for c in support_y.unique()]
-    rows = torch.cat([in_turn(place, n_extra - len(place)) for place in places if n_extra > len(place)])
-    return torch.cat([support_x, variation(support_x[rows], generator)]), torch.cat([support_y, support_y[rows]])
 
+def dilated(x, size=3):
+    return max_pool2d(x, size, 1, size // 2)
 
-def augmenter_class_by_class(support_x, support_y, variation, n_extra, generator):
-    x, y = [], []
-    for c in support_y.unique():
-        mine = support_x[support_y == c]
-        x += [mine, variation(mine[torch.arange(n_extra) % len(mine)], generator)]
-        y += [c.repeat(len(mine) + n_extra)]
-    return torch.cat(x), torch.cat(y)
 
+def eroded(x, size=3):
+    return -dilated(-x, size)
 
-def augmenter_chains(support_x, support_y, variation, n_extra, generator):
-    x, y = [support_x], [support_y]
-    for c in support_y.unique():
-        image = support_x[support_y == c][:1]
-        for _ in range(n_extra):
-            image = variation(image, generator)
-            x.append(image)
-            y.append(c[None])
-    return torch.cat(x), torch.cat(y)
 
+def by_image(pen):
+    return pen[:, None, None, None]
 
-def augmenter_reseeds(support_x, support_y, variation, n_extra, generator):
-    return augmenter_right(support_x, support_y, variation, n_extra, generator.manual_seed(0))
 
+def pen_of(thick=dilated, thin=eroded, pen=by_image):
+    """The blend with one mistake, or none."""
+    def my_pen(x, pens):
+        p = pen(pens)
+        return x + p.relu() * (thick(x) - x) + (-p).relu() * (thin(x) - x)
+    return my_pen
 
-def augmenter_overwrites(support_x, support_y, variation, n_extra, generator):
-    support_x[0] = variation(support_x[:1], generator)[0]
-    return augmenter_right(support_x, support_y, variation, n_extra, generator)
 
+def pen_with(use):
+    """`use` gets x, its maximum, its minimum and the pen [B, 1, 1, 1]."""
+    return lambda x, pen: use(x, dilated(x), eroded(x), by_image(pen))
 
-def augmenter_sorts(support_x, support_y, variation, n_extra, generator):
-    """Right, and then it leaves the labels that it was given in another order."""
-    x, y = augmenter_right(support_x, support_y, variation, n_extra, generator)
-    support_y.copy_(support_y.sort().values)
-    return x, y
 
+def pen_by_loop(x, pen):
+    out = []
+    for image, p in zip(x, pen):
+        windows = pad(image[None], (1, 1, 1, 1), value=torch.nan).unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)   # [.., 9]
+        end = windows.nan_to_num(-1).amax(-1) if p > 0 else windows.nan_to_num(2).amin(-1)
+        out.append(image.lerp(end[0], p.abs()))
+    return torch.stack(out)
 
-def augmenter_drops_a_dimension(support_x, support_y, variation, n_extra, generator):
-    rows = all_rows(support_y, n_extra).tolist()
-    new = torch.stack([variation(support_x[row], generator) for row in rows])
-    return torch.cat([support_x, new]), torch.cat([support_y, support_y[rows]])
 
+def in_a_cross(x, sign=1):
+    return sign * torch.maximum(max_pool2d(sign * x, (3, 1), 1, (1, 0)), max_pool2d(sign * x, (1, 3), 1, (0, 1)))
 
-def one_drawing_copied(x, rows, variation, generator):
-    return variation(x, generator)[rows]
 
+# ---------------------------------------------------------------- answers to `mismatch`
 
-# ---------------------------------------------------------------- answers to `share_closed`
 
+def mismatch_of(real=lambda x: x.roll(1, dims=0), example=lambda x: x, loss=lambda logits: softplus(logits).mean(),
+                use=lambda weight, loss: weight * loss):
+    """The third term with one mistake, or none."""
+    return lambda D, x, y, weight: use(weight, loss(D(real(x), example(y))))
 
-def share_right(none, arm, real):
-    gained, possible, n = arm - none, real - none, len(none)
-    share = gained.sum() / possible.sum()
-    without = (gained.sum() - gained) / (possible.sum() - possible)
-    return n * share - (n - 1) * without
 
+def mismatch_by_index(D, real, example, weight):
+    rows = torch.arange(len(real)) - 1
+    logits = D(real[rows], example)
+    return binary_cross_entropy_with_logits(logits, torch.zeros_like(logits), weight=torch.tensor(weight))
 
-def share_by_loop(none, arm, real):
-    n, keep = len(none), torch.ones(len(none), dtype=torch.bool)
-    whole = (arm.mean() - none.mean()) / (real.mean() - none.mean())
-    values = []
-    for i in range(n):
-        keep[i] = False
-        values.append(n * whole - (n - 1) * (arm[keep].mean() - none[keep].mean()) / (real[keep] - none[keep]).mean())
-        keep[i] = True
-    return torch.stack(values)
 
+def mismatch_by_loop(D, real, example, weight):
+    """One row after the other, and a loss of shape [1]."""
+    return sum(weight * softplus(D(real[i - 1][None], example[i][None])) for i in range(len(real))) / len(real)
 
-def share_by_matrix(none, arm, real):
-    n = len(none)
-    others = 1 - torch.eye(n, dtype=none.dtype)
-    return n * (arm - none).mean() / (real - none).mean() - (n - 1) * (others @ (arm - none)) / (others @ (real - none))
 
+def mismatch_moves_real(D, real, example, weight):
+    return weight * softplus(D(real.copy_(real.roll(1, 0)), example)).mean()
 
-def share_with(use=lambda n, share, without: n * share - (n - 1) * without, *, top=lambda none, arm, real: arm - none,
-               bottom=lambda none, arm, real: real - none, of=lambda values: (values.sum() - values)):
-    """`use` gets n, the share and those without one run, [n]; `of` leaves a run out of [n] values, or should."""
-    def my_pseudo_values(none, arm, real):
-        gained, possible = top(none, arm, real), bottom(none, arm, real)
-        return use(len(none), gained.sum() / possible.sum(), of(gained) / of(possible))
-    return my_pseudo_values
 
+# ---------------------------------------------------------------- answers to `d_loss_of_pairs`
 
-def share_in_place(none, arm, real):
-    arm -= none
-    real -= none
-    return share_right(0 * none, arm, real)
 
+def d_loss_right(G, D, real, example, z):
+    with torch.no_grad():
+        fake = G(z, example)
+    return softplus(-D(real, example)).mean() + softplus(D(fake, example)).mean()
 
-def share_half_left_out(none, arm, real):
-    gained, possible, n = arm - none, real - none, len(none)
-    return n * gained.sum() / possible.sum() - (n - 1) * (gained.sum() - gained) / possible.sum()
 
+def d_loss_at_once(G, D, real, example, z):
+    logits = D(torch.cat([real, G(z, example).detach()]), example.repeat(2, 1, 1, 1))
+    target = torch.ones_like(logits)
+    target[len(real):] = 0
+    return 2 * binary_cross_entropy_with_logits(logits, target)
 
-def share_of_mean_ratios(none, arm, real):
-    """The jackknife of the mean of the runs' ratios gives back these ratios."""
-    ratios, n = (arm - none) / (real - none), len(none)
-    return n * ratios.mean() - (n - 1) * (ratios.sum() - ratios) / (n - 1)
 
+def d_loss_of_frozen(G, D, real, example, z):
+    """G frozen for a moment, and trainable again at the end."""
+    G.requires_grad_(False)
+    fake = G(z, example)
+    G.requires_grad_(True)
+    return (softplus(-D(real, example)) + softplus(D(fake, example))).mean()
 
-# ---------------------------------------------------------------- answers to `holm`
 
+def d_loss_of(loss, *, for_real=lambda real, example, fake: (real, example),
+              for_fake=lambda real, example, fake: (fake, example), start=lambda real, example: example,
+              cut=lambda fake: fake.detach()):
+    """`loss` gets both kinds of logits; D gets what `for_real` and `for_fake` choose."""
+    def my_d_loss(G, D, real, example, z):
+        fake = cut(G(z, start(real, example)))
+        return loss(D(*for_real(real, example, fake)), D(*for_fake(real, example, fake)))
+    return my_d_loss
 
-def holm_right(p, alpha):
-    order, m = p.argsort(), len(p)
-    passes = p[order] <= alpha / torch.arange(m, 0, -1)
-    stands = torch.zeros(m, dtype=torch.bool)
-    stands[order] = passes.cumprod(0).bool()
-    return stands
 
+def of_logits(r, f):
+    return softplus(-r).mean() + softplus(f).mean()
 
-def holm_by_loop(p, alpha):
-    stands = [False] * len(p)
-    left = len(p)
-    for value, i in sorted((value, i) for i, value in enumerate(p.tolist())):
-        if value >= alpha / left:
-            break
-        stands[i] = True
-        left -= 1
-    return torch.tensor(stands)
 
+def d_loss_frozen(G, D, real, example, z):
+    G.requires_grad_(False)
+    return of_logits(D(real, example), D(G(z, example), example))
 
-def holm_by_adjusting(p, alpha):
-    order = p.argsort()
-    adjusted = (p[order] * torch.arange(len(p), 0, -1)).cummax(0).values
-    return (adjusted <= alpha)[order.argsort()]
 
+def d_loss_unconditional(G, D, real, example, z):
+    return of_logits(D(real), D(G(z, example).detach()))
 
-def holm_by_rounds(p, alpha):
-    """Bonferroni, again and again, among those that do not stand yet."""
-    stands = torch.zeros(len(p), dtype=torch.bool)
-    while not stands.all() and (p[~stands].min() < alpha / (~stands).sum()):
-        stands |= p == p[~stands].min()
-    return stands
 
+def d_loss_from_noise(G, D, real, example, z):
+    return of_logits(D(real, example), D(G(z).detach(), example))
 
-def first(passes):
-    return passes.cumprod(0).bool()
 
-
-def holm_with(divisors=lambda m: torch.arange(m, 0, -1), keep=first, descending=False,
-              back=lambda p, order, passes: passes[order.argsort()]):
-    """`holm` with one mistake, or none. keep: which of who passes, sorted. back: into the order of p."""
-    def my_holm(p, alpha):
-        order = p.argsort(descending=descending)
-        return back(p, order, keep(p[order] <= alpha / divisors(len(p))))
-    return my_holm
-
-
-def step_up(passes):
-    """All up to the last that passes."""
-    return torch.arange(len(passes)) <= max([-1, *passes.nonzero().flatten().tolist()])
-
-
-def false_discovery(m):
-    return m / torch.arange(1, m + 1)
-
-
-def holm_with_division_by_zero(p, alpha):
-    stands = torch.zeros(len(p), dtype=torch.bool)
-    for k, i in enumerate(p.argsort().tolist(), start=1):
-        if p[i] > alpha / (len(p) - k):
-            break
-        stands[i] = True
-    return stands
-
-
-def holm_in_place(p, alpha):
-    stands = holm_right(p, alpha)
-    p.mul_(torch.arange(len(p), 0, -1))
-    return stands
-
-
-def holm_then_one_more(p, alpha):
-    order, stands = p.argsort().tolist(), torch.zeros(len(p), dtype=torch.bool)
-    for k, i in enumerate(order):
-        stands[i] = True
-        if p[i] > alpha / (len(p) - k):
-            break
-    return stands
+def d_loss_without_graph(G, D, real, example, z):
+    with torch.no_grad():
+        return d_loss_right(G, D, real, example, z)
 
 
 RIGHT = {
-    "augmenter": [augmenter_right, augmenter_one_by_one, augmenter_by_rounds, augmenter_of_library, augmenter_with()],
-    "share_closed": [share_right, share_by_loop, share_by_matrix, share_with(), evaluate.share_closed],
-    "holm": [holm_right, holm_by_loop, holm_by_adjusting, holm_by_rounds, holm_with(), evaluate.holm],
+    "pairs": [pairs_of(), pairs_by_loop, pairs_of(two=two_by_steps), pairs_of(
+        lambda c, n, g: torch.multinomial(torch.ones(c), n, generator=g))],
+    "pen": [pen_of(), pen_by_loop, pen_of(thin=lambda x: 1 - dilated(1 - x)), pen_with(
+        lambda x, thick, thin, p: torch.where(p > 0, p * thick + (1 - p) * x, -p * thin + (1 + p) * x))],
+    "mismatch": [mismatch_of(), mismatch_by_index, mismatch_by_loop, mismatch_of(lambda x: x, lambda y: y.roll(-1, 0)),
+                 mismatch_of(lambda x: torch.cat([x[-1:], x[:-1]]), loss=lambda logits: -logsigmoid(-logits).mean())],
+    "d_loss_of_pairs": [d_loss_right, d_loss_at_once, d_loss_of_frozen,
+                        d_loss_of(lambda r, f: -(logsigmoid(r) + logsigmoid(-f)).mean())],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
-    "augmenter": [
-        (augmenter_with(join=lambda old, new: new), "must not lose its real examples"),
-        (augmenter_with(join=lambda old, new: torch.cat([new, old])), "the originals are at the end"),
-        (augmenter_class_by_class, "but not first and in their order"),
-        (augmenter_overwrites, "Which line writes into support_x?"),
-        (augmenter_sorts, "support_y changed in place"),
-        (augmenter_with(finish=lambda x, y: (x, y.sort().values)), "so must their labels"),
-        (augmenter_with(made=lambda x, rows, variation, generator: x[rows]), "tells a learner nothing new"),
-        (augmenter_with(made=lambda x, rows, variation, g: 1 - variation(x[rows], g) / 2), "comes from `variation`"),
-        (augmenter_chains, "wanders off"),
-        (augmenter_with(made=lambda x, rows, variation, g: variation(variation(x[rows], g), g)), "wanders off"),
-        (augmenter_with(sizes=lambda n_extra: 0), "nothing is added"),
-        (augmenter_with(rows=lambda y, n: torch.arange(n) % len(y)), "not in all"),
-        (augmenter_with(rows=lambda y, n: torch.arange(len(y))), "every example once"),
-        (augmenter_with(rows=lambda y, n: torch.arange(len(y)).repeat(n)), "not for each example"),
-        (augmenter_fills_up, "the originals do not count"),
-        (augmenter_with(rows=sorted_rows), "need not be neighbours"),
-        (augmenter_with(rows=lambda y, n: torch.cat([torch.arange(n) % len(y) for _ in y.unique()])),
-         "of whose images"),
-        (augmenter_with(labels=lambda y, rows, n: torch.tensor([2, 0, 1, 3][:len(y.unique())]).repeat_interleave(n)),
-         "the same order"),
-        (augmenter_with(labels=lambda y, rows, n: y.unique().repeat(n)), "the same order"),
-        (augmenter_with(labels=lambda y, rows, n: y[rows] + 3), "of the image that it was made from"),
-        (augmenter_with(lambda places, n: places[:1].repeat(n)), "the first example alone"),
-        (augmenter_with(lambda places, n: places.flip(0)[torch.arange(n) % len(places)]), "the first, the second"),
-        (augmenter_with(lambda places, n: places.repeat_interleave(3)[:n]), "the first example alone"),
-        (augmenter_with(lambda places, n: places.repeat(n)[1:n + 1]), "the first, the second"),
-        (augmenter_with(lambda places, n: places[torch.randint(len(places), (n,))]), "in turn"),
-        (augmenter_with(made=one_drawing_copied), "that is one variation, copied"),
-        (augmenter_reseeds, "does your code seed"),
-        (augmenter_with(made=lambda x, rows, variation, g: variation(x[rows])), "all chance comes from"),
-        (augmenter_with(made=lambda x, rows, variation, g: variation(x[rows], torch.Generator())), "this very one"),
-        (augmenter_drops_a_dimension, "keeps all its dimensions"),
-        (augmenter_with(finish=lambda x, y: (x[:, 0], y)), "behind another"),
-        (augmenter_with(finish=lambda x, y: (x, y[:6])), "needs labels too"),
-        (augmenter_with(finish=lambda x, y: (x, y.float())), "for counting and indexing"),
-        (augmenter_with(finish=lambda x, y: x), "return just these"),
-        (lambda *given: None, "does your function end with `return ...`?"),
+    "pairs": [
+        (pairs_of(lambda c, n, g: torch.randperm(c, generator=g)[torch.randint(c, (n,), generator=g)]),
+         "a class came twice"),
+        (pairs_of(two=lambda m, n, g: torch.randint(m, (n, 2), generator=g)), "G would learn to copy"),
+        (pairs_of(two=lambda m, n, g: torch.randint(m, (n, 1), generator=g).repeat(1, 2)), "G would learn to copy"),
+        (pairs_of_two_choices, "Were the classes chosen twice"),
+        (pairs_then(lambda real, example, g: (real, example.roll(1, 0))), "the rows of one result moved"),
+        (pairs_of(two=two_repaired), "where the same drawing comes twice"),
+        (pairs_of(two=two_neighbours), "the first decide too much about the second"),
+        (pairs_of(two=lambda m, n, g: two_right(m, n, g).sort().values), "can your code never reach"),
+        (pairs_of(two=lambda m, n, g: torch.tensor([[0, 1]] * n)), "which drawings can your code never reach"),
+        (pairs_of(two=lambda m, n, g: two_right(m - 1, n, g)), "which drawings can your code never reach"),
+        (pairs_of(two=lambda m, n, g: two_right(m, 1, g).repeat(n, 1)), "how many times does your code draw for n"),
+        (pairs_of(lambda c, n, g: torch.arange(n)), "can your code never draw"),
+        (pairs_of(lambda c, n, g: (torch.randint(c, (1,), generator=g) + torch.arange(n)) % c),
+         "which classes together"),
+        (pairs_of(lambda c, n, g: torch.randperm(c)[:n]), "which call draws without"),
+        (pairs_of(two=lambda m, n, g: torch.rand(n, m).topk(2).indices), "which call draws without"),
+        (pairs_of(lambda c, n, g: classes_right(c, n, g.manual_seed(3))), "begin anew each time"),
+        (pairs_of(lambda c, n, g: classes_right(c, 4, g), lambda m, n, g: two_right(m, 4, g)),
+         "n may be as large as C"),
+        (pairs_then(lambda real, example, g: (real[:, 0], example[:, 0])), "one whole drawing for each"),
+        (pairs_then(lambda real, example, g: (real / 255, example / 255)), "where do they change"),
+        (pairs_then(lambda real, example, g: torch.stack([real, example], 1)), "return just these"),
+        (lambda images, n, rng: None, "does your function end with `return ...`?"),
     ],
-    "share_closed": [
-        (lambda none, arm, real: (arm - none) / (real - none), "the runs' ratios"),
-        (share_of_mean_ratios, "the runs' ratios"),
-        (lambda none, arm, real: ((arm - none) / (real - none)).mean(), "what becomes of the share without it"),
-        (share_with(lambda n, share, without: share), "what becomes of the share without it"),
-        (share_with(lambda n, share, without: share.repeat(n)), "that is the share, n times"),
-        (share_with(lambda n, share, without: without), "Pseudo-values spread them out"),
-        (share_with(lambda n, share, without: share - without), "how many times r"),
-        (share_with(lambda n, share, without: n * share - without), "how many times r"),
-        (share_with(lambda n, share, without: share - (n - 1) * without), "how many times r"),
-        (share_with(lambda n, share, without: n * (share - without)), "how many times r"),
-        (share_with(lambda n, share, without: (n - 1) * without - n * share), "arm has gained where it is above none"),
-        (share_with(lambda n, share, without: n * without - (n - 1) * share), "have changed places"),
-        (share_with(of=lambda values: values), "That is of run i alone"),
-        (share_in_place, "arm changed in place"),
-        (share_half_left_out, "must leave the numerator and the denominator"),
-        (share_with(top=lambda none, arm, real: real - arm), "the part of the way that is left"),
-        (share_with(top=lambda none, arm, real: none - arm), "arm has gained where it is above none"),
-        (lambda none, arm, real: share_right(none, real, arm), "arm and real have changed places"),
-        (lambda none, arm, real: share_right(arm, none, real), "none and arm have changed places"),
-        (share_with(bottom=lambda none, arm, real: real - arm), "compared with what is left"),
-        (share_with(bottom=lambda none, arm, real: none), "compared with none"),
-        (share_with(bottom=lambda none, arm, real: real), "compared with real"),
-        (share_with(top=lambda none, arm, real: arm, bottom=lambda none, arm, real: real), "not at 0"),
-        (lambda *runs: share_right(*runs)[:, None], "one number for each run."),
-        (lambda *runs: share_right(*runs).tolist(), "torch.tensor makes one of numbers"),
-        (lambda *runs: (share_right(*runs).mean(), share_right(*runs).std()), "return just these"),
-        (lambda *runs: None, "does your function end with `return ...`?"),
-        *((wrong, "the share r of sums over all runs") for wrong in (
-            lambda *runs: share_right(*runs) + 0.01, lambda *runs: share_right(*runs).flip(0),
-            lambda *runs: share_right(*runs) * torch.nan)),
+    "pen": [
+        (pen_of(thin=lambda x: -max_pool2d(pad(-x, (1, 1, 1, 1)), 3, 1)), "wrong at the border"),
+        (pen_of(thin=lambda x: dilated(-x)), "count the minus signs"),
+        (pen_of(thin=lambda x: -dilated(x)), "count the minus signs"),
+        (pen_with(lambda x, thick, thin, p: x + p.relu() * (thick - x) + p.clamp(max=0) * (thin - x)),
+         "a negative pen thickens too"),
+        (pen_of(dilated, dilated), "a negative pen thickens too"),
+        (pen_of(lambda x: dilated(dilated(x))), "take one image and its pen"),
+        (pen_of(eroded, dilated), "have changed places"),
+        (pen_of(lambda x: dilated(x, 5), lambda x: eroded(x, 5)), "how many pixels wide"),
+        (pen_of(in_a_cross, lambda x: in_a_cross(x, -1)), "the corners"),
+        (pen_with(lambda x, thick, thin, p: torch.where(p > 0, thick, torch.where(p < 0, thin, x))),
+         "that is a switch"),
+        (pen_of(pen=lambda p: by_image(p.sign())), "that is a switch"),
+        (pen_of(pen=torch.mean), "one pen for the whole batch"),
+        (pen_of(pen=lambda p: p[0]), "one pen for the whole batch"),
+        (pen_of(pen=lambda p: p), "on which dimension of x did your [B] land"),
+        (pen_of(pen=lambda p: p[:, None]), "on which dimension of x did your [B] land"),
+        (pen_of(pen=lambda p: p[:, None, None]), "each image with its own pen"),
+        (pen_with(lambda x, thick, thin, p: x + p.relu() * (thick - x)), "what does a negative pen do"),
+        (pen_with(lambda x, thick, thin, p: x + (-p).relu() * (thin - x)), "what does a positive pen do"),
+        (pen_with(lambda x, thick, thin, p: x + p * (thick - x)), "goes away from the maximum"),
+        (pen_with(lambda x, thick, thin, p: p.relu() * thick + (-p).relu() * thin), "a pen of 0 should leave"),
+        (pen_with(lambda x, thick, thin, p: x + p.relu() * thick + (-p).relu() * thin), "how far is it from x"),
+        (pen_with(lambda x, thick, thin, p: x + p.abs() * (avg_pool2d(x, 3, 1, 1) - x)),
+         "the mean of the neighbourhood"),
+        (pen_of(pen=lambda p: by_image(p.detach())), "no gradient flows back to pen"),
+        (lambda x, pen: pen_of()(x.detach(), pen), "no gradient flows back to x"),
+        (pen_of(thick=lambda x: dilated(x.detach())), "was part detached"),
+        (lambda x, pen: pen_of()(x, pen).detach(), "G learns the pen by its gradient"),
+        (lambda x, pen: (x, pen), "return just these"),
     ],
-    "holm": [
-        (lambda p, alpha: p <= alpha / len(p), "that is Bonferroni"),
-        (lambda p, alpha: p < alpha, "without correction"),
-        (holm_with(keep=lambda passes: passes), "once one has failed"),
-        (holm_with(keep=step_up), "as Hochberg does"),
-        (holm_in_place, "p changed in place"),
-        (holm_then_one_more, "does not stand either"),
-        (holm_with(false_discovery, step_up), "Benjamini and Hochberg"),
-        (holm_with(false_discovery), "Benjamini and Hochberg"),
-        (holm_with(false_discovery, lambda passes: passes), "Benjamini and Hochberg"),
-        (holm_with(lambda m: torch.arange(m - 1, -1, -1)), "the divisors run from m down to 1"),
-        (holm_with(lambda m: torch.arange(m + 1, 1, -1)), "the divisors run from m down to 1"),
-        (holm_with_division_by_zero, "got a division by 0"),
-        (holm_with(lambda m: torch.arange(1, m + 1)), "the strictest bound"),
-        (holm_with(descending=True), "the strictest bound"),
-        (holm_with(keep=lambda passes: passes, descending=True), "the strictest bound"),
-        (holm_with(back=lambda p, order, passes: passes), "those are in sorted order"),
-        (holm_with(back=lambda p, order, passes: passes[order]), "not back"),
-        (lambda p, alpha: ~holm_right(p, alpha), "upside down"),
-        (lambda p, alpha: holm_right(p, 0.05), "is alpha always 0.05"),
-        (lambda p, alpha: holm_right(p, alpha / 2), "two-sided already"),
-        (lambda p, alpha: holm_right(p, alpha).nonzero().flatten(), "not the positions"),
-        (lambda p, alpha: holm_right(p, alpha).sum(), "not how many"),
-        (lambda p, alpha: holm_right(p, alpha).float(), "does it stand"),
-        (lambda p, alpha: p.argsort(), "does it stand"),
-        (lambda p, alpha: holm_right(p, alpha).tolist(), "torch.tensor makes one of numbers"),
-        (lambda p, alpha: None, "does your function end with `return ...`?"),
-        *((wrong, "the smallest p against alpha / m, the next") for wrong in (
-            lambda p, alpha: p == p.min(), lambda p, alpha: torch.zeros(len(p), dtype=torch.bool))),
+    "mismatch": [
+        (mismatch_of(lambda x: x.roll(-1, dims=0)), "which way does your roll go"),
+        (mismatch_of(lambda x: x, lambda y: y.roll(1, dims=0)), "which way does your roll go"),
+        (mismatch_of(lambda x: x), "nothing has moved"),
+        (mismatch_of(lambda x: x.roll(1, dims=1)), "nothing has moved"),
+        (mismatch_of(lambda x: x.roll(1, dims=0), lambda y: y.roll(1, dims=0)), "nothing has moved"),
+        (mismatch_of(lambda x: x.roll(1)), "roll moves the pixels"),
+        (mismatch_of(lambda x: x.flip(0)), "meets its own class"),
+        (lambda D, real, example, weight: weight * softplus(D(example, real.roll(1, dims=0))).mean(), "what second"),
+        (lambda D, real, example, weight: weight * softplus(D(example.roll(1, dims=0), example)).mean(),
+         "no drawing of `real` is left"),
+        (mismatch_of(loss=lambda logits: softplus(-logits).mean()), "Which sign does the logit need"),
+        (mismatch_of(loss=lambda logits: -softplus(logits).mean()), "D minimises this"),
+        (mismatch_of(use=lambda weight, loss: loss), "where is the weight"),
+        (mismatch_of(loss=lambda logits: softplus(logits).sum()), "that is the sum"),
+        (mismatch_of(loss=softplus), "average over the batch"),
+        (mismatch_of(loss=lambda logits: logits.sigmoid().mean()), "where is the logarithm"),
+        (mismatch_of(loss=torch.mean), "the mean logit"),
+        (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid()).mean()), "log(1 - 1) infinite"),
+        (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid() + 1e-8).mean()), "not where D is sure"),
+        (mismatch_of(loss=lambda logits: softplus(logits.clamp(-20, 20)).mean()), "not where D is sure"),
+        (mismatch_of(use=lambda weight, loss: weight * loss.detach()), "a tensor without a graph"),
+        (mismatch_moves_real, "real changed in place"),
+        (mismatch_of(use=lambda weight, loss: (weight * loss).item()), "the loss as a tensor"),
+        (mismatch_of(loss=lambda logits: (softplus(logits) + (logits.detach() - logits)).mean()),
+         "the value is right and its gradient is not"),
+        (lambda D, real, example, weight: weight * softplus(D(real.roll(1, 0))).mean(), "G may ignore its own"),
+        (mismatch_of(loss=lambda logits: (1 + logits).relu().mean()), "the real drawing of the row before"),
+        (mismatch_of(lambda x: x.roll(2, dims=0)), "the real drawing of the row before"),
+    ],
+    "d_loss_of_pairs": [
+        (d_loss_of(of_logits, cut=lambda fake: fake), "Where can it be stopped"),
+        (d_loss_frozen, "stays after your function ends"),
+        (d_loss_of(lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean()), "Cut the graph before D"),
+        (d_loss_of(lambda r, f: softplus(-r.detach()).mean() + softplus(f).mean()), "learns nothing from the real"),
+        (d_loss_without_graph, "torch.no_grad() around nothing that is to learn"),
+        (d_loss_unconditional, "G may ignore its own"),
+        (d_loss_from_noise, "what it was never shown"),
+        (d_loss_of(lambda r, f: -(r.sigmoid().log() + (1 - f.sigmoid()).log()).mean()), "log(1 - 1) infinite"),
+        (d_loss_of(lambda r, f: -((r.sigmoid() + 1e-8).log() + (1 - f.sigmoid() + 1e-8).log()).mean()),
+         "not where D is sure"),
+        (d_loss_of(lambda r, f: of_logits(r.clamp(-30, 30), f.clamp(-30, 30))), "not where D is sure"),
+        (d_loss_of(lambda r, f: of_logits(r, f) / 2), "added, not averaged"),
+        (d_loss_of(lambda r, f: softplus(torch.cat([-r, f])).mean()), "added, not averaged"),
+        (d_loss_of(lambda r, f: softplus(-r).sum() + softplus(f).sum()), "that is the sum"),
+        (d_loss_of(lambda r, f: softplus(-r) + softplus(f)), "average over the batch"),
+        (d_loss_of(lambda r, f: (logsigmoid(r) + logsigmoid(-f)).mean()), "has the other sign"),
+        (d_loss_of(lambda r, f: of_logits(f, r)), "this rewards D for mistakes"),
+        (d_loss_of(lambda r, f: softplus(-r).mean() + softplus(-f).mean()), "G's wish, not D's"),
+        (d_loss_of(lambda r, f: softplus(-r).mean()), "what does D say of G's drawings"),
+        (d_loss_of(lambda r, f: softplus(f).mean()), "what does D say of the real drawings"),
+        (d_loss_of(of_logits, start=lambda real, example: real), "G has seen the real drawing"),
+        (d_loss_of(of_logits, for_fake=lambda real, example, fake: (fake, real)), "beside each image? The same"),
+        (d_loss_of(of_logits, for_real=lambda real, example, fake: (real, real)), "beside each image? The same"),
+        (d_loss_of(of_logits, for_real=lambda real, example, fake: (example, real),
+                   for_fake=lambda real, example, fake: (example, fake)), "D takes the image first"),
+        (d_loss_of(lambda r, f: (1 - r.sigmoid()).mean() + f.sigmoid().mean()), "where is the logarithm"),
+        (d_loss_of(lambda r, f: f.mean() - r.mean()), "that is the Wasserstein loss"),
+        (d_loss_of(lambda r, f: (1 - r).relu().mean() + (1 + f).relu().mean()), "each beside its example"),
+        (lambda *a: None, "does your function end with `return ...`?"),
     ],
 }

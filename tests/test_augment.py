@@ -3,21 +3,23 @@ import math
 import pytest
 import torch
 
-from course_lib import augment, baselines, data, networks, runtime
-from course_lib import episodes as sampling
+from course_lib import augmentations, datasets, learners, networks, pairs, placements, runtime
+from course_lib.datasets import digits
+from course_lib import augmentations, datasets, learners, networks, pairs, placements, runtime
+from course_lib.datasets import digits
 
 
 @pytest.fixture(scope="module")
 def episodes():
     """Two tasks, 4-way 3-shot with 2 queries, of real digits."""
-    return sampling.sample(data.load("digits"), n_way=4, k_shot=3, q_query=2, n_tasks=2, generator=runtime.generator(0))
+    return sampling.sample(datasets.load("digits"), n_way=4, k_shot=3, q_query=2, n_tasks=2, rng=runtime.rng(0))
 
 
 def gen(seed=0):
-    return runtime.generator(seed)
+    return runtime.rng(seed)
 
 
-def darker(x, generator, task=None):
+def darker(x, rng, task=None):
     """A variation that a test can recognise: half the ink."""
     return x / 2
 
@@ -27,7 +29,7 @@ def darker(x, generator, task=None):
 
 def alone(**strength):
     """Only one of the classical variations, at the given strength."""
-    return augment.classical(augment.Strength(*[0.0] * 6)._replace(**strength))
+    return augmentations.classical(augmentations.Strength(*[0.0] * 6)._replace(**strength))
 
 
 def dot(row, column):
@@ -43,9 +45,9 @@ def place(x):
     return (x.sum(1) * middle).sum(1) / x.sum((1, 2)), (x.sum(2) * middle).sum(1) / x.sum((1, 2))
 
 
-def test_no_strength_changes_nothing(episodes):
-    x = episodes.support_x
-    assert torch.allclose(augment.classical(augment.Strength().times(0))(x, gen()), x, atol=1e-5)
+def test_no_strength_changes_nothing(tasks):
+    x = tasks.support_x
+    assert torch.allclose(augmentations.classical(augmentations.Strength().times(0))(x, gen()), x, atol=1e-5)
 
 
 def test_each_strength_is_in_its_unit():
@@ -70,19 +72,19 @@ def test_bends_move_different_places_differently():
     assert torch.corrcoef(torch.stack([one, near]))[0, 1] > 0.8
 
 
-def test_the_pen_makes_strokes_thicker_and_thinner(episodes):
+def test_the_pen_makes_strokes_thicker_and_thinner(tasks):
     x = torch.zeros(1, 200, 1, 28, 28)
     x[..., 8:20, 12:15] = 1
     ink = alone(pen=0.5)(x, gen()).sum((2, 3, 4)) / x.sum((2, 3, 4))
     assert ink.min() < 0.5 and ink.max() > 1.4 and ink.median() == pytest.approx(1, abs=0.2)
 
 
-def test_variations_follow_their_generator(episodes):
-    variation = augment.classical()
-    a, b, c = (variation(episodes.support_x, gen(seed)) for seed in (0, 0, 1))
+def test_variations_follow_their_generator(tasks):
+    augmentation = augmentations.classical()
+    a, b, c = (augmentation(tasks.support_x, gen(seed)) for seed in (0, 0, 1))
     assert torch.equal(a, b) and not torch.allclose(a, c)
-    assert a.shape == episodes.support_x.shape and a.min() >= 0 and a.max() <= 1
-    assert not torch.allclose(a[0, 0], variation(episodes.support_x[:, :1].expand(-1, 12, -1, -1, -1), gen())[0, 1])
+    assert a.shape == tasks.support_x.shape and a.min() >= 0 and a.max() <= 1
+    assert not torch.allclose(a[0, 0], augmentation(tasks.support_x[:, :1].expand(-1, 12, -1, -1, -1), gen())[0, 1])
 
 
 class Recorder(torch.nn.Module):
@@ -95,67 +97,67 @@ class Recorder(torch.nn.Module):
         return x[:, 0].flip(-2)
 
 
-def test_a_generator_gets_noise_one_example_and_the_task(episodes):
-    G, x = Recorder(), episodes.query_x
-    drawn = augment.generated(G)(x, gen(), episodes.support_x)
+def test_a_generator_gets_noise_one_example_and_the_task(tasks):
+    G, x = Recorder(), tasks.query_x
+    drawn = augmentations.generated(G)(x, gen(), tasks.support_x)
     z, example, task, training = G.called
     assert torch.equal(drawn, x.flip(-2)) and not training
     assert torch.equal(z, torch.randn(16, 3, generator=gen()))
-    assert torch.equal(example, x.flatten(0, 1)[:, None]) and torch.equal(task, episodes.support_x)
-    augment.generated(G)(x, gen())
+    assert torch.equal(example, x.flatten(0, 1)[:, None]) and torch.equal(task, tasks.support_x)
+    augmentations.generated(G)(x, gen())
     assert torch.equal(G.called[2], x)
 
 
-def test_a_chain_keeps_order_and_task(episodes):
+def test_a_chain_keeps_order_and_task(tasks):
     seen = []
 
-    def note(x, generator, task=None):
+    def note(x, rng, task=None):
         seen.append((x, task))
         return x + 1
 
-    x = episodes.support_x
-    assert torch.equal(augment.chain(darker, note)(x, gen()), x / 2 + 1)
+    x = tasks.support_x
+    assert torch.equal(augmentations.chain(darker, note)(x, gen()), x / 2 + 1)
     assert torch.equal(seen[0][0], x / 2) and torch.equal(seen[0][1], x)
 
 
 # ---------------------------------------------------------------- augmenters
 
 
-def test_an_augmenter_returns_the_originals_and_then_what_it_adds(episodes):
-    x, y = augment.adding(darker, 5)(episodes.support_x, episodes.support_y, gen())
-    assert torch.equal(x[:, :12], episodes.support_x) and torch.equal(y[:, :12], episodes.support_y)
+def test_an_augmenter_returns_the_originals_and_then_what_it_adds(tasks):
+    x, y = placements.adding(darker, 5)(tasks.support_x, tasks.support_y, gen())
+    assert torch.equal(x[:, :12], tasks.support_x) and torch.equal(y[:, :12], tasks.support_y)
     assert x.shape == (2, 12 + 20, 1, 28, 28)
     for t in range(2):
         for c in range(4):
             mine = x[t, 12:][y[t, 12:] == c]
-            originals = episodes.support_x[t, 3 * c:3 * c + 3]
+            originals = tasks.support_x[t, 3 * c:3 * c + 3]
             assert torch.equal(mine, originals[[0, 1, 2, 0, 1]] / 2)      # its examples in turn
 
 
-def test_nothing_added_is_nothing_changed(episodes):
-    x, y = augment.adding(darker, 0)(episodes.support_x, episodes.support_y, gen())
-    assert x is episodes.support_x and y is episodes.support_y
+def test_nothing_added_is_nothing_changed(tasks):
+    x, y = placements.adding(darker, 0)(tasks.support_x, tasks.support_y, gen())
+    assert x is tasks.support_x and y is tasks.support_y
 
 
-def test_a_support_out_of_order_is_refused(episodes):
+def test_a_support_out_of_order_is_refused(tasks):
     with pytest.raises(ValueError, match="Sort the support by class"):
-        augment.adding(darker, 2)(episodes.support_x, episodes.support_y.flip(1), gen())
+        placements.adding(darker, 2)(tasks.support_x, tasks.support_y.flip(1), gen())
     with pytest.raises(ValueError, match="as many of each"):
-        augment.adding(darker, 2)(episodes.support_x[:, 1:], episodes.support_y[:, 1:], gen())
+        placements.adding(darker, 2)(tasks.support_x[:, 1:], tasks.support_y[:, 1:], gen())
 
 
-def test_the_learner_sees_the_augmented_support_and_the_same_queries(episodes):
+def test_the_learner_sees_the_augmented_support_and_the_same_queries(tasks):
     seen = []
-    augment.augmented(seen.append, augment.adding(darker, 2), gen())(episodes)
+    placements.with_support(seen.append, placements.adding(darker, 2), gen())(tasks)
     assert seen[0].support_x.shape[1] == seen[0].support_y.shape[1] == 20
-    assert seen[0].query_x is episodes.query_x and seen[0].query_y is episodes.query_y
+    assert seen[0].query_x is tasks.query_x and seen[0].query_y is tasks.query_y
 
 
-def test_first_shots(episodes):
+def test_first_shots(tasks):
     seen = []
-    augment.first_shots(seen.append, 2)(episodes)
+    placements.first_shots(seen.append, 2)(tasks)
     for t in range(2):
-        kept = [episodes.support_x[t, 3 * c + k] for c in range(4) for k in range(2)]
+        kept = [tasks.support_x[t, 3 * c + k] for c in range(4) for k in range(2)]
         assert torch.equal(seen[0].support_x[t], torch.stack(kept))
     assert seen[0].support_y.tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]] * 2
 
@@ -169,36 +171,36 @@ def network():
     return networks.ConvNet(5, width=8).eval()
 
 
-def test_one_version_is_protonet(episodes, network):
-    learner = augment.protonet(network, None, 1, gen())
-    assert torch.equal(learner(episodes), baselines.protonet(network)(episodes))
+def test_one_version_is_protonet(tasks, network):
+    learner = learners.protonet(network, None, 1, gen())
+    assert torch.equal(learner(tasks), learners.protonet(network)(tasks))
 
 
-def test_versions_are_averaged_in_feature_space(episodes, network):
-    predicted = augment.protonet(network, darker, 3, gen())(episodes)
-    means = augment.averaged(network, darker, 3, gen())(episodes)
+def test_versions_are_averaged_in_feature_space(tasks, network):
+    predicted = learners.protonet(network, darker, 3, gen())(tasks)
+    means = placements.mean_features(network, darker, 3, gen())(tasks)
     for t in range(2):
         with torch.no_grad():
             support, query = ((network.features(x) + 2 * network.features(x / 2)) / 3
-                              for x in (episodes.support_x[t], episodes.query_x[t]))
+                              for x in (tasks.support_x[t], tasks.query_x[t]))
         assert torch.allclose(means.support_x[t], support, atol=1e-6)
         assert torch.allclose(means.query_x[t], query, atol=1e-6)
         centres = support.view(4, 3, -1).mean(1)
         assert predicted[t].tolist() == [min(range(4), key=lambda c: (q - centres[c]).square().sum()) for q in query]
 
 
-def test_a_query_does_not_see_other_queries(episodes, network):
+def test_a_query_does_not_see_other_queries(tasks, network):
     """Inductive: the task that the generator is told of is the support."""
     G = Recorder()
-    augment.protonet(network, augment.generated(G), 2, gen())(episodes)
-    assert torch.equal(G.called[2], episodes.support_x)
+    learners.protonet(network, augmentations.generated(G), 2, gen())(tasks)
+    assert torch.equal(G.called[2], tasks.support_x)
 
 
-def test_votes_are_counted_and_the_query_breaks_ties(episodes):
+def test_votes_are_counted_and_the_query_breaks_ties(tasks):
     """Against counting by hand; the learner says of each query how bright it is."""
     said = torch.tensor([[[0, 3, 1, 2], [1, 3, 2, 2], [1, 0, 1, 0]], [[2, 0, 0, 3], [0, 0, 1, 3], [1, 0, 2, 1]]])
     T, V, Q = said.shape        # tasks, versions, queries
-    tasks = episodes._replace(query_x=episodes.query_x[:, :Q], query_y=episodes.query_y[:, :Q])
+    tasks = tasks._replace(query_x=tasks.query_x[:, :Q], query_y=tasks.query_y[:, :Q])
 
     def learner(seen):
         assert seen.query_x.shape[:2] == seen.query_y.shape == (T, V * Q)
@@ -206,24 +208,24 @@ def test_votes_are_counted_and_the_query_breaks_ties(episodes):
         assert torch.equal(seen.query_x[:, Q:2 * Q], tasks.query_x / 2)
         return said.view(T, V * Q)
 
-    assert augment.voted(learner, darker, V, gen())(tasks).tolist() == [[1, 3, 1, 2], [2, 0, 0, 3]]
+    assert placements.with_votes(learner, darker, V, gen())(tasks).tolist() == [[1, 3, 1, 2], [2, 0, 0, 3]]
 
 
-def test_a_voting_query_does_not_see_other_queries(episodes, network):
+def test_a_voting_query_does_not_see_other_queries(tasks, network):
     G = Recorder()
-    augment.voted(baselines.protonet(network), augment.generated(G), 2, gen())(episodes)
-    assert torch.equal(G.called[2], episodes.support_x)
+    placements.with_votes(learners.protonet(network), augmentations.generated(G), 2, gen())(tasks)
+    assert torch.equal(G.called[2], tasks.support_x)
 
 
-def test_training_varies_support_and_query(episodes):
-    changed = augment.varied(darker)(episodes, gen())
-    assert torch.equal(changed.support_x, episodes.support_x / 2) and torch.equal(changed.query_x, episodes.query_x / 2)
-    assert torch.equal(changed.query_y, episodes.query_y)
+def test_training_varies_support_and_query(tasks):
+    changed = placements.in_training(darker)(tasks, gen())
+    assert torch.equal(changed.support_x, tasks.support_x / 2) and torch.equal(changed.query_x, tasks.query_x / 2)
+    assert torch.equal(changed.query_y, tasks.query_y)
 
 
 def test_a_variation_turns_as_far_as_it_says():
     """Against the rotation matrix: a shift of the map's angle by 30 degrees moves a dot by 30 degrees."""
-    affine = augment._affine(torch.tensor([[1.0, 0, 0, 0, 0, 0]]), augment.Strength()._replace(rotation=30.0), width=28)
+    affine = augment._affine(torch.tensor([[1.0, 0, 0, 0, 0, 0]]), augmentations.Strength()._replace(rotation=30.0), width=28)
     expected = torch.tensor([[math.cos(math.pi / 6) - 1, -0.5, 0], [0.5, math.cos(math.pi / 6) - 1, 0]])
     assert torch.allclose(affine[0], expected, atol=1e-6)
 
@@ -231,23 +233,23 @@ def test_a_variation_turns_as_far_as_it_says():
 def test_weights_from_a_critic():
     logits = torch.tensor([[0.0, 300.0], [math.log(3.0), -300.0], [math.log(2.0), 299.0]])
     expected = torch.tensor([[1 / 6, 0.7311], [1 / 2, 0], [1 / 3, 0.2689]])        # p/q: 1, 3, 2 and e, 0, 1
-    assert torch.allclose(augment.importance_weights(logits), expected, atol=1e-4)
-    assert torch.equal(augment.keep_best(logits, 2), torch.tensor([[0, 0.5], [0.5, 0], [0.5, 0.5]]))
+    assert torch.allclose(placements.importance_weights(logits), expected, atol=1e-4)
+    assert torch.equal(placements.keep_best(logits, 2), torch.tensor([[0, 0.5], [0.5, 0], [0.5, 0.5]]))
     stacked = logits[:, None].expand(3, 4, 2)                       # [n, T, M]
-    for weigh in (augment.importance_weights, lambda x: augment.keep_best(x, 1)):
+    for weigh in (placements.importance_weights, lambda x: placements.keep_best(x, 1)):
         assert torch.equal(weigh(stacked), weigh(logits)[:, None].expand(3, 4, 2))
 
 
 def test_equal_logits_do_not_weigh_more_than_one_in_all():
-    assert augment.keep_best(torch.zeros(5, 3), 2).sum(0).tolist() == [1, 1, 1]
+    assert placements.keep_best(torch.zeros(5, 3), 2).sum(0).tolist() == [1, 1, 1]
 
 
 # ---------------------------------------------------------------- training a generator
 
 
 def test_pairs_are_two_drawings_of_one_character_within_an_alphabet():
-    classes = data.load("glyphs", split="val")
-    real, example, task = augment.pairs(classes, n_tasks=3, n_way=5)(gen())
+    classes = datasets.load("glyphs", split="val")
+    real, example, task = pairs.sampler(classes, n_tasks=3, n_way=5)(gen())
     assert real.shape == (15, 1, 28, 28) and example.shape == (15, 1, 1, 28, 28) and task.shape == (3, 5, 1, 28, 28)
     assert torch.equal(task.flatten(0, 1), example[:, 0])
     ink = classes.ink.view(len(classes.names), -1, 28 * 28)
@@ -262,21 +264,21 @@ def test_pairs_are_two_drawings_of_one_character_within_an_alphabet():
 
 
 def test_pairs_of_small_alphabets():
-    digits = data.load("digits", split="val")
+    digits = datasets.load("digits", split="val")
     n = len(digits.names)
-    assert n < 12 and augment.pairs(digits, n_tasks=2)(gen())[2].shape[:2] == (2, n)
+    assert n < 12 and pairs.sampler(digits, n_tasks=2)(gen())[2].shape[:2] == (2, n)
 
 
 @pytest.mark.parametrize("make", (networks.WarpGenerator, networks.PixelGenerator))
 def test_training_changes_both_players_and_repeats_bit_by_bit(make):
-    digits, drawn = data.load("digits"), []
+    digits, drawn = datasets.load("digits"), []
     for _ in range(2):
         torch.manual_seed(0)
         G, D = make(4, width=8), networks.PairDiscriminator(width=4, n_out=8)
         before = [p.detach().clone() for net in (G, D) for p in net.parameters()]
-        trained = augment.train_generator(G, D, digits, n_steps=6, generator=gen())
+        trained = pairs.train_generator(G, D, digits, n_steps=6, rng=gen())
         assert all(not torch.equal(a, b) for a, b in zip(before, [p for net in (G, D) for p in net.parameters()]))
         assert trained.d_loss.shape == (6,)
         x = digits.ink[:6].view(1, 6, 1, 28, 28)
-        drawn.append(augment.generated(trained.G)(x, gen()))
+        drawn.append(augmentations.generated(trained.G)(x, gen()))
     assert torch.equal(*drawn) and drawn[0].shape == (1, 6, 1, 28, 28)

@@ -9,7 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import authoring
+from course_lib import runtime
+from course_lib.datasets import folder
+from course_tools import authoring
 
 SCRIPT = '''# %% [markdown]
 # # 98. A tiny notebook
@@ -262,6 +264,7 @@ sys.modules["google.colab"] = types.ModuleType("google.colab")
 REPORT = """
 import importlib.metadata, torch
 from course_lib import runtime
+from course_lib.datasets import folder
 print(runtime.project_root())
 print(importlib.metadata.distribution("gan-few-shot-course").locate_file(""))
 print(torch.__file__)

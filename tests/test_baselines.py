@@ -3,8 +3,8 @@ import copy
 import pytest
 import torch
 
-from course_lib import baselines, data, maml, networks, runtime
-from course_lib import episodes as sampling
+from course_lib import datasets, learners, maml, networks, runtime
+from course_lib import datasets, learners, maml, networks, runtime
 from course_lib.episodes import Episodes
 
 
@@ -17,7 +17,7 @@ def episodes():
 
 def test_nearest_neighbour_against_a_loop():
     e = episodes()
-    predicted = baselines.nearest_neighbour(e)
+    predicted = learners.nearest_neighbour(e)
     for t in range(2):
         for q in range(9):
             distances = [(e.query_x[t, q] - s).square().sum().item() for s in e.support_x[t]]
@@ -30,13 +30,13 @@ def test_nearest_neighbour_agrees_with_scikit_learn():
     e = episodes()
     for t in range(2):
         oracle = KNeighborsClassifier(1).fit(e.support_x[t].flatten(1), e.support_y[t])
-        assert baselines.nearest_neighbour(e)[t].tolist() == oracle.predict(e.query_x[t].flatten(1)).tolist()
+        assert learners.nearest_neighbour(e)[t].tolist() == oracle.predict(e.query_x[t].flatten(1)).tolist()
 
 
 def test_protonet_logits_against_a_loop():
     e = episodes()
     weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
-    logits = baselines.protonet_logits(lambda x: x.flatten(1) @ weight.T, e)
+    logits = learners.protonet_logits(lambda x: x.flatten(1) @ weight.T, e)
     assert logits.shape == (2, 9, 3)
     for t in range(2):
         for c in range(3):
@@ -56,7 +56,7 @@ def test_fine_tuning_against_an_optimiser(head_only):
         network(drawn(torch.arange(3).repeat(10)))
     before = copy.deepcopy(network.state_dict())
     tasks = Episodes(drawn(support_y), support_y, drawn(query_y), query_y)
-    predicted = baselines.fine_tune(network.train(), lr=0.1, steps=20, head_only=head_only)(tasks)
+    predicted = learners.fine_tune(network.train(), lr=0.1, steps=20, head_only=head_only)(tasks)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
     for t in range(2):
         model = copy.deepcopy(network).eval()
@@ -74,33 +74,33 @@ def test_fine_tuning_against_an_optimiser(head_only):
 
 def test_protonet_learns_from_episodes_and_answers_inductively():
     torch.manual_seed(0)
-    classes, network = data.load("digits"), networks.ConvNet(3, width=16)
-    draw = lambda g, n=1: sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=n, generator=g)     # noqa: E731
-    trained = maml.fit(network, draw, gradient=baselines.protonet_backward, n_steps=60, generator=runtime.generator(0),
+    classes, network = datasets.load("digits"), networks.ConvNet(3, width=16)
+    draw = lambda g, n=1: sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=n, rng=g)     # noqa: E731
+    trained = maml.fit(network, draw, gradient=learners.protonet_backward, n_steps=60, rng=runtime.rng(0),
                        lr=3e-3)
     assert trained.losses[-10:].mean() < 0.7 * trained.losses[:10].mean()
-    exam, fresh = draw(runtime.generator(1), 40), networks.ConvNet(3, width=16)
+    exam, fresh = draw(runtime.rng(1), 40), networks.ConvNet(3, width=16)
     for name, value in network.state_dict().items():
         assert torch.equal(trained.params[name], value), "running statistics are kept, too"
     fresh.load_state_dict(trained.params)
-    labels = baselines.protonet(fresh)(exam)
-    pixels = (baselines.nearest_neighbour(exam) == exam.query_y).float().mean()
+    labels = learners.protonet(fresh)(exam)
+    pixels = (learners.nearest_neighbour(exam) == exam.query_y).float().mean()
     assert (labels == exam.query_y).float().mean() > pixels + 0.05
-    one_by_one = [baselines.protonet(fresh)(exam._replace(query_x=exam.query_x[:, q:q + 1])) for q in range(25)]
+    one_by_one = [learners.protonet(fresh)(exam._replace(query_x=exam.query_x[:, q:q + 1])) for q in range(25)]
     assert torch.equal(torch.cat(one_by_one, 1), labels), "no query's answer depends on another query"
 
 
 def test_training_a_protonet_in_one_call():
-    classes, generator = data.load("digits"), runtime.generator(0)
+    classes, rng = datasets.load("digits"), runtime.rng(0)
     torch.manual_seed(0)
     network = networks.ConvNet(1, width=8)
     before = copy.deepcopy(network.state_dict())
-    exam = sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=40, generator=runtime.generator(1))
-    untrained = (baselines.protonet(network)(exam) == exam.query_y).float().mean()
-    assert baselines.train_protonet(network, classes, n_steps=60, generator=generator) is network
-    assert (baselines.protonet(network)(exam) == exam.query_y).float().mean() > untrained + 0.1
-    assert not torch.equal(generator.get_state(), runtime.generator(0).get_state()), "the tasks come from it"
+    exam = sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=40, rng=runtime.rng(1))
+    untrained = (learners.protonet(network)(exam) == exam.query_y).float().mean()
+    assert learners.train_protonet(network, classes, n_steps=60, rng=rng) is network
+    assert (learners.protonet(network)(exam) == exam.query_y).float().mean() > untrained + 0.1
+    assert not torch.equal(rng.get_state(), runtime.rng(0).get_state()), "the tasks come from it"
     again = networks.ConvNet(1, width=8)
     again.load_state_dict(before)
-    baselines.train_protonet(again, classes, n_steps=60, generator=runtime.generator(0))
+    learners.train_protonet(again, classes, n_steps=60, rng=runtime.rng(0))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())

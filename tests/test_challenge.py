@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from scipy.stats import ttest_1samp
 
-from course_lib import augment, baselines, challenge, cli, data, episodes, glyphs, networks, runtime
+from course_lib import augmentations, checkpoints, datasets, episodes, learners, networks, runtime
+from course_lib.datasets import folder, glyphs, omniglot
+from course_tools import challenge, cli
 
 
 def png(ink, mode="1"):
@@ -22,10 +24,10 @@ def png(ink, mode="1"):
 
 def drawings(n, seed):
     """(training, test): ink bool [n, 105, 105] each. A test drawing is its training drawing with a tenth rubbed out."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(n, 15, 15, generator=generator) < 0.2
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(n, 15, 15, generator=rng) < 0.2
     training = coarse.repeat_interleave(7, 1).repeat_interleave(7, 2)
-    return training, training & (torch.rand(n, 105, 105, generator=generator) > 0.1)
+    return training, training & (torch.rand(n, 105, 105, generator=rng) > 0.1)
 
 
 def write_runs(folder, pairs, seed=0):
@@ -33,9 +35,9 @@ def write_runs(folder, pairs, seed=0):
 
     Returns for each run the class of item01, item02, ..., counted from 0.
     """
-    generator, orders = torch.Generator().manual_seed(seed), []
+    rng, orders = torch.Generator().manual_seed(seed), []
     for number, (training, test) in enumerate(pairs, 1):
-        run, order = f"run{number:02d}", torch.randperm(len(test), generator=generator).tolist()
+        run, order = f"run{number:02d}", torch.randperm(len(test), generator=rng).tolist()
         for kind in ("training", "test"):
             (folder / run / kind).mkdir(parents=True)
         for c, content in enumerate(training, 1):
@@ -145,7 +147,7 @@ def spoil(path, find, put):
 ])
 def test_a_broken_line_of_labels_is_named(small, find, put, message):
     spoil(small / "run02" / "class_labels.txt", find, put)
-    with pytest.raises(data.DataError, match=f"run02/class_labels.txt, {message}"):
+    with pytest.raises(datasets.DataError, match=f"run02/class_labels.txt, {message}"):
         challenge.read_runs(small)
 
 
@@ -153,14 +155,14 @@ def test_what_is_missing_in_a_run_is_named(small):
     labels = small / "run02" / "class_labels.txt"
     whole = labels.read_text()
     labels.write_text("\n".join(whole.splitlines()[1:]))
-    with pytest.raises(data.DataError, match=r"run02/class_labels.txt has no line for .*item01.png \(1 of 4 without"):
+    with pytest.raises(datasets.DataError, match=r"run02/class_labels.txt has no line for .*item01.png \(1 of 4 without"):
         challenge.read_runs(small)
     labels.unlink()
-    with pytest.raises(data.DataError, match=r"run02/class_labels.txt is missing"):
+    with pytest.raises(datasets.DataError, match=r"run02/class_labels.txt is missing"):
         challenge.read_runs(small)
     labels.write_text(whole)
     shutil.rmtree(small / "run02" / "training")
-    with pytest.raises(data.DataError, match=r"run02 has 0 drawings in training/ and 4 in test/.*all_runs.zip"):
+    with pytest.raises(datasets.DataError, match=r"run02 has 0 drawings in training/ and 4 in test/.*all_runs.zip"):
         challenge.read_runs(small)
 
 
@@ -169,24 +171,24 @@ def test_a_damaged_drawing_and_one_of_another_size_are_named(small):
     whole = path.read_bytes()
     for content in (b"", b"no picture", whole[:len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(data.DataError, match=r"run02/test/item02.png: the drawing is damaged"):
+        with pytest.raises(datasets.DataError, match=r"run02/test/item02.png: the drawing is damaged"):
             challenge.read_runs(small)
     path.write_bytes(png(torch.zeros(28, 30, dtype=torch.bool)))
-    with pytest.raises(data.DataError, match=r"run02/test/item02.png has 30x28 pixels, not 105x105"):
+    with pytest.raises(datasets.DataError, match=r"run02/test/item02.png has 30x28 pixels, not 105x105"):
         challenge.read_runs(small)
 
 
 def test_a_wrong_path_says_where_the_runs_are(small, tmp_path):
-    with pytest.raises(data.DataError, match=r"nowhere does not exist. Get all_runs.zip from .*brendenlake/omniglot"):
+    with pytest.raises(datasets.DataError, match=r"nowhere does not exist. Get all_runs.zip from .*brendenlake/omniglot"):
         challenge.read_runs(tmp_path / "nowhere")
     for path in (small / "run01", small / "run01" / "test"):
-        with pytest.raises(data.DataError, match=r"holds no run folders. Expected are run01, run02"):
+        with pytest.raises(datasets.DataError, match=r"holds no run folders. Expected are run01, run02"):
             challenge.read_runs(path)
-    with pytest.raises(data.DataError, match=r"class_labels.txt is damaged or no zip .*all_runs.zip"):
+    with pytest.raises(datasets.DataError, match=r"class_labels.txt is damaged or no zip .*all_runs.zip"):
         challenge.read_runs(small / "run01" / "class_labels.txt")
     shutil.copytree(small, tmp_path / "two" / "a")
     shutil.copytree(small, tmp_path / "two" / "b")
-    with pytest.raises(data.DataError, match=r"holds runs in several folders: a/, b/"):
+    with pytest.raises(datasets.DataError, match=r"holds runs in several folders: a/, b/"):
         challenge.read_runs(tmp_path / "two")
 
 
@@ -194,16 +196,16 @@ def test_damaged_and_unsafe_archives(small, tmp_path):
     path = zip_of(small, tmp_path / "all_runs.zip")
     whole = bytearray(path.read_bytes())
     path.write_bytes(whole[:-50])
-    with pytest.raises(data.DataError, match=r"all_runs.zip is damaged or no zip"):
+    with pytest.raises(datasets.DataError, match=r"all_runs.zip is damaged or no zip"):
         challenge.read_runs(path)
     at = whole.index(b"\x89PNG")
     whole[at:at + 20] = bytes(20)
     path.write_bytes(whole)
-    with pytest.raises(data.DataError, match=r"all_runs.zip is damaged or no zip"):
+    with pytest.raises(datasets.DataError, match=r"all_runs.zip is damaged or no zip"):
         challenge.read_runs(path)
     with zipfile.ZipFile(zip_of(small, path), "a") as zipped:
         zipped.writestr("run01/../../evil.png", b"")
-    with pytest.raises(data.DataError, match="holds the unsafe path"):
+    with pytest.raises(datasets.DataError, match="holds the unsafe path"):
         challenge.read_runs(path)
 
 
@@ -212,17 +214,17 @@ def test_damaged_and_unsafe_archives(small, tmp_path):
 
 def test_score_is_the_share_of_wrong_labels_run_by_run(written, tmp_path):
     shutil.copytree(written[0], tmp_path / "runs")
-    assert challenge.score(baselines.nearest_neighbour, challenge.read_runs(tmp_path / "runs")).tolist() == [0, 0, 0]
+    assert challenge.score(learners.nearest_neighbour, challenge.read_runs(tmp_path / "runs")).tolist() == [0, 0, 0]
     labels = tmp_path / "runs" / "run02" / "class_labels.txt"
     (first, a), (second, b), *_ = (line.split() for line in labels.read_text().splitlines())
     spoil(labels, f"{first} {a}\n{second} {b}\n", f"{first} {b}\n{second} {a}\n")
     runs = challenge.read_runs(tmp_path / "runs")
-    assert challenge.score(baselines.nearest_neighbour, runs).tolist() == pytest.approx([0, 0.1, 0])
+    assert challenge.score(learners.nearest_neighbour, runs).tolist() == pytest.approx([0, 0.1, 0])
 
 
 def random_task(n_way, n_queries, n_tasks=1, side=2):
-    generator = torch.Generator().manual_seed(3)
-    support, query = (torch.rand(n_tasks, n, 1, side, side, generator=generator) for n in (n_way, n_queries))
+    rng = torch.Generator().manual_seed(3)
+    support, query = (torch.rand(n_tasks, n, 1, side, side, generator=rng) for n in (n_way, n_queries))
     query_y = torch.arange(n_queries).repeat(n_tasks, 1) % n_way
     return episodes.Episodes(support, torch.arange(n_way).repeat(n_tasks, 1), query, query_y)
 
@@ -239,7 +241,7 @@ def test_transductive_finds_the_best_of_all_assignments():
                  for order in itertools.permutations(range(5))}
         assert tuple(labels.tolist()) == min(costs, key=costs.get)
     assert found.dtype == torch.int64
-    assert (found != baselines.nearest_neighbour(tasks)).any(), "these tasks tell the two apart"
+    assert (found != learners.nearest_neighbour(tasks)).any(), "these tasks tell the two apart"
 
 
 def test_transductive_needs_one_query_per_class():
@@ -293,9 +295,9 @@ def no_checkpoints(monkeypatch, tmp_path):
     results = tmp_path / "project" / "figures" / "results"
     shutil.copytree(runtime.project_root() / "figures" / "results", results)
     monkeypatch.setattr(runtime, "project_root", lambda: tmp_path / "project")
-    simulated = data.load("glyphs").take(range(32))
+    simulated = datasets.load("glyphs").take(range(32))
     alphabets = ("Greek",) * 8 + ("Latin",) * 8 + ("Tengwar",) * 16        # Tengwar is in the evaluation set
-    classes = data.ImageClasses(simulated.images, alphabets, simulated.names)
+    classes = datasets.ImageClasses(simulated.images, alphabets, simulated.names)
     monkeypatch.setattr(data, "load", lambda name: classes)
     return tmp_path / "project"
 
@@ -303,7 +305,7 @@ def no_checkpoints(monkeypatch, tmp_path):
 def test_nothing_of_the_evaluation_set_is_trained_on(no_checkpoints):
     assert set(challenge.background_classes("omniglot").alphabets) == {"Greek", "Latin"}
     for name, part in (("omniglot-small1", "_small1"), ("omniglot-small2", "_small2"), ("omniglot", "")):
-        assert len(data.OMNIGLOT[f"images_background{part}"]) == challenge.BACKGROUNDS[name]
+        assert len(omniglot.ALPHABETS[f"images_background{part}"]) == challenge.BACKGROUNDS[name]
 
 
 def test_the_command_trains_and_finds_its_network_again(small, no_checkpoints, tmp_path, capsys):
@@ -343,12 +345,12 @@ def test_learners_do_what_their_setting_says(small, no_checkpoints, monkeypatch)
 
 def test_the_network_learns_from_the_generator_that_is_saved_beside_it(no_checkpoints, monkeypatch):
     seen, train_network = [], challenge.train_network
-    monkeypatch.setattr(challenge, "train_network", lambda classes, variation, **options: (
-        seen.append(variation), train_network(classes, variation, **options))[1])
+    monkeypatch.setattr(challenge, "train_network", lambda classes, augmentation, **options: (
+        seen.append(augmentation), train_network(classes, augmentation, **options))[1])
     challenge.train("omniglot-small1", profile="smoke")
     G, task = networks.WarpGenerator(), random_task(20, 20, n_tasks=1, side=28)
-    G.load_state_dict(runtime.load(challenge.checkpoint("omniglot-small1"))["G"])
-    drawn, expected = (variation(task.support_x, runtime.generator(0)) for variation in (*seen, augment.generated(G)))
+    G.load_state_dict(checkpoints.load(challenge.checkpoint("omniglot-small1"))["G"])
+    drawn, expected = (augmentation(task.support_x, runtime.rng(0)) for augmentation in (*seen, augmentations.generated(G)))
     assert torch.equal(drawn, expected)
 
 
@@ -375,14 +377,14 @@ def test_the_same_command_twice_gives_the_same_errors(small, no_checkpoints):
 # ---------------------------------------------------------------- real drawings
 
 
-@pytest.mark.skipif("COURSE_DATA" not in os.environ or not data.is_here("omniglot-small2"),
+@pytest.mark.skipif("COURSE_DATA" not in os.environ or not datasets.is_here("omniglot-small2"),
                     reason="set COURSE_DATA to a folder with the real omniglot-small2")
 def test_runs_of_real_drawings_are_those_that_data_loads(tmp_path):
     """Two runs in alphabets that small1 does not have, each with 20 characters by drawer 3 and again by drawer 11."""
-    part, classes = "images_background_small2", data.load("omniglot-small2")
+    part, classes = "images_background_small2", datasets.load("omniglot-small2")
     chosen = [[i for i, a in enumerate(classes.alphabets) if a == alphabet][:20]
               for alphabet in ("Japanese_(katakana)", "Sanskrit")]
-    source, = data.DATASETS["omniglot-small2"].find(data.data_root())
+    source, = datasets.DATASETS["omniglot-small2"].find(datasets.data_root())
     with zipfile.ZipFile(source) as zipped:
         content = {re.sub(r"\d+_(\d+).png", r"\1", name): zipped.read(name) for name in zipped.namelist()}
     pairs = [[[content[f"{part}/{classes.alphabets[i]}/{classes.names[i]}/{drawer:02d}"] for i in indices]
@@ -392,5 +394,5 @@ def test_runs_of_real_drawings_are_those_that_data_loads(tmp_path):
     for run, indices, order in zip(runs, chosen, orders):
         assert torch.equal(run.episodes.support_x[0], classes.images[indices, 2] / 255)
         assert torch.equal(run.episodes.query_x[0], classes.images[indices, 10][order] / 255)
-    errors = challenge.score(baselines.nearest_neighbour, runs)
+    errors = challenge.score(learners.nearest_neighbour, runs)
     assert 0.4 < errors.mean() < 0.93, "nearest neighbours in pixels are poor, but better than chance (95 %)"

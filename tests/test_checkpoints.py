@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from course_lib import networks, runtime
+from course_lib import checkpoints, networks, runtime
 
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))
 
@@ -21,20 +21,20 @@ def test_checkpoints_are_small_and_say_how_they_were_made(path):
     made = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert {"dataset", "profile", "seed", "versions"} <= set(made)
     if path.stem.startswith("challenge"):
-        saved = runtime.load(path)
+        saved = checkpoints.load(path)
         networks.ConvNet(60, width=32, pool=3).load_state_dict(saved["network"])
         networks.WarpGenerator().load_state_dict(saved["G"])
         return
     if "kind" in made:
         make = (networks.PixelGenerator if made["kind"] == "pixel" else
                 partial(networks.WarpGenerator, task=made["kind"] != "warp, no task"))
-        (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(runtime.load(path))
+        (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(checkpoints.load(path))
         return
     if path.stem.startswith("maml"):
-        networks.ConvNet(made["n_way"], width=32, norm=networks.BatchNorm, pool=3).load_state_dict(runtime.load(path))
+        networks.ConvNet(made["n_way"], width=32, norm=networks.BatchNorm, pool=3).load_state_dict(checkpoints.load(path))
         return
     assert {"turns", "notebook"} <= set(made)
     G = networks.ImageGenerator()
-    G.load_state_dict(runtime.load(path))
-    drawn = G.eval()(torch.randn(20, G.z_dim, generator=runtime.generator(0)))
+    G.load_state_dict(checkpoints.load(path))
+    drawn = G.eval()(torch.randn(20, G.z_dim, generator=runtime.rng(0)))
     assert drawn.std(dim=0).mean() > 0.1, "different noise, different drawings"

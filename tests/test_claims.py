@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from course_lib import claims, runtime
+from course_lib import runtime
+from course_tools import claims
 
 README = """# A course
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image
 
-from course_lib import cli, data, running
+from course_tools import cli, running
 
 
 def test_doctor_reports_and_is_quick(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from course_lib import data, episodes
+from course_lib import datasets, episodes
 
 
 def numbered(n_classes=12, n_drawings=8, n_alphabets=3):
@@ -10,12 +10,12 @@ def numbered(n_classes=12, n_drawings=8, n_alphabets=3):
     images[..., 0, 0] = torch.arange(n_classes)[:, None, None]
     images[..., 0, 1] = torch.arange(n_drawings)[None, :, None]
     alphabets = tuple(f"A{c * n_alphabets // n_classes}" for c in range(n_classes))
-    return data.ImageClasses(images, alphabets, tuple(map(str, range(n_classes))))
+    return datasets.ImageClasses(images, alphabets, tuple(map(str, range(n_classes))))
 
 
 def draw(classes, seed=0, **sizes):
     sizes = {"n_way": 4, "k_shot": 2, "q_query": 3, "n_tasks": 5} | sizes
-    return episodes.sample(classes, generator=torch.Generator().manual_seed(seed), **sizes)
+    return episodes.sample(classes, rng=torch.Generator().manual_seed(seed), **sizes)
 
 
 def origin(x):
@@ -76,7 +76,7 @@ def chi_square(counts):
 def test_every_class_and_every_drawing_equally_likely(within_alphabet):
     """Alphabets of 3, 4 and 5 classes; 99.9 % quantiles of chi-square: 31.26 (11 degrees of freedom), 24.32 (7)."""
     classes = numbered()
-    uneven = data.ImageClasses(classes.images, ("a",) * 3 + ("b",) * 4 + ("c",) * 5, classes.names)
+    uneven = datasets.ImageClasses(classes.images, ("a",) * 3 + ("b",) * 4 + ("c",) * 5, classes.names)
     e = draw(uneven, n_way=1, k_shot=1, q_query=1, n_tasks=6000, within_alphabet=within_alphabet)
     class_number, drawing = origin(e.support_x)
     assert chi_square(class_number.flatten().bincount(minlength=12).double()) < 31.26

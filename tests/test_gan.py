@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from course_lib import gan, losses, networks, runtime
+from course_lib import checkpoints, gan, losses, networks, penalties, runtime
 
 # ---------------------------------------------------------------- networks that tell what they saw
 
@@ -51,17 +51,17 @@ def labelled_networks(seed=0):
             Labelled(networks.PointDiscriminator(dim=4, width=8)))
 
 
-def draw_points(generator, n=6):
-    return (torch.randn(n, 2, generator=generator, device=generator.device) + 2,)
+def draw_points(rng, n=6):
+    return (torch.randn(n, 2, generator=rng, device=rng.device) + 2,)
 
 
-def draw_images(generator):
-    return (torch.rand(6, 1, 28, 28, generator=generator), torch.randint(3, (6,), generator=generator))
+def draw_images(rng):
+    return (torch.rand(6, 1, 28, 28, generator=rng), torch.randint(3, (6,), generator=rng))
 
 
-def draw_labelled(generator):
-    x, = draw_points(generator)
-    return x, torch.rand(6, 1, generator=generator), torch.rand(6, 1, generator=generator)
+def draw_labelled(rng):
+    x, = draw_points(rng)
+    return x, torch.rand(6, 1, generator=rng), torch.rand(6, 1, generator=rng)
 
 
 def sgd(net, lr=0.1):
@@ -94,7 +94,7 @@ def gradients_untouched(net):
     return all(p.grad is not None and (p.grad == 0.125).all() for p in net.parameters())
 
 
-PENALTIES = {"none": None, "r1": partial(losses.r1, gamma=0.7), "gp": partial(losses.gradient_penalty, weight=0.3)}
+PENALTIES = {"none": None, "r1": partial(penalties.r1, gamma=0.7), "gp": partial(penalties.gradient_penalty, weight=0.3)}
 
 # ---------------------------------------------------------------- one step
 
@@ -104,8 +104,8 @@ def test_a_step_of_d_moves_d_alone(penalty):
     G, D = point_networks()
     before_G, before_D = bits(G), parameters(D)
     mark_gradients(G)
-    gan.d_step(G, D, *draw_points(runtime.generator(0)), loss=losses.NON_SATURATING, optimiser=sgd(D),
-               generator=runtime.generator(1), penalty=PENALTIES[penalty])
+    gan.d_step(G, D, *draw_points(runtime.rng(0)), loss=losses.NON_SATURATING, optimiser=sgd(D),
+               rng=runtime.rng(1), penalty=PENALTIES[penalty])
     assert same(before_G, bits(G)) and gradients_untouched(G)
     assert all(not torch.equal(p, q) for p, q in zip(before_D, D.parameters()))
 
@@ -115,7 +115,7 @@ def test_a_step_of_g_moves_g_alone():
         G, D = point_networks(spectral=spectral)
         before_G, before_D = parameters(G), parameters(D)
         mark_gradients(D)
-        gan.g_step(G, D, 6, loss=losses.NON_SATURATING, optimiser=sgd(G), generator=runtime.generator(1))
+        gan.g_step(G, D, 6, loss=losses.NON_SATURATING, optimiser=sgd(G), rng=runtime.rng(1))
         assert same(before_D, parameters(D)) and gradients_untouched(D)
         assert all(not torch.equal(p, q) for p, q in zip(before_G, G.parameters()))
         assert all(p.requires_grad for p in D.parameters()), "D can learn in the next step"
@@ -123,31 +123,31 @@ def test_a_step_of_g_moves_g_alone():
 
 def test_the_step_of_d_builds_no_graph_through_g():
     G, D = (Spy(net) for net in point_networks())
-    real, = draw_points(runtime.generator(0))
-    gan.d_step(G, D, real, loss=losses.HINGE, optimiser=sgd(D), generator=runtime.generator(1))
+    real, = draw_points(runtime.rng(0))
+    gan.d_step(G, D, real, loss=losses.HINGE, optimiser=sgd(D), rng=runtime.rng(1))
     assert not G.calls[0].output.requires_grad
     assert D.calls[0].x is real, "real samples reach D as they are"
     assert D.calls[1].x.grad_fn is None and torch.equal(D.calls[1].x, G.calls[0].output)
-    gan.g_step(G, D, 6, loss=losses.HINGE, optimiser=sgd(G), generator=runtime.generator(1))
+    gan.g_step(G, D, 6, loss=losses.HINGE, optimiser=sgd(G), rng=runtime.rng(1))
     assert D.calls[2].x.requires_grad and D.calls[2].x.grad_fn is not None
 
 
 def test_every_step_has_fresh_noise_from_the_generator():
     G, D = (Spy(net) for net in point_networks())
-    generator, before = runtime.generator(1), torch.get_rng_state()
+    rng, before = runtime.rng(1), torch.get_rng_state()
     for _ in range(2):
-        gan.d_step(G, D, *draw_points(runtime.generator(0)), loss=losses.HINGE, optimiser=sgd(D), generator=generator)
-        gan.g_step(G, D, 4, loss=losses.HINGE, optimiser=sgd(G), generator=generator)
+        gan.d_step(G, D, *draw_points(runtime.rng(0)), loss=losses.HINGE, optimiser=sgd(D), rng=rng)
+        gan.g_step(G, D, 4, loss=losses.HINGE, optimiser=sgd(G), rng=rng)
     z = [call.x for call in G.calls]
     assert [len(z_i) for z_i in z] == [6, 4, 6, 4] and all(z_i.shape[1] == 3 for z_i in z)
     assert len({value for z_i in z for value in z_i.flatten().tolist()}) == 3 * 20, "no number comes twice"
-    replay = runtime.generator(1)
+    replay = runtime.rng(1)
     assert all(torch.equal(z_i, torch.randn(len(z_i), 3, generator=replay)) for z_i in z)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_noise_is_standard_normal():
-    z = gan.noise(SimpleNamespace(z_dim=50), 2000, runtime.generator(0)).double()
+    z = gan.noise(SimpleNamespace(z_dim=50), 2000, runtime.rng(0)).double()
     assert z.shape == (2000, 50)
     for moment, expected, four_standard_errors in ((z, 0, 0.013), (z**2, 1, 0.018), (z**4, 3, 0.13)):
         assert abs(moment.mean() - expected) < four_standard_errors
@@ -163,13 +163,13 @@ def gradient_of(objective, net):
 def test_one_turn_equals_the_formula_bit_for_bit(make, draw, penalty):
     (G, D), (reference_G, reference_D) = make(), make()
     mark_gradients(D), mark_gradients(G)        # left over gradients do not count
-    real, *y = draw(runtime.generator(0))
+    real, *y = draw(runtime.rng(0))
     penalty = PENALTIES[penalty]
-    ours = runtime.generator(1)
-    d_loss = gan.d_step(G, D, real, y, loss=losses.NON_SATURATING, optimiser=sgd(D), generator=ours, penalty=penalty)
-    g_loss = gan.g_step(G, D, 6, y, loss=losses.NON_SATURATING, optimiser=sgd(G, 0.2), generator=ours)
+    ours = runtime.rng(1)
+    d_loss = gan.d_step(G, D, real, y, loss=losses.NON_SATURATING, optimiser=sgd(D), rng=ours, penalty=penalty)
+    g_loss = gan.g_step(G, D, 6, y, loss=losses.NON_SATURATING, optimiser=sgd(G, 0.2), rng=ours)
 
-    theirs = runtime.generator(1)
+    theirs = runtime.rng(1)
     fake = reference_G(torch.randn(6, G.z_dim, generator=theirs), *y).detach()
     expected_d = (torch.nn.functional.softplus(-reference_D(real, *y)).mean()
                   + torch.nn.functional.softplus(reference_D(fake, *y)).mean())
@@ -195,27 +195,27 @@ def test_the_loss_and_the_penalty_are_the_callers():
     loss = losses.GANLoss(d=lambda real, fake: (3 * real.mean() - 5 * fake.sum()),
                           g=lambda fake: 7 * fake.square().mean())
 
-    def penalty(discriminator, real, fake, generator):
-        seen.append((real, fake, generator))
+    def penalty(discriminator, real, fake, rng):
+        seen.append((real, fake, rng))
         return 11 * discriminator(real * 2).mean()
 
-    real, = draw_points(runtime.generator(0))
-    generator = runtime.generator(1)
-    value = gan.d_step(G, D, real, loss=loss, optimiser=sgd(D), generator=generator, penalty=penalty)
+    real, = draw_points(runtime.rng(0))
+    rng = runtime.rng(1)
+    value = gan.d_step(G, D, real, loss=loss, optimiser=sgd(D), rng=rng, penalty=penalty)
     of_real, of_fake, of_penalty = (call.output.detach() for call in D.calls)
     torch.testing.assert_close(value, 3 * of_real.mean() - 5 * of_fake.sum() + 11 * of_penalty.mean())
-    assert torch.equal(D.calls[2].x, real * 2) and seen[0][2] is generator
+    assert torch.equal(D.calls[2].x, real * 2) and seen[0][2] is rng
     assert torch.equal(seen[0][0], real) and torch.equal(seen[0][1], G.calls[0].output)
-    value = gan.g_step(G, D, 6, loss=loss, optimiser=sgd(G), generator=generator)
+    value = gan.g_step(G, D, 6, loss=loss, optimiser=sgd(G), rng=rng)
     torch.testing.assert_close(value, 7 * D.calls[3].output.detach().square().mean())
 
 
 def test_the_condition_reaches_both_networks_in_both_steps():
     G, D = (Spy(net) for net in labelled_networks())
-    real, *y = draw_labelled(runtime.generator(0))
-    gan.d_step(G, D, real, y, loss=losses.HINGE, optimiser=sgd(D), generator=runtime.generator(1),
+    real, *y = draw_labelled(runtime.rng(0))
+    gan.d_step(G, D, real, y, loss=losses.HINGE, optimiser=sgd(D), rng=runtime.rng(1),
                penalty=PENALTIES["gp"])
-    gan.g_step(G, D, 6, y, loss=losses.HINGE, optimiser=sgd(G), generator=runtime.generator(1))
+    gan.g_step(G, D, 6, y, loss=losses.HINGE, optimiser=sgd(G), rng=runtime.rng(1))
     assert len(G.calls) == 2 and len(D.calls) == 4
     assert all(call.condition[0] is y[0] and call.condition[1] is y[1] for call in G.calls + D.calls)
 
@@ -228,19 +228,19 @@ FIT = {"loss": losses.NON_SATURATING, "lr": (3e-3, 1e-2)}
 @pytest.mark.parametrize("d_steps", [1, 3])
 def test_fit_equals_a_loop_written_by_hand(d_steps):
     (G, D), (reference_G, reference_D) = labelled_networks(), labelled_networks()
-    trained = gan.fit(G, D, draw_labelled, n_steps=4, d_steps=d_steps, generator=runtime.generator(1),
+    trained = gan.fit(G, D, draw_labelled, n_steps=4, d_steps=d_steps, rng=runtime.rng(1),
                       penalty=PENALTIES["gp"], betas=(0.3, 0.8), **FIT)
     g_adam = torch.optim.Adam(reference_G.parameters(), lr=3e-3, betas=(0.3, 0.8))
     d_adam = torch.optim.Adam(reference_D.parameters(), lr=1e-2, betas=(0.3, 0.8))
-    generator, d_losses, g_losses = runtime.generator(1), [], []
+    rng, d_losses, g_losses = runtime.rng(1), [], []
     for _ in range(4):
         for _ in range(d_steps):
-            real, *y = draw_labelled(generator)
+            real, *y = draw_labelled(rng)
             d_loss = gan.d_step(reference_G, reference_D, real, y, loss=losses.NON_SATURATING, optimiser=d_adam,
-                                generator=generator, penalty=PENALTIES["gp"])
+                                rng=rng, penalty=PENALTIES["gp"])
         d_losses.append(d_loss)
         g_losses.append(gan.g_step(reference_G, reference_D, 6, y, loss=losses.NON_SATURATING, optimiser=g_adam,
-                                   generator=generator))
+                                   rng=rng))
     assert same(bits(G), bits(reference_G)) and same(bits(D), bits(reference_D))
     assert trained.d_loss.shape == trained.g_loss.shape == (4,)
     assert torch.equal(trained.d_loss, torch.stack(d_losses)) and torch.equal(trained.g_loss, torch.stack(g_losses))
@@ -250,11 +250,11 @@ def test_fit_takes_d_steps_steps_of_d_for_each_of_g():
     G, D = (Spy(net) for net in point_networks())
     drawn = []
 
-    def draw(generator):
-        drawn.append(draw_points(generator)[0])
+    def draw(rng):
+        drawn.append(draw_points(rng)[0])
         return (drawn[-1],)
 
-    gan.fit(G, D, draw, n_steps=3, d_steps=4, generator=runtime.generator(0), **FIT)
+    gan.fit(G, D, draw, n_steps=3, d_steps=4, rng=runtime.rng(0), **FIT)
     assert len(drawn) == 12 and len(G.calls) == 15 and len(D.calls) == 3 * (4 * 2 + 1)
     assert [call.output.requires_grad for call in G.calls] == [False] * 4 + [True] + [False] * 4 + [True] + [
         False] * 4 + [True]
@@ -263,7 +263,7 @@ def test_fit_takes_d_steps_steps_of_d_for_each_of_g():
 
 def test_fit_trains_in_training_mode_however_the_networks_come():
     G, D = image_networks()
-    gan.fit(G.eval(), D.eval(), draw_images, n_steps=1, generator=runtime.generator(0), **FIT)
+    gan.fit(G.eval(), D.eval(), draw_images, n_steps=1, rng=runtime.rng(0), **FIT)
     assert all(part.training for part in (*G.modules(), *D.modules()))
 
 
@@ -278,7 +278,7 @@ def test_the_average_of_gs_weights(ema):
         averages.append(parameters(average))
         buffers.append(same(list(G.buffers()), list(average.buffers())))
 
-    trained = gan.fit(G, D, draw_images, n_steps=5, ema=ema, watch=watch, generator=runtime.generator(0), **FIT)
+    trained = gan.fit(G, D, draw_images, n_steps=5, ema=ema, watch=watch, rng=runtime.rng(0), **FIT)
     assert same(averages[0], g_weights[0]) and all(buffers)
     average = g_weights[1]      # the average starts at the first weights that were trained
     for now, ours in zip(g_weights[1:], averages[1:]):
@@ -294,15 +294,15 @@ def test_watch_sees_every_turn_once():
     turns = []
     G, D = point_networks()
     gan.fit(G, D, draw_points, n_steps=5, watch=lambda turn, average: turns.append((turn, average(torch.zeros(1, 3)))),
-            generator=runtime.generator(0), **FIT)
+            rng=runtime.rng(0), **FIT)
     assert [turn for turn, _ in turns] == [0, 1, 2, 3, 4, 5]
     assert len({x[0, 0].item() for _, x in turns}) == 6
 
 
 def test_watching_changes_nothing():
     (G, D), (watched_G, watched_D) = point_networks(), point_networks()
-    gan.fit(G, D, draw_points, n_steps=3, generator=runtime.generator(0), **FIT)
-    gan.fit(watched_G, watched_D, draw_points, n_steps=3, generator=runtime.generator(0),
+    gan.fit(G, D, draw_points, n_steps=3, rng=runtime.rng(0), **FIT)
+    gan.fit(watched_G, watched_D, draw_points, n_steps=3, rng=runtime.rng(0),
             watch=lambda turn, average: average(torch.ones(2, 3)), **FIT)
     assert same(bits(G), bits(watched_G)) and same(bits(D), bits(watched_D))
 
@@ -312,7 +312,7 @@ def test_sizes_that_make_no_sense_are_refused(wrong):
     G, D = point_networks()
     name, = wrong
     with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1"):
-        gan.fit(G, D, draw_points, generator=runtime.generator(0), **{**FIT, "n_steps": 2, **wrong})
+        gan.fit(G, D, draw_points, rng=runtime.rng(0), **{**FIT, "n_steps": 2, **wrong})
 
 
 # ---------------------------------------------------------------- stopping and going on
@@ -322,11 +322,11 @@ def killed_at(turn, draw, d_steps=1):
     """`draw`, until the process is killed in the given turn (the first is 1)."""
     calls = []
 
-    def deadly(generator):
+    def deadly(rng):
         calls.append(None)
         if len(calls) > (turn - 1) * d_steps:
             raise KeyboardInterrupt
-        return draw(generator)
+        return draw(rng)
 
     return deadly
 
@@ -340,35 +340,35 @@ SETTINGS = {"points": (point_networks, draw_points, {"d_steps": 2, "penalty": PE
 def test_a_killed_run_goes_on_and_ends_in_the_same_bits(name, tmp_path):
     make, draw, options = SETTINGS[name]
     options = {**FIT, "save_every": 3, "ema": 0.7, **options}
-    generator, (G, D) = runtime.generator(1), make()
-    trained = gan.fit(G, D, draw, n_steps=8, generator=generator, **options)
+    rng, (G, D) = runtime.rng(1), make()
+    trained = gan.fit(G, D, draw, n_steps=8, rng=rng, **options)
 
     path = tmp_path / "gan.safetensors"
     with pytest.raises(KeyboardInterrupt):      # in turn 6, long after the save in turn 3
-        gan.fit(*make(), killed_at(6, draw, options.get("d_steps", 1)), n_steps=8, generator=runtime.generator(1),
+        gan.fit(*make(), killed_at(6, draw, options.get("d_steps", 1)), n_steps=8, rng=runtime.rng(1),
                 path=path, **options)
-    assert runtime.load(path)["step"] == 3
-    turns, other, (G2, D2) = [], runtime.generator(77), make(seed=5)
-    resumed = gan.fit(G2, D2, draw, n_steps=8, generator=other, path=path, watch=lambda t, _: turns.append(t),
+    assert checkpoints.load(path)["step"] == 3
+    turns, other, (G2, D2) = [], runtime.rng(77), make(seed=5)
+    resumed = gan.fit(G2, D2, draw, n_steps=8, rng=other, path=path, watch=lambda t, _: turns.append(t),
                       **options)
     assert turns == [4, 5, 6, 7, 8]
     assert same(bits(G), bits(G2)) and same(bits(D), bits(D2)) and same(bits(trained.G), bits(resumed.G))
     assert torch.equal(trained.d_loss, resumed.d_loss) and torch.equal(trained.g_loss, resumed.g_loss)
-    assert torch.equal(generator.get_state(), other.get_state())
+    assert torch.equal(rng.get_state(), other.get_state())
 
 
 def test_a_finished_run_can_be_made_longer_or_looked_at_again(tmp_path):
     path, options = tmp_path / "gan.safetensors", {**FIT, "save_every": 100, "made": {"seed": 1}}
     G, D = point_networks()
-    trained = gan.fit(G, D, draw_points, n_steps=9, generator=runtime.generator(1), **options)
-    gan.fit(*point_networks(), draw_points, n_steps=4, generator=runtime.generator(1), path=path, **options)
+    trained = gan.fit(G, D, draw_points, n_steps=9, rng=runtime.rng(1), **options)
+    gan.fit(*point_networks(), draw_points, n_steps=4, rng=runtime.rng(1), path=path, **options)
     for _ in range(2):      # the second time there is nothing left to do
         G2, D2 = point_networks(seed=3)
-        longer = gan.fit(G2, D2, draw_points, n_steps=9, generator=runtime.generator(2), path=path, **options)
+        longer = gan.fit(G2, D2, draw_points, n_steps=9, rng=runtime.rng(2), path=path, **options)
         assert same(bits(G), bits(G2)) and same(bits(D), bits(D2)) and same(bits(trained.G), bits(longer.G))
         assert torch.equal(trained.d_loss, longer.d_loss) and torch.equal(trained.g_loss, longer.g_loss)
     with pytest.raises(ValueError, match="seed=1, this run has seed=2"):
-        gan.fit(*point_networks(), draw_points, n_steps=9, generator=runtime.generator(1), path=path,
+        gan.fit(*point_networks(), draw_points, n_steps=9, rng=runtime.rng(1), path=path,
                 **{**options, "made": {"seed": 2}})
 
 
@@ -385,8 +385,8 @@ def broken_in(turn, draw=draw_points, value=float("nan")):
     """`draw`, with one number that is not finite in the given turn (the first is 1)."""
     calls = []
 
-    def broken(generator):
-        x, *rest = draw(generator)
+    def broken(rng):
+        x, *rest = draw(rng)
         calls.append(None)
         if len(calls) == turn:
             x[2, 1] = value
@@ -403,16 +403,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, turn, save_every, kep
     G, D = point_networks()
     with pytest.raises(gan.Diverged) as caught:
         gan.fit(G, D, broken_in(turn, value=value), n_steps=50, save_every=save_every, path=path,
-                generator=runtime.generator(0), **FIT)
+                rng=runtime.rng(0), **FIT)
     message = str(caught.value)
     assert f"in turn {turn}:" in message and "D's loss is " in message and "lower learning rate" in message
     if kept:
         assert f"the last good state, after {kept} turns, is in {path}" in message
-        saved = runtime.load(path)
+        saved = checkpoints.load(path)
         assert saved["step"] == kept
         G2, D2 = point_networks(seed=4)
         again = gan.fit(G2, D2, draw_points, n_steps=kept, save_every=save_every, path=path,
-                        generator=runtime.generator(0), **FIT)
+                        rng=runtime.rng(0), **FIT)
         nets = [*G2.parameters(), *D2.parameters(), *again.G.parameters(), again.d_loss, again.g_loss]
         assert len(again.d_loss) == kept and all(p.isfinite().all() for p in nets)
     else:
@@ -430,22 +430,22 @@ def test_one_loss_is_enough(side, what):
 
     with pytest.raises(gan.Diverged, match=f"in turn 4: {what}"):
         gan.fit(*point_networks(), draw_points, n_steps=10, loss=losses.HINGE._replace(**{side: broken}),
-                generator=runtime.generator(0))
+                rng=runtime.rng(0))
 
 
 def test_the_end_of_a_run_is_looked_at_before_it_is_saved(tmp_path):
     path = tmp_path / "gan.safetensors"
     with pytest.raises(gan.Diverged, match=r"in turn 13: .* after 10 turns"):
-        gan.fit(*point_networks(), broken_in(13), n_steps=13, save_every=5, path=path, generator=runtime.generator(0),
+        gan.fit(*point_networks(), broken_in(13), n_steps=13, save_every=5, path=path, rng=runtime.rng(0),
                 **FIT)
-    assert runtime.load(path)["step"] == 10
+    assert checkpoints.load(path)["step"] == 10
 
 
 def test_a_run_without_a_path_diverges_within_a_few_turns():
     turns = []
     with pytest.raises(gan.Diverged, match="in turn 3: D's loss is nan, G's nan; no earlier state was kept"):
         gan.fit(*point_networks(), broken_in(3), n_steps=1000, watch=lambda turn, _: turns.append(turn),
-                generator=runtime.generator(0), **FIT)
+                rng=runtime.rng(0), **FIT)
     assert turns[-1] < 40
 
 
@@ -454,11 +454,11 @@ def test_the_last_good_state_of_a_run_made_longer(tmp_path):
     path = tmp_path / "gan.safetensors"
     for save_every, n_steps in ((5, 7), (1000, 12)):
         gan.fit(*point_networks(), draw_points, n_steps=n_steps, save_every=save_every, path=path,
-                generator=runtime.generator(0), **FIT)
+                rng=runtime.rng(0), **FIT)
         where = f"in turn {n_steps + 2}: .*the last good state, after {n_steps} turns, is in"
         with pytest.raises(gan.Diverged, match=where):
             gan.fit(*point_networks(), broken_in(2), n_steps=50, save_every=save_every, path=path,
-                    generator=runtime.generator(0), **FIT)
+                    rng=runtime.rng(0), **FIT)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -472,9 +472,9 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path, which):
             nets[which].idle.data[1] = float("inf")
 
     with pytest.raises(gan.Diverged, match="a weight is not finite; the last good state, after 6 turns"):
-        gan.fit(*nets, draw_points, n_steps=30, save_every=6, watch=watch, path=path, generator=runtime.generator(0),
+        gan.fit(*nets, draw_points, n_steps=30, save_every=6, watch=watch, path=path, rng=runtime.rng(0),
                 **FIT)
-    saved = runtime.load(path)
+    saved = checkpoints.load(path)
     assert saved["step"] == 6 and all(p.isfinite().all() for p in saved["parts"]["GD"[which]].values())
 
 
@@ -482,7 +482,7 @@ def test_a_long_run_looks_at_its_recent_losses_alone(monkeypatch):
     """Else the time of a look grows with the run: 20 ms of each look after 30,000 turns."""
     looked_at, isfinite = [], torch.Tensor.isfinite
     monkeypatch.setattr(torch.Tensor, "isfinite", lambda x: looked_at.append(tuple(x.shape)) or isfinite(x))
-    gan.fit(*point_networks(), draw_points, n_steps=100, generator=runtime.generator(0), **FIT)
+    gan.fit(*point_networks(), draw_points, n_steps=100, rng=runtime.rng(0), **FIT)
     assert (20, 2) in looked_at and max(shape[0] for shape in looked_at) == 20
 
 
@@ -491,7 +491,7 @@ def test_a_long_run_looks_at_its_recent_losses_alone(monkeypatch):
 
 def closeness(options, draw=draw_points, make=point_networks, **more):
     """The largest relative difference between losses of two short runs, with and without `options`."""
-    runs = [gan.fit(*make(), draw, n_steps=6, generator=runtime.generator(1), **FIT, **more, **extra)
+    runs = [gan.fit(*make(), draw, n_steps=6, rng=runtime.rng(1), **FIT, **more, **extra)
             for extra in ({}, options)]
     assert all(r.d_loss.dtype == r.g_loss.dtype == torch.float32 for r in runs)
     plain, other = (torch.stack([r.d_loss, r.g_loss]) for r in runs)
@@ -510,7 +510,7 @@ def test_half_precision_runs_in_bfloat16_and_keeps_float32_weights():
         net.layers[2].register_forward_hook(lambda module, x, output: inside.append(output.dtype))
     loss = losses.GANLoss(lambda real, fake: outside.extend([real.dtype, fake.dtype]) or losses.hinge_d(real, fake),
                           lambda fake: outside.append(fake.dtype) or losses.wasserstein_g(fake))
-    trained = gan.fit(G, D, draw_points, n_steps=2, half=True, generator=runtime.generator(1), loss=loss)
+    trained = gan.fit(G, D, draw_points, n_steps=2, half=True, rng=runtime.rng(1), loss=loss)
     assert len(inside) == 2 * (2 + 3) and set(inside) == {torch.bfloat16}       # a turn: twice G, three times D
     assert set(outside) == {torch.float32}
     assert {p.dtype for net in (G, D, trained.G) for p in net.parameters()} == {torch.float32}
@@ -519,7 +519,7 @@ def test_half_precision_runs_in_bfloat16_and_keeps_float32_weights():
 def test_compiled_is_the_same_training(monkeypatch):
     """All of torch.compile but its code generator, which needs a C++ compiler and a minute."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    for options in ({}, {"penalty": losses.r1}):
+    for options in ({}, {"penalty": penalties.r1}):
         assert closeness({"compiled": True}, make=partial(point_networks, spectral=True), **options) < 1e-5
     torch.compiler.reset()
 
@@ -543,13 +543,13 @@ def test_training_stops_and_goes_on_on_every_device(device, tmp_path):
 
     options = {**FIT, "save_every": 3, "penalty": PENALTIES["gp"]}
     G, D = make(0)
-    whole = gan.fit(G, D, draw_points, n_steps=6, generator=runtime.generator(1, device), **options)
+    whole = gan.fit(G, D, draw_points, n_steps=6, rng=runtime.rng(1, device), **options)
     with pytest.raises(KeyboardInterrupt):
         gan.fit(*make(0), killed_at(5, draw_points), n_steps=6, path=tmp_path / "gan.safetensors",
-                generator=runtime.generator(1, device), **options)
+                rng=runtime.rng(1, device), **options)
     G2, D2 = make(2)
     resumed = gan.fit(G2, D2, draw_points, n_steps=6, path=tmp_path / "gan.safetensors",
-                      generator=runtime.generator(7, device), **options)
+                      rng=runtime.rng(7, device), **options)
     assert {p.device.type for p in resumed.G.parameters()} == {device} and resumed.d_loss.device.type == "cpu"
     torch.testing.assert_close(resumed.d_loss, whole.d_loss, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(resumed.g_loss, whole.g_loss, rtol=1e-3, atol=1e-4)
@@ -561,12 +561,12 @@ def test_training_stops_and_goes_on_on_every_device(device, tmp_path):
 def test_half_precision_and_compilation_on_a_gpu(device):
     G, D = (net.to(device) for net in image_networks())
 
-    def draw(generator):
-        return (torch.rand(8, 1, 28, 28, generator=generator, device=device),
-                torch.randint(3, (8,), generator=generator, device=device))
+    def draw(rng):
+        return (torch.rand(8, 1, 28, 28, generator=rng, device=device),
+                torch.randint(3, (8,), generator=rng, device=device))
 
     trained = gan.fit(G, D, draw, n_steps=4, half=True, compiled=device == "cuda", loss=losses.HINGE,
-                      generator=runtime.generator(1, device))
+                      rng=runtime.rng(1, device))
     assert trained.d_loss.isfinite().all() and trained.g_loss.isfinite().all()
 
 
@@ -577,9 +577,9 @@ def test_a_gan_learns_a_normal_distribution():
     torch.manual_seed(0)
     G, D = networks.PointGenerator(1, dim=1, width=16), networks.PointDiscriminator(dim=1, width=16)
     untrained = copy.deepcopy(G)
-    trained = gan.fit(G, D, lambda generator: (3 + 0.5 * torch.randn(128, 1, generator=generator),), n_steps=400,
-                      loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=0.3), lr=(3e-3, 3e-3),
-                      betas=(0, 0.99), ema=0.98, generator=runtime.generator(1))
+    trained = gan.fit(G, D, lambda rng: (3 + 0.5 * torch.randn(128, 1, generator=rng),), n_steps=400,
+                      loss=losses.NON_SATURATING, penalty=partial(penalties.r1, gamma=0.3), lr=(3e-3, 3e-3),
+                      betas=(0, 0.99), ema=0.98, rng=runtime.rng(1))
     for net, learned in ((trained.G, True), (untrained, False)):
-        x = net(gan.noise(net, 4000, runtime.generator(2))).detach()
+        x = net(gan.noise(net, 4000, runtime.rng(2))).detach()
         assert (abs(x.mean().item() - 3) < 0.15) == learned and (abs(x.std().item() - 0.5) < 0.15) == learned

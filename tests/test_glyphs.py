@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from course_lib import glyphs
+from course_lib.datasets import glyphs
 
 
 @pytest.fixture(scope="module")

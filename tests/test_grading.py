@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import authoring, handout
+from course_tools import authoring, handout
 
 NAME = "01_the_gan_game.ipynb"
 STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()"

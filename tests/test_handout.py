@@ -10,7 +10,8 @@ import zipfile
 import nbformat
 import pytest
 
-from course_lib import authoring, cli, data, handout, running
+from course_lib import datasets
+from course_tools import authoring, cli, handout, running
 from course_lib.runtime import project_root
 
 SMOKE = {"COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
@@ -150,13 +151,13 @@ def test_a_dataset_goes_along(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "root"))
     monkeypatch.setattr(data, "load", lambda name: None)
     recipe = data.Recipe(lambda root: [root / "mnist" / "train-images.gz", root / "omniglot" / "part"], None, None)
-    monkeypatch.setitem(data.DATASETS, "mnist", recipe)
+    monkeypatch.setitem(datasets.DATASETS, "mnist", recipe)
     content = handout.files(["03"], "mnist")
     assert sorted(name for name in content if name.startswith("data/")) == [
         "data/mnist/train-images.gz", "data/omniglot/part/a.png", "data/omniglot/part/b.png"]
     notebook = content["notebooks/03_drawing_characters.ipynb"].decode()
     assert '"COURSE_DATASET\\", \\"mnist\\"' in notebook and "draw from `mnist`" in content["README.md"].decode()
-    monkeypatch.setitem(data.DATASETS, "mnist", recipe._replace(find=lambda root: [tmp_path / "system" / "x.gz"]))
+    monkeypatch.setitem(datasets.DATASETS, "mnist", recipe._replace(find=lambda root: [tmp_path / "system" / "x.gz"]))
     with pytest.raises(ValueError, match="Copy it into"):
         handout.files(["03"], "mnist")
 

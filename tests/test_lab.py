@@ -19,7 +19,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from course_lib import authoring, runtime
+from course_lib import runtime
+from course_tools import authoring
 
 NOTEBOOKS = runtime.project_root() / "notebooks"
 SECONDS = 300       # for one notebook; it takes about 10 on a quiet machine

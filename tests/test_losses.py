@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 import torch
 
-from course_lib import losses
+from course_lib import losses, penalties
 
 # ---------------------------------------------------------------- closed forms, in Python's own floating point
 
@@ -135,9 +135,9 @@ def test_the_wasserstein_critic_is_linear_without_end():
 
 def batch(*shape, seed=0):
     """Real and fake x in float64."""
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(*shape, generator=generator, dtype=torch.float64),
-            torch.randn(*shape, generator=generator, dtype=torch.float64) * 2 + 1)
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.randn(*shape, generator=rng, dtype=torch.float64),
+            torch.randn(*shape, generator=rng, dtype=torch.float64) * 2 + 1)
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (4, 1, 5, 2), (3, 1)])
@@ -146,9 +146,9 @@ def test_penalties_of_a_linear_critic(shape):
     w = torch.linspace(-1, 2, real[0].numel(), dtype=torch.float64).view(real.shape[1:]) * 0.9
     norm2 = w.square().sum().item()
     critic = lambda x: (x * w).flatten(1).sum(1) + 0.3      # noqa: E731
-    assert losses.r1(critic, real).item() == pytest.approx(5 * norm2, rel=1e-12)
-    assert losses.r1(critic, real, fake, None, gamma=0.3).item() == pytest.approx(0.15 * norm2, rel=1e-12)
-    for weight, penalty in ((10, losses.gradient_penalty), (0.7, partial(losses.gradient_penalty, weight=0.7))):
+    assert penalties.r1(critic, real).item() == pytest.approx(5 * norm2, rel=1e-12)
+    assert penalties.r1(critic, real, fake, None, gamma=0.3).item() == pytest.approx(0.15 * norm2, rel=1e-12)
+    for weight, penalty in ((10, penalties.gradient_penalty), (0.7, partial(penalties.gradient_penalty, weight=0.7))):
         assert penalty(critic, real, fake).item() == pytest.approx(weight * (norm2**0.5 - 1) ** 2, rel=1e-12)
 
 
@@ -168,23 +168,23 @@ def test_each_sample_has_its_own_gradient_norm():
     a = torch.tensor([[0.5, -1.0, 2.0], [0.1, 1.5, -0.3]], dtype=torch.float64)
     critic = Spy(lambda x: (a * x.square()).sum((1, 2)) / 2)        # its gradient at x is a x
     norms2 = lambda x: [sum((a * x_i).flatten().tolist()[k] ** 2 for k in range(6)) for x_i in x]    # noqa: E731
-    assert losses.r1(critic, real, fake, None, gamma=2.0).item() == pytest.approx(sum(norms2(real)) / 5, rel=1e-12)
+    assert penalties.r1(critic, real, fake, None, gamma=2.0).item() == pytest.approx(sum(norms2(real)) / 5, rel=1e-12)
     assert torch.equal(critic.seen, real), "R1 looks at real samples alone"
-    value = losses.gradient_penalty(critic, real, fake, weight=3.0).item()
+    value = penalties.gradient_penalty(critic, real, fake, weight=3.0).item()
     assert value == pytest.approx(3 * sum((n2**0.5 - 1) ** 2 for n2 in norms2(critic.seen)) / 5, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["r1", "gradient_penalty"])
 def test_a_penalty_and_its_gradient_against_finite_differences(name):
     real, fake = batch(7, 3)
-    generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+    rng = torch.Generator().manual_seed(1)
+    weights = [torch.randn(*shape, generator=rng, dtype=torch.float64).requires_grad_()
                for shape in ((4, 3), (4,), (4,))]
     critic = Spy(lambda x: (x @ weights[0].T + weights[1]).tanh() @ weights[2])
     if name == "r1":
-        value = losses.r1(critic, real, gamma=3.0)
+        value = penalties.r1(critic, real, gamma=3.0)
     else:
-        value = losses.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(2), weight=3.0)
+        value = penalties.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(2), weight=3.0)
     x = critic.seen
 
     def in_closed_form():
@@ -208,7 +208,7 @@ def test_a_penalty_and_its_gradient_against_finite_differences(name):
 def test_the_gradient_penalty_looks_at_random_points_of_each_line():
     real, fake = batch(2000, 1, 2, 3)
     critic = Spy(lambda x: x.flatten(1).sum(1))
-    losses.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(0))
+    penalties.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(0))
     t = ((critic.seen - real) / (fake - real)).flatten(1)       # [2000, 6]
     assert (t.amax(1) - t.amin(1)).max() < 1e-6, "one t for all of an image"
     t = t.median(1).values.sort().values        # uniform on [0, 1]: Kolmogorov's distance, 1 in 1000 is above 1.95
@@ -221,7 +221,7 @@ def test_the_gradient_penalty_draws_from_its_generator_alone():
     before, seen = torch.get_rng_state(), []
     for seed in (5, 5, 6):
         critic = Spy(lambda x: x.sum(1))
-        losses.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(seed))
+        penalties.gradient_penalty(critic, real, fake, torch.Generator().manual_seed(seed))
         seen.append(critic.seen)
     assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
     assert torch.equal(before, torch.get_rng_state())
@@ -229,7 +229,7 @@ def test_the_gradient_penalty_draws_from_its_generator_alone():
 
 def test_penalties_of_a_constant_critic_have_a_finite_gradient():
     real, fake = batch(4, 3)
-    for penalty, value in ((losses.r1, 0.0), (losses.gradient_penalty, 10.0)):
+    for penalty, value in ((penalties.r1, 0.0), (penalties.gradient_penalty, 10.0)):
         w = torch.zeros(3, dtype=torch.float64, requires_grad=True)
         result = penalty(lambda x, w=w: x @ w, real, fake)
         gradient, = torch.autograd.grad(result, w)
@@ -240,7 +240,7 @@ def test_a_penalty_leaves_the_samples_alone():
     real, fake = batch(4, 3)
     fake.requires_grad_()
     w = torch.ones(3, dtype=torch.float64, requires_grad=True)
-    for penalty in (losses.r1, losses.gradient_penalty):
+    for penalty in (penalties.r1, penalties.gradient_penalty):
         penalty(lambda x: (x.square() @ w), real, fake).backward()
     assert fake.grad is None and not real.requires_grad
 
@@ -251,19 +251,19 @@ def test_a_penalty_leaves_the_samples_alone():
 def test_a_mismatch_is_a_real_image_beside_the_condition_of_the_row_before():
     x = torch.tensor([[1.0], [2.0], [4.0]])
     condition = torch.tensor([[10.0], [20.0], [30.0]])
-    value = losses.mismatch(lambda image: (0.1 * image * condition - 3).squeeze(1), x, None, None, weight=0.25)
+    value = penalties.mismatch(lambda image: (0.1 * image * condition - 3).squeeze(1), x, None, None, weight=0.25)
     logits = [0.1 * 4 * 10 - 3, 0.1 * 1 * 20 - 3, 0.1 * 2 * 30 - 3]
     assert value.item() == pytest.approx(0.25 * sum(math.log(1 + math.exp(v)) for v in logits) / 3, rel=1e-5)
 
 
 def test_penalties_add_up():
     parts = [lambda d, real, fake, g, k=k: k * real.sum() for k in (1.0, 2.5)]
-    assert losses.total(*parts)(None, torch.tensor([2.0]), None, None).item() == pytest.approx(7.0)
+    assert penalties.total(*parts)(None, torch.tensor([2.0]), None, None).item() == pytest.approx(7.0)
 
 
 def test_a_lazy_penalty_is_rare_and_right_on_average():
     g = torch.Generator().manual_seed(0)
-    lazy = losses.lazily(lambda d, real, fake, generator: torch.tensor(3.0), every=4)
+    lazy = penalties.lazily(lambda d, real, fake, rng: torch.tensor(3.0), every=4)
     values = torch.stack([lazy(None, torch.zeros(1), None, g) for _ in range(2000)])
     assert set(values.tolist()) == {0.0, 12.0}
     assert values.mean().item() == pytest.approx(3.0, abs=0.5)      # 4 standard errors

@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
-from course_lib import data, episodes, evaluate, maml, networks, runtime
+from course_lib import checkpoints, datasets, episodes, maml, networks, parallel, runtime, statistics
 
 NORMS = {"no norm": nn.Identity, "batch norm": networks.BatchNorm, "GroupNorm": partial(nn.GroupNorm, 2)}
 HALVES = {"stride": 0, "max-pool": 4}
@@ -27,7 +27,7 @@ def float64():
 
 def tasks(n_tasks=3, n_way=3, k_shot=2, q_query=3, seed=0):
     """Random images with labels out of order, as `Episodes`."""
-    g = runtime.generator(seed)
+    g = runtime.rng(seed)
     deal = lambda n: torch.stack([torch.randperm(n_way * n, generator=g) % n_way for _ in range(n_tasks)])  # noqa: E731
     return episodes.Episodes(torch.rand(n_tasks, n_way * k_shot, 1, 28, 28, generator=g), deal(k_shot),
                              torch.rand(n_tasks, n_way * q_query, 1, 28, 28, generator=g), deal(q_query))
@@ -54,7 +54,7 @@ def relative_difference(a, b):
 
 def agrees_with_finite_differences(loss, params, gradient, eps=1e-7, directions=6):
     """The largest relative error of <gradient, d> against central differences, over random unit directions d."""
-    errors, g = [], runtime.generator(1)
+    errors, g = [], runtime.rng(1)
     for _ in range(directions):
         d = {name: torch.randn(p.shape, generator=g) for name, p in params.items()}
         length = sum(v.square().sum() for v in d.values()).sqrt()
@@ -155,7 +155,7 @@ class Linear(nn.Module):
 
 
 def quadratic_tasks(n_tasks=3, n=7):
-    g = runtime.generator(3)
+    g = runtime.rng(3)
     return [torch.randn(n_tasks, n, *shape, generator=g) for shape in ((4,), (), (4,), ())]
 
 
@@ -275,15 +275,15 @@ def test_what_does_not_fit_is_refused():
         maml.adapt(net, params, x, y, lr=0.1, steps=1, only="haed")
 
 
-def draw(generator):
-    return tasks(n_tasks=2, seed=torch.randint(1000, (), generator=generator).item())
+def draw(rng):
+    return tasks(n_tasks=2, seed=torch.randint(1000, (), generator=rng).item())
 
 
 def short_fit(path=None, n_steps=6, **options):
     net = network()
     made = {"lr": 0.1}
     return net, maml.fit(net, draw, gradient=partial(maml.backward, lr=0.1, steps=1), n_steps=n_steps, path=path,
-                         save_every=2, generator=runtime.generator(0), made=made, **options)
+                         save_every=2, rng=runtime.rng(0), made=made, **options)
 
 
 def test_fit_goes_on_where_it_was_stopped_with_the_same_bits(tmp_path):
@@ -292,14 +292,14 @@ def test_fit_goes_on_where_it_was_stopped_with_the_same_bits(tmp_path):
     _, whole = short_fit(**validate)
     path = tmp_path / "run.safetensors"
 
-    def stopping(generator):
-        if path.exists() and runtime.load(path)["step"] == 4:
+    def stopping(rng):
+        if path.exists() and checkpoints.load(path)["step"] == 4:
             raise KeyboardInterrupt
-        return draw(generator)
+        return draw(rng)
     net = network()
     with pytest.raises(KeyboardInterrupt):
         maml.fit(net, stopping, gradient=partial(maml.backward, lr=0.1, steps=1), n_steps=6, path=path, save_every=2,
-                 generator=runtime.generator(0), made={"lr": 0.1}, **validate)
+                 rng=runtime.rng(0), made={"lr": 0.1}, **validate)
     next(scores)
     _, resumed = short_fit(path, validate=lambda model: 0.5, validate_every=2)
     assert torch.equal(whole.losses, resumed.losses) and torch.equal(whole.scores, resumed.scores)
@@ -335,12 +335,12 @@ def test_the_outer_rate_falls_to_zero_in_a_straight_line():
 def test_fit_stops_when_the_loss_is_not_finite():
     with pytest.raises(FloatingPointError, match="20 steps before 20"):
         maml.fit(network(), draw, gradient=lambda model, batch: torch.tensor(torch.nan), n_steps=40,
-                 generator=runtime.generator(0))
+                 rng=runtime.rng(0))
 
 
 def test_fit_trains_learned_rates_with_the_model():
     rates = Rates()
-    maml.fit(network(), draw, n_steps=3, generator=runtime.generator(0), rates=rates,
+    maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
              gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1))
     assert rates.lr.item() != 0.1
 
@@ -356,7 +356,7 @@ class Rates(nn.Module):
 
 def fits(folder):
     """{name: what `fit` returns} in every way that tasks are divided; three or five tasks, so that shares differ."""
-    number, _ = runtime.processes()
+    number, _ = parallel.processes()
     looks = iter([[0.3, 0.5, 0.2], [0.6, 0.1, 0.7]][number])        # process 0's count
     ways = {"MAML": partial(maml.backward, lr=0.1, steps=2), "Reptile": partial(maml.reptile_backward, lr=0.1, steps=2),
             "FOMAML by vmap": partial(maml.backward, lr=0.1, steps=1, first_order=True, vmapped=True),
@@ -369,10 +369,10 @@ def fits(folder):
             net = network(seed=number).to(dtype)        # the first process's start counts
             found[f"{name}, {dtype}"] = maml.fit(
                 net, lambda g, n=n_tasks: tasks(n, seed=torch.randint(1000, (), generator=g).item()), gradient=gradient,
-                n_steps=3, generator=runtime.generator(number), optimiser=torch.optim.SGD, lr=0.5)
+                n_steps=3, rng=runtime.rng(number), optimiser=torch.optim.SGD, lr=0.5)
     torch.set_default_dtype(torch.float64)
     rates = Rates()
-    found["learned rates"] = maml.fit(network(), draw, n_steps=3, generator=runtime.generator(0), rates=rates,
+    found["learned rates"] = maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
                                       gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1),
                                       validate=lambda model: next(looks), validate_every=1)
     found["learned rates"].params["rate"] = rates.lr.detach()
@@ -384,9 +384,9 @@ def fits(folder):
 
 def divided_fits(folder):
     """What each process of torchrun leaves in `folder`: parameters, losses and best step of every one of `fits`."""
-    runtime.join_processes()
+    parallel.join_processes()
     for name, trained in fits(folder).items():
-        runtime.save(folder / f"{name}-{runtime.processes()[0]}.saved", trained._asdict())
+        checkpoints.save(folder / f"{name}-{parallel.processes()[0]}.saved", trained._asdict())
 
 
 def test_two_processes_train_as_one(tmp_path):
@@ -401,7 +401,7 @@ def test_two_processes_train_as_one(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     (tmp_path / "alone").mkdir()
     for name, alone in fits(tmp_path / "alone").items():
-        first, second = (runtime.load(tmp_path / f"{name}-{number}.saved") for number in (0, 1))
+        first, second = (checkpoints.load(tmp_path / f"{name}-{number}.saved") for number in (0, 1))
         tolerance = {"rtol": 1e-3, "atol": 1e-4} if "float32" in name else {"rtol": 1e-9, "atol": 1e-11}
         for key, p in alone.params.items():
             torch.testing.assert_close(first["params"][key], p, **tolerance, msg=lambda m, n=name: f"{n}: {m}")
@@ -421,14 +421,14 @@ def test_two_processes_train_as_one(tmp_path):
 def test_learning_to_learn_beats_learning_from_scratch(gradient, optimiser, lr):
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
-    classes = data.load("digits")
+    classes = datasets.load("digits")
     net = networks.ConvNet(3, width=16, norm=networks.BatchNorm)
     start = copy.deepcopy(net)
-    trained = maml.fit(net, lambda g: episodes.sample(classes, n_way=3, k_shot=1, q_query=4, n_tasks=4, generator=g),
-                       gradient=gradient, n_steps=40, generator=runtime.generator(0), optimiser=optimiser, lr=lr)
+    trained = maml.fit(net, lambda g: episodes.sample(classes, n_way=3, k_shot=1, q_query=4, n_tasks=4, rng=g),
+                       gradient=gradient, n_steps=40, rng=runtime.rng(0), optimiser=optimiser, lr=lr)
     learners = [maml.learner(net, params, lr=gradient.keywords["lr"], steps=gradient.keywords["steps"])
                 for params in (dict(start.named_parameters()), trained.params)]
-    before, after = (evaluate.accuracies(one, classes, n_way=3, k_shot=1, q_query=4, n_episodes=100,
-                                         generator=runtime.generator(1)) for one in learners)
-    mean, half = evaluate.mean_interval(after - before)
+    before, after = (episodes.accuracies(one, classes, n_way=3, k_shot=1, q_query=4, n_episodes=100,
+                                         rng=runtime.rng(1)) for one in learners)
+    mean, half = statistics.mean_interval(after - before)
     assert mean - half > 0.02, f"{mean:.3f} +- {half:.3f}"

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from course_lib import networks, runtime
+from course_lib import checkpoints, networks
 
 
 def test_convnet_shapes_and_gradients():
@@ -214,12 +214,12 @@ def test_a_stored_network_gives_the_same_bits(name, tmp_path):
     is_generator = name in generators()
     x = torch.randn(5, net.z_dim, generator=torch.Generator().manual_seed(0)) if is_generator else samples(name)
     net(x, *condition)          # moves the buffers away from where they start
-    runtime.save(tmp_path / "net.safetensors", net.state_dict())
+    checkpoints.save(tmp_path / "net.safetensors", net.state_dict())
     torch.manual_seed(1)
     fresh = copy.deepcopy(net)
     for p in [*fresh.parameters(), *(b for b in fresh.buffers() if b.is_floating_point())]:
         torch.nn.init.normal_(p)
-    fresh.load_state_dict(runtime.load(tmp_path / "net.safetensors"))
+    fresh.load_state_dict(checkpoints.load(tmp_path / "net.safetensors"))
     assert torch.equal(net.eval()(x, *condition), fresh.eval()(x, *condition))
 
 

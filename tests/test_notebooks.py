@@ -13,7 +13,9 @@ from nbclient import NotebookClient
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from course_lib import authoring, runtime
+from course_lib import runtime
+from course_lib.datasets import folder
+from course_tools import authoring
 
 TESTS = Path(__file__).parent
 NOTEBOOKS = runtime.project_root() / "notebooks"

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from course_lib import claims, cli, report, runtime
+from course_lib import placements, runtime
+from course_tools import claims, cli, report
 
 ROOT = runtime.project_root()
 

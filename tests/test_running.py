@@ -8,7 +8,9 @@ import time
 import nbformat
 import pytest
 
-from course_lib import authoring, cli, data, running
+from course_lib import datasets
+from course_lib.datasets import folder
+from course_tools import authoring, cli, running
 
 PARAMETERS = 'profile = "cpu"\ndataset = "digits"\ndevice = "cpu"\nseed = 0'
 
@@ -114,7 +116,7 @@ def test_cuda_without_cuda(course, capsys, monkeypatch):
 
 def test_absent_data_are_one_line_and_nothing_is_written(course, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr(data, "download", lambda urls, path, md5: (_ for _ in ()).throw(data.DataError("offline")))
+    monkeypatch.setattr(data, "download", lambda urls, path, md5: (_ for _ in ()).throw(datasets.DataError("offline")))
     assert run("--dataset", "omniglot-small1") == 2
     assert capsys.readouterr().err == "course: offline\n" and not (course / "runs").exists()
 

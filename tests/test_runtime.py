@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib import runtime
+from course_lib import checkpoints, runtime
 
 # ---------------------------------------------------------------- names and sizes
 
@@ -54,7 +54,7 @@ def test_seeds():
     first = torch.rand(3), random.random()
     runtime.seed_everything(5)
     assert torch.equal(first[0], torch.rand(3)) and first[1] == random.random()
-    assert torch.equal(torch.rand(3, generator=runtime.generator(5)), torch.rand(3, generator=runtime.generator(5)))
+    assert torch.equal(torch.rand(3, generator=runtime.rng(5)), torch.rand(3, generator=runtime.rng(5)))
 
 
 # ---------------------------------------------------------------- files
@@ -82,30 +82,30 @@ def test_atomic_path_in_an_impossible_folder(tmp_path):
 def test_save_and_load_any_state(tmp_path):
     state = {"model": {"w": torch.randn(2, 3).T}, "history": [1, 2.5, None, True, "text"], 7: (torch.tensor(1), []),
              "shape": torch.Size([2, 3])}
-    runtime.save(tmp_path / "c.safetensors", state, profile="smoke", accuracy=0.5)
-    loaded = runtime.load(tmp_path / "c.safetensors")
+    checkpoints.save(tmp_path / "c.safetensors", state, profile="smoke", accuracy=0.5)
+    loaded = checkpoints.load(tmp_path / "c.safetensors")
     assert torch.equal(loaded["model"]["w"], state["model"]["w"]) and loaded["history"] == state["history"]
     assert isinstance(loaded[7], tuple) and loaded[7][0] == 1
     assert loaded["shape"] == (2, 3)
     with pytest.raises(TypeError, match=r"cannot save the key \(1, 2\)"):
-        runtime.save(tmp_path / "d", {(1, 2): 3})
+        checkpoints.save(tmp_path / "d", {(1, 2): 3})
     made = json.loads((tmp_path / "c.json").read_text())
     assert made["profile"] == "smoke" and made["accuracy"] == 0.5 and made["versions"]["torch"] == torch.__version__
 
 
 def test_load_says_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
-        runtime.load(tmp_path / "absent")
+        checkpoints.load(tmp_path / "absent")
     (tmp_path / "broken").write_bytes(b"not a checkpoint at all")
     with pytest.raises(ValueError, match="not a readable checkpoint"):
-        runtime.load(tmp_path / "broken")
+        checkpoints.load(tmp_path / "broken")
 
 
 # ---------------------------------------------------------------- resumable training
 
 TRAINING = """
 import sys, time, torch
-from course_lib import runtime
+from course_lib import checkpoints, runtime
 
 def main(path, n_steps, pause, save_every):
     torch.set_num_threads(1)
@@ -113,8 +113,8 @@ def main(path, n_steps, pause, save_every):
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
     scheduler = torch.optim.lr_scheduler.StepLR(optimiser, 7, gamma=0.9)
-    noise = runtime.generator(1)
-    for step in runtime.training_steps(n_steps, path=path, save_every=save_every, model=model, optimiser=optimiser,
+    noise = runtime.rng(1)
+    for step in checkpoints.training_steps(n_steps, path=path, save_every=save_every, model=model, optimiser=optimiser,
                                        scheduler=scheduler, noise=noise):
         x = torch.randn(16, 4, generator=noise)
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
@@ -145,15 +145,15 @@ def test_killed_at_random_steps_and_resumed_ends_in_the_same_bits(tmp_path):
     for goal in (random.randint(1, 40), random.randint(45, 90)):
         child = subprocess.Popen([sys.executable, "-c", TRAINING, str(path), str(STEPS)], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 300
-        while not (path.exists() and runtime.load(path)["step"] >= goal) and time.monotonic() < deadline:
+        while not (path.exists() and checkpoints.load(path)["step"] >= goal) and time.monotonic() < deadline:
             time.sleep(random.uniform(0, 0.02))         # killed anywhere: in a step, in a save, between them
         child.kill()
         assert child.wait() != 0, "it finished before it was killed"
-    reached = runtime.load(path)["step"]
+    reached = checkpoints.load(path)["step"]
     assert 40 < reached < STEPS
     resumed_model, resumed_optimiser, last = train(path, STEPS, 0, 3)
     assert bits(resumed_model, resumed_optimiser) == bits(model, optimiser), f"killed after step {reached}"
-    assert last == STEPS - 1 and runtime.load(path)["step"] == STEPS
+    assert last == STEPS - 1 and checkpoints.load(path)["step"] == STEPS
 
 
 def test_a_finished_run_is_restored_and_not_repeated(tmp_path):
@@ -162,21 +162,21 @@ def test_a_finished_run_is_restored_and_not_repeated(tmp_path):
     counted = []
     again = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
     adam = torch.optim.Adam(again.parameters())
-    parts = {"model": again, "optimiser": adam, "noise": runtime.generator(9),
+    parts = {"model": again, "optimiser": adam, "noise": runtime.rng(9),
              "scheduler": torch.optim.lr_scheduler.StepLR(adam, 7)}
-    counted.extend(runtime.training_steps(5, path=tmp_path / "s", **parts))
+    counted.extend(checkpoints.training_steps(5, path=tmp_path / "s", **parts))
     assert counted == [] and bits(again, adam) == bits(model, optimiser)
 
 
 def test_a_state_of_other_parts_is_refused(tmp_path):
-    list(runtime.training_steps(1, path=tmp_path / "s", noise=runtime.generator(0)))
+    list(checkpoints.training_steps(1, path=tmp_path / "s", noise=runtime.rng(0)))
     with pytest.raises(ValueError, match=r"holds \['noise'\], this run trains \['chance'\]. Delete the file"):
-        list(runtime.training_steps(2, path=tmp_path / "s", chance=runtime.generator(0)))
+        list(checkpoints.training_steps(2, path=tmp_path / "s", chance=runtime.rng(0)))
 
 
 def test_another_experiment_is_not_continued(tmp_path):
     def train(n_steps, width=2, **made):
-        return list(runtime.training_steps(n_steps, path=tmp_path / "s.safetensors", save_every=1, made=made,
+        return list(checkpoints.training_steps(n_steps, path=tmp_path / "s.safetensors", save_every=1, made=made,
                                            layer=torch.nn.Linear(width, 1)))
 
     assert train(2, lr=0.1, seed=0) == [0, 1] and train(3, lr=0.1, seed=0) == [2]
@@ -193,8 +193,8 @@ def test_another_experiment_is_not_continued(tmp_path):
 @pytest.mark.parametrize("sizes", [{"n_steps": -3}, {"n_steps": 5, "save_every": 0}])
 def test_bad_sizes_of_a_training_run(sizes):
     with pytest.raises(ValueError, match="must be a whole number of at least 1"):
-        list(runtime.training_steps(**sizes))
-    assert list(runtime.training_steps(0)) == []
+        list(checkpoints.training_steps(**sizes))
+    assert list(checkpoints.training_steps(0)) == []
 
 
 def test_folders(monkeypatch, tmp_path):

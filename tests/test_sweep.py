@@ -11,7 +11,9 @@ import psutil
 import pytest
 from test_running import write_notebook
 
-from course_lib import cli, evaluate, running, sweep
+from course_lib import statistics
+from course_lib.datasets import folder
+from course_tools import cli, running, sweep
 
 RECORD = ("import json, os, pathlib, signal, time",
           "folder = pathlib.Path(os.environ['COURSE_OUT'], 'figures', 'results'); folder.mkdir(parents=True)",
@@ -107,7 +109,7 @@ def test_a_number_is_its_mean_over_seeds_with_students_interval():
                for seed, value in values.items()]
     records += [(job(0), {**record, "arm": "none", "value": 0.5}), (job(0, "digits"), {**record, "value": 0.9})]
     over_seeds, none, digits = sweep.summary(records)
-    mean, half = evaluate.mean_interval([0.60, 0.64, 0.71])
+    mean, half = statistics.mean_interval([0.60, 0.64, 0.71])
     assert (over_seeds["value"], over_seeds["high"] - over_seeds["low"]) == pytest.approx((mean, 2 * half))
     assert half == pytest.approx(4.302653 * 0.0556776 / 3 ** 0.5, rel=1e-5), "t for 2 degrees of freedom, by hand"
     assert (over_seeds["n"], over_seeds["seeds"], over_seeds["dataset"]) == (3, [0, 1, 2], "glyphs")
@@ -147,7 +149,7 @@ def test_a_sweep_survives_what_fails_and_says_what_the_seeds_say(course, capsys)
     assert found["parameters"] == {"profile": "smoke", "dataset": ["digits"], "device": "cpu", "seed": [0, 1, 2]}
     assert [r["value"] for r in found["results"]] == [0.5, 0.51, 0.54], "what was measured before a failure too"
     assert (latest / "digits-0" / "threads").read_text() == str(max(1, sweep.cores() // 2))
-    mean, half = evaluate.mean_interval([0.5, 0.51, 0.54])
+    mean, half = statistics.mean_interval([0.5, 0.51, 0.54])
     line = f"{100 * mean:.1f} ± {100 * half:.1f} % (3 seeds)"
     page = (latest / "index.html").read_text(encoding="utf-8")
     for text in (line, "digits-1/index.html", "&lt;lost&gt;", "3 of 3 jobs done"):

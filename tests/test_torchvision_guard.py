@@ -26,7 +26,7 @@ FAKE = """
     folder = pathlib.Path(tempfile.mkdtemp()); (folder / "torchvision").mkdir()
     (folder / "torchvision" / "__init__.py").write_text({source!r})
     sys.path.insert(0, str(folder))
-    from course_lib import torchvision_guard
+
     {body}
 """
 

@@ -43,7 +43,8 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import Image, Markdown, display
 
-from course_lib import baselines, checks, data, episodes, evaluate, networks, plots, runtime
+from course_lib import datasets, episodes, learners, maml, networks, plots, records, runtime, statistics
+from course_lib.datasets import glyphs
 
 plots.use_style()
 sizes = runtime.profile(profile)
@@ -108,7 +109,7 @@ print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1
 # have *alphabets*: groups of characters drawn by the same people.
 
 # %% tags=["nbval-check-output"]
-glyphs = data.load("glyphs")
+glyphs = datasets.load("glyphs")
 print("glyphs:", tuple(glyphs.images.shape), glyphs.images.dtype, "from", len(set(glyphs.alphabets)), "alphabets")
 print("one class:", glyphs.alphabets[0], glyphs.names[0])
 
@@ -123,7 +124,7 @@ print("one class:", glyphs.alphabets[0], glyphs.names[0])
 shown = list(dict.fromkeys(["glyphs", "digits", dataset]))
 figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.8))
 for ax, name in zip(axes, shown):
-    plots.sheet(data.load(name).images[:8, :8], ax, title=f"{name}: eight classes, eight drawings each")
+    plots.sheet(datasets.load(name).images[:8, :8], ax, title=f"{name}: eight classes, eight drawings each")
 plots.save(figure, "00_data")
 plt.show()
 
@@ -140,9 +141,9 @@ Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", wi
 # learner does with writing it has never seen. In this notebook we measure on `train` only.
 
 # %%
-classes = data.load(dataset, split="train").to(device)
+classes = datasets.load(dataset, split="train").to(device)
 for split in ("train", "val", "test"):
-    part = data.load(dataset, split=split)
+    part = datasets.load(dataset, split=split)
     print(f"{split:>5}: {len(part.names):4d} classes, {len(set(part.alphabets)):2d} alphabets")
 
 # %% [markdown]
@@ -155,7 +156,7 @@ for split in ("train", "val", "test"):
 
 # %% tags=["nbval-check-output"]
 task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
-                       generator=runtime.generator(seed, device))
+                       rng=runtime.rng(seed, device))
 for name, tensor in task._asdict().items():
     print(f"{name:>9} {tuple(tensor.shape)!s:>20} {tensor.dtype}")
 
@@ -200,12 +201,12 @@ else:
 # * Draw with `generator` only (`torch.randperm(n, generator=generator)` shuffles $0 \dots n-1$).
 
 # %%
-def my_sampler(images, n_way, k_shot, q_query, generator):
+def my_sampler(images, n_way, k_shot, q_query, rng):
     """One N-way K-shot task from images [C, M, 1, H, W]."""
     ### BEGIN SOLUTION
     support_x, query_x = [], []
-    for c in torch.randperm(len(images), generator=generator)[:n_way]:
-        drawings = torch.randperm(images.shape[1], generator=generator)[:k_shot + q_query]
+    for c in torch.randperm(len(images), generator=rng)[:n_way]:
+        drawings = torch.randperm(images.shape[1], generator=rng)[:k_shot + q_query]
         support_x.append(images[c, drawings[:k_shot]])
         query_x.append(images[c, drawings[k_shot:]])
     labels = torch.arange(n_way)
@@ -249,12 +250,12 @@ checks.nearest_neighbour(my_nearest_neighbour)
 # **Predict.** Guessing gets 20 % of 5-way queries right. What will pixels get: 30 %, 50 %, 80 %?
 
 # %%
-accuracies = evaluate.accuracies(baselines.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=15,
-                                 n_episodes=sizes.eval_episodes, generator=runtime.generator(seed + 1, device))
-results = evaluate.Results("00_start_here", dataset=dataset, split="train", profile=profile, seed=seed, device=device)
+accuracies = episodes.accuracies(learners.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=15,
+                                 n_episodes=sizes.eval_episodes, rng=runtime.rng(seed + 1, device))
+results = records.Results("00_start_here", dataset=dataset, split="train", profile=profile, seed=seed, device=device)
 pixels = results.add("pixel nearest neighbour, 5-way 1-shot", accuracies, unit="accuracy",
                      setting="inductive", arm="no learning")    # inductive: each query judged by itself (notebook 06)
-print(evaluate.percent(pixels), f"over {pixels['n']} episodes")
+print(records.percent(pixels), f"over {pixels['n']} episodes")
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
@@ -263,7 +264,7 @@ ax.axvline(20, ymax=0.85, color="black", linestyle=":")
 ax.axvspan(100 * pixels["low"], 100 * pixels["high"], ymax=0.92, color=plots.COLOURS[1])
 ax.margins(y=0.25)
 ax.text(20, ax.get_ylim()[1] * 0.87, "guessing", ha="center")
-ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {evaluate.percent(pixels)}", ha="center")
+ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {records.percent(pixels)}", ha="center")
 ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
        title="Single episodes scatter widely; their mean is known far better")
 plots.save(figure, "00_baseline")
@@ -300,10 +301,10 @@ checks.interval(my_interval)
 # often the interval contains it. **Predict** the number.
 
 # %%
-truth, chance, hits = accuracies.mean(), runtime.generator(seed), 0
+truth, chance, hits = accuracies.mean(), runtime.rng(seed), 0
 for _ in range(10_000):
     few = accuracies[torch.randint(len(accuracies), (50,), generator=chance)]
-    mean, half = evaluate.mean_interval(few)
+    mean, half = statistics.mean_interval(few)
     hits += abs(mean - truth) <= half
 print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
@@ -318,7 +319,7 @@ print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 # %%
 counts = [len(accuracies) // divisor for divisor in (16, 4, 1)]
 for n in counts:
-    mean, half = evaluate.mean_interval(accuracies[:n])
+    mean, half = statistics.mean_interval(accuracies[:n])
     print(f"{n:6d} episodes: {100 * mean:.1f} ± {100 * half:.1f} %")
 
 # %% [markdown]
@@ -375,7 +376,7 @@ for n in counts:
 # If you see the next line, it does.
 
 # %%
-display(Markdown(f"**On `{dataset}`, pixels alone get {evaluate.percent(pixels)} of 5-way 1-shot queries right** "
+display(Markdown(f"**On `{dataset}`, pixels alone get {records.percent(pixels)} of 5-way 1-shot queries right** "
                  f"({pixels['n']} episodes, each query judged by itself); guessing gets 20 %. How many did you get? "
                  "The course is about the gap between."))
 

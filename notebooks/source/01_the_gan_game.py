@@ -29,12 +29,12 @@ from IPython.display import Markdown, display
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from course_lib import checks, evaluate, gan, losses, networks, plots, runtime
+from course_lib import gan, losses, networks, plots, quality, records, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("01_the_gan_game", dataset=dataset, profile=profile, seed=seed, device=device)
+results = records.Results("01_the_gan_game", dataset=dataset, profile=profile, seed=seed, device=device)
 
 # %% [markdown]
 # ## 1 · Two densities
@@ -141,22 +141,22 @@ checks.value(my_value)
 # density. They are samples all the same, but evenly spread, so that a small batch serves as well as a large one.
 
 # %%
-def stratified(n, generator):
+def stratified(n, rng):
     """n standard normal numbers, one from each of n equally likely slices: [n]."""
-    u = (torch.arange(n, device=device) + torch.rand(n, generator=generator, device=device)) / n        # uniform
+    u = (torch.arange(n, device=device) + torch.rand(n, generator=rng, device=device)) / n        # uniform
     # the inverse of the normal distribution function makes uniform numbers normal
     return math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-1 + 1e-6, 1 - 1e-6))
 
 
-def draw_real(n, generator):
+def draw_real(n, rng):
     """n real samples: [n, 1]."""
     left = round(0.6 * n)
-    return torch.cat([-1 + 0.5 * stratified(left, generator), 2 + 0.8 * stratified(n - left, generator)])[:, None]
+    return torch.cat([-1 + 0.5 * stratified(left, rng), 2 + 0.8 * stratified(n - left, rng)])[:, None]
 
 
-def draw_fake(n, generator):
+def draw_fake(n, rng):
     """n samples of the fixed generator: [n, 1]."""
-    return 1.5 * stratified(n, generator)[:, None]
+    return 1.5 * stratified(n, rng)[:, None]
 
 
 # %% [markdown]
@@ -181,12 +181,12 @@ def compare(D):
 def train_D(steps, seed):
     """D, and its (step, error, value) along the way."""
     runtime.seed_everything(seed)
-    D, generator = networks.PointDiscriminator(dim=1, width=64).to(device), runtime.generator(seed, device)
+    D, rng = networks.PointDiscriminator(dim=1, width=64).to(device), runtime.rng(seed, device)
     optimiser = torch.optim.Adam(D.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     seen, moments = [(0, *compare(D))], {round(steps ** (i / 40)) for i in range(41)}
     for step in runtime.progress(range(1, steps + 1)):
-        loss = losses.minimax_d(D(draw_real(1000, generator)), D(draw_fake(1000, generator)))
+        loss = losses.minimax_d(D(draw_real(1000, rng)), D(draw_fake(1000, rng)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -256,10 +256,10 @@ def my_jsd(p, q, dx):
 checks.jsd(my_jsd)
 
 # %% [markdown]
-# `evaluate.jsd` is the same. With it, what should $V$ end at? Below is what each $D$ still lacked as it was trained.
+# `quality.jsd` is the same. With it, what should $V$ end at? Below is what each $D$ still lacked as it was trained.
 
 # %%
-worth = 2 * evaluate.jsd(p, q, dx) - math.log(4)
+worth = 2 * quality.jsd(p, q, dx) - math.log(4)
 gap = results.add("2 JSD - log 4 minus V of the learned D", [worth - seen[-1, 2] for _, seen in runs], unit="nats", setting="-")
 figure, ax = plt.subplots(figsize=(10, 4.5))
 for i, (_, seen) in enumerate(runs):
@@ -282,7 +282,7 @@ plt.show()
 # %%
 target = normal(0.0, 0.5).log_prob(x).exp()
 means = torch.linspace(-6, 6, 121)
-landscape = torch.tensor([2 * evaluate.jsd(target, normal(m, 0.5).log_prob(x).exp(), dx) - math.log(4) for m in means.tolist()])
+landscape = torch.tensor([2 * quality.jsd(target, normal(m, 0.5).log_prob(x).exp(), dx) - math.log(4) for m in means.tolist()])
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.6))
 left.plot(means, landscape)
 left.axhline(-math.log(4), color="black", linestyle=":", label="-log 4: p = q")
@@ -309,7 +309,7 @@ def panel(mean, ax):
     ax.plot(x, p, label="p")
     ax.plot(x, moved, label="q")
     ax.plot(x, p / (p + moved).clamp(min=1e-300), color="black", linestyle="--", label="D*")
-    value = 2 * evaluate.jsd(p, moved, dx) - math.log(4)
+    value = 2 * quality.jsd(p, moved, dx) - math.log(4)
     ax.set(xlabel="x", xlim=(-8, 8), ylim=(0, 1.05), title=f"mean {mean:+.1f}: V = {value:.2f}")
 
 
@@ -369,14 +369,14 @@ def watch(turn, average):
     """Keep the density of G at some moments."""
     if turn in moments:
         with torch.no_grad():
-            path[turn] = density(average(gan.noise(average, 20_000, runtime.generator(seed, device))))
+            path[turn] = density(average(gan.noise(average, 20_000, runtime.rng(seed, device))))
 
 
 path = {}
 runtime.seed_everything(seed)
 G, rival = networks.PointGenerator(2, dim=1, width=64).to(device), networks.PointDiscriminator(dim=1, width=64).to(device)
-trained = gan.fit(G, rival, lambda generator: (draw_real(256, generator),), n_steps=turns, loss=losses.SATURATING,
-                  generator=runtime.generator(seed, device), lr=(1e-3, 1e-3), ema=0.99, watch=watch)
+trained = gan.fit(G, rival, lambda rng: (draw_real(256, rng),), n_steps=turns, loss=losses.SATURATING,
+                  rng=runtime.rng(seed, device), lr=(1e-3, 1e-3), ema=0.99, watch=watch)
 
 # %%
 middles = (edges[1:] + edges[:-1]) / 2
@@ -398,18 +398,18 @@ plt.show()
 width = (edges[1] - edges[0]).item()
 
 
-def independent(n, generator):
+def independent(n, rng):
     """n real samples that are not stratified: [n, 1]."""
-    right = torch.rand(n, 1, generator=generator, device=device) > 0.6
-    z = torch.randn(n, 1, generator=generator, device=device)
+    right = torch.rand(n, 1, generator=rng, device=device) > 0.6
+    z = torch.randn(n, 1, generator=rng, device=device)
     return torch.where(right, 2 + 0.8 * z, -1 + 0.5 * z)
 
 
-sets = [density(independent(20_000, runtime.generator(seed + 10 + i, device))) for i in range(4)]
-floor = results.add("JSD of two sets of real samples", [evaluate.jsd(*sets[:2], width), evaluate.jsd(*sets[2:], width)], unit="nats",
+sets = [density(independent(20_000, runtime.rng(seed + 10 + i, device))) for i in range(4)]
+floor = results.add("JSD of two sets of real samples", [quality.jsd(*sets[:2], width), quality.jsd(*sets[2:], width)], unit="nats",
                     setting="-", arm="real")
 for turn, q_now in path.items():
-    from_real = [evaluate.jsd(q_now, real_set, width) for real_set in sets]
+    from_real = [quality.jsd(q_now, real_set, width) for real_set in sets]
     print(f"turn {turn:4d}: JSD {sum(from_real) / len(sets):.4f} nats")
 reached = results.add("JSD of G's samples and real ones", from_real, unit="nats", setting="-", arm="G")     # at the last turn
 print(f"floor:     JSD {floor['value']:.4f} nats")

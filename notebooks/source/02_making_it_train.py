@@ -34,12 +34,12 @@ from IPython.display import Markdown, display
 from torch import nn
 from torch.nn.functional import normalize, softplus
 
-from course_lib import checks, evaluate, gan, losses, networks, plots, runtime
+from course_lib import gan, losses, networks, penalties, plots, quality, records, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("02_making_it_train", dataset=dataset, profile=profile, seed=seed, device=device)
+results = records.Results("02_making_it_train", dataset=dataset, profile=profile, seed=seed, device=device)
 N_TURNS = sizes.pick(smoke=10, cpu=500, gpu=3000)
 EVERY = sizes.pick(smoke=5, cpu=20, gpu=50)                # turns between two looks at G
 BATCH, N_SAMPLES = sizes.pick(smoke=16, cpu=64, gpu=256), 2000
@@ -56,10 +56,10 @@ angle = torch.arange(N_MODES, device=device) * 2 * math.pi / N_MODES
 centres = RADIUS * torch.stack([angle.cos(), angle.sin()], dim=1)          # [8, 2]
 
 
-def ring(n, generator):
+def ring(n, rng):
     """n fresh points of the data: [n, 2]."""
-    mode = torch.randint(N_MODES, (n,), generator=generator, device=generator.device)
-    return centres[mode] + SPREAD * torch.randn(n, 2, generator=generator, device=generator.device)
+    mode = torch.randint(N_MODES, (n,), generator=rng, device=rng.device)
+    return centres[mode] + SPREAD * torch.randn(n, 2, generator=rng, device=rng.device)
 
 
 # %% [markdown]
@@ -81,7 +81,7 @@ def score(x):
     return (counts >= x.shape[1] / N_MODES / 4).sum(dim=0), good.float().mean(dim=1)
 
 
-real = ring(200_000, runtime.generator(0, device))
+real = ring(200_000, runtime.rng(0, device))
 modes, quality = score(real[None])
 print(f"real points: {modes.item()} modes covered, high quality {100 * quality.item():.1f} %; "
       f"theory {100 * (1 - math.exp(-4.5)):.1f} %")
@@ -138,7 +138,7 @@ class SideBySide(nn.Module):
 runtime.seed_everything(seed)
 alone = [networks.PointDiscriminator(width=16) for _ in range(5)]
 together = SideBySide(copy.deepcopy(alone))
-chance = runtime.generator(seed)
+chance = runtime.rng(seed)
 for step in range(11):
     x, fake = torch.randn(2, 5 * 32, 2, generator=chance)
     logits = torch.cat([D(rows) for D, rows in zip(alone, x.chunk(5))])
@@ -234,11 +234,11 @@ class Run(NamedTuple):
 
 # %%
 def play(setup):
-    (G, D), chance, rows, start = players(setup.spectral), runtime.generator(seed, device), [], time.perf_counter()
+    (G, D), chance, rows, start = players(setup.spectral), runtime.rng(seed, device), [], time.perf_counter()
 
     def watch(turn, average):
         if turn % EVERY == 0:
-            still = runtime.generator(seed + turn, device)      # looking must not change the game
+            still = runtime.rng(seed + turn, device)      # looking must not change the game
             own, mean = look(G, still), look(average, still)
             gradient = gradient_norm(G, D, setup.loss.g, gan.noise(G, 5 * BATCH, still))
             (own_modes, _), (modes, quality) = score(own), score(mean)
@@ -246,7 +246,7 @@ def play(setup):
                          time.perf_counter() - start))
 
     gan.fit(G, D, lambda g: (ring(5 * BATCH, g),), n_steps=N_TURNS, loss=setup.loss, penalty=setup.penalty,
-            generator=chance, d_steps=setup.d_steps, lr=setup.lr, betas=(setup.beta1, 0.99), ema=0.99, watch=watch)
+            rng=chance, d_steps=setup.d_steps, lr=setup.lr, betas=(setup.beta1, 0.99), ema=0.99, watch=watch)
     turns, *measured, seconds = zip(*rows)
     return Run(list(turns), *(torch.stack(column) for column in measured), list(seconds))
 
@@ -320,15 +320,15 @@ G_LOSSES = {"saturating": losses.saturating_g, "non-saturating": losses.non_satu
 
 def sure_and_silent(n_steps, every):
     """Train D alone: (mean logit of fakes [L, 5], {loss: gradient norm [L, 5]})."""
-    (G, D), chance, sureness, norms = players(), runtime.generator(seed, device), [], {name: [] for name in G_LOSSES}
+    (G, D), chance, sureness, norms = players(), runtime.rng(seed, device), [], {name: [] for name in G_LOSSES}
     optimiser = torch.optim.Adam(D.parameters(), 3e-3, (0.0, 0.99))
     for step in range(n_steps + 1):
         if step % every == 0:
-            z = gan.noise(G, 5 * 256, runtime.generator(seed + 1, device))
+            z = gan.noise(G, 5 * 256, runtime.rng(seed + 1, device))
             sureness.append(D(G(z)).detach().view(5, -1).mean(dim=1).cpu())
             for name, g_loss in G_LOSSES.items():
                 norms[name].append(gradient_norm(G, D, g_loss, z))
-        gan.d_step(G, D, ring(5 * BATCH, chance), loss=losses.NON_SATURATING, optimiser=optimiser, generator=chance)
+        gan.d_step(G, D, ring(5 * BATCH, chance), loss=losses.NON_SATURATING, optimiser=optimiser, rng=chance)
     return torch.stack(sureness), {name: torch.stack(values) for name, values in norms.items()}
 
 
@@ -425,11 +425,11 @@ plt.show()
 # without graph.
 
 # %%
-def my_d_step(G, D, real, loss, optimiser, generator):
+def my_d_step(G, D, real, loss, optimiser, rng):
     """One step of D, with fresh fakes; returns D's loss before it, a scalar tensor without graph."""
     ### BEGIN SOLUTION
     with torch.no_grad():
-        fake = G(gan.noise(G, len(real), generator))
+        fake = G(gan.noise(G, len(real), rng))
     objective = loss.d(D(real), D(fake))
     optimiser.zero_grad()
     objective.backward()
@@ -484,8 +484,8 @@ checks.r1_penalty(my_r1)
 # Wasserstein loss do *without* the constraint?
 
 # %%
-R1 = partial(losses.r1, gamma=1.0)
-GP = partial(losses.gradient_penalty, weight=0.1)       # the weight of the authors' own code for such toy data
+R1 = partial(penalties.r1, gamma=1.0)
+GP = partial(penalties.gradient_penalty, weight=0.1)       # the weight of the authors' own code for such toy data
 setups |= {
     "saturating": Setup(losses.SATURATING),
     "least squares": Setup(losses.LEAST_SQUARES),

@@ -33,12 +33,12 @@ import torch
 from IPython.display import Markdown, display
 from torch.nn.functional import avg_pool2d
 
-from course_lib import checks, data, evaluate, gan, losses, networks, plots, runtime
+from course_lib import checkpoints, classifier, datasets, gan, losses, networks, penalties, plots, quality, records, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("03_drawing_characters", dataset=dataset, split="train", profile=profile, seed=seed,
+results = records.Results("03_drawing_characters", dataset=dataset, split="train", profile=profile, seed=seed,
                            device=device)
 
 # %% [markdown]
@@ -49,10 +49,10 @@ results = evaluate.Results("03_drawing_characters", dataset=dataset, split="trai
 # like, and every ruler below needs them.
 
 # %%
-classes = data.load(dataset, split="train").to(device)
+classes = datasets.load(dataset, split="train").to(device)
 n_classes, n_drawings = classes.images.shape[:2]
 ink = classes.ink.view(n_classes, n_drawings, 1, 28, 28)                         # [C, M, 1, 28, 28] in [0, 1]
-order = torch.randperm(n_drawings, generator=runtime.generator(0))             # which are held out: the same for all seeds
+order = torch.randperm(n_drawings, generator=runtime.rng(0))             # which are held out: the same for all seeds
 n_held = n_drawings // 5
 training, held_out = ink[:, order[n_held:]].flatten(0, 1), ink[:, order[:n_held]].flatten(0, 1)
 print(f"{n_classes} classes: {len(training)} drawings to train on, {len(held_out)} held out")
@@ -84,17 +84,17 @@ for name, network in (("G", G), ("D", D)):
 # of $G$ whose weights are a running average of the last few hundred turns: single turns jitter, their average is calmer.
 
 # %%
-def draw(generator):
+def draw(rng):
     """A batch of training drawings."""
-    return (training[torch.randint(len(training), (sizes.batch,), generator=generator, device=device)],)
+    return (training[torch.randint(len(training), (sizes.batch,), generator=rng, device=device)],)
 
 
 def train(turns, path=None, watch=None):
     """G after so many turns against D. With a path, an interrupted run goes on from there."""
     runtime.seed_everything(seed)
     G, D = networks.ImageGenerator().to(device), networks.ImageDiscriminator().to(device)
-    return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0),
-                   lr=(2e-3, 2e-3), betas=(0.0, 0.99), ema=0.995, generator=runtime.generator(seed, device),
+    return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(penalties.r1, gamma=1.0),
+                   lr=(2e-3, 2e-3), betas=(0.0, 0.99), ema=0.995, rng=runtime.rng(seed, device),
                    watch=watch, path=path, made={"dataset": dataset, "profile": profile, "seed": seed})
 
 # %% [markdown]
@@ -104,7 +104,7 @@ def train(turns, path=None, watch=None):
 # %%
 turns = sizes.pick(smoke=20, cpu=700, gpu=20_000)
 moments = sorted({round(turns * share) for share in (0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 0.8, 1)})
-fixed_z = torch.randn(12, 64, generator=runtime.generator(seed), device=device)
+fixed_z = torch.randn(12, 64, generator=runtime.rng(seed), device=device)
 seen = {}
 
 
@@ -117,7 +117,7 @@ def watch(turn, average):
 @torch.no_grad()
 def sample(G, n, z=None):
     """n drawings of G: [n, 1, 28, 28]. The same noise every time, unless z is given."""
-    z = gan.noise(G, n, runtime.generator(seed + 1, device)) if z is None else z
+    z = gan.noise(G, n, runtime.rng(seed + 1, device)) if z is None else z
     return G.eval()(z)
 
 
@@ -153,11 +153,11 @@ plt.show()
 # %%
 labels = torch.arange(n_classes, device=device).repeat_interleave(n_drawings - n_held)
 held_labels = torch.arange(n_classes, device=device).repeat_interleave(n_held)
-ruler = evaluate.train_classifier(training, labels, n_classes=n_classes, n_steps=sizes.pick(smoke=10, cpu=1_200, gpu=5_000),
-                                  batch=sizes.batch, generator=runtime.generator(seed + 2, device))
+ruler = classifier.train(training, labels, n_classes=n_classes, n_steps=sizes.pick(smoke=10, cpu=1_200, gpu=5_000),
+                                  batch=sizes.batch, rng=runtime.rng(seed + 2, device))
 named = results.add("held-out drawings that the feature network names rightly",
-                    evaluate.conditioning(ruler, held_out, held_labels), unit="accuracy", setting="inductive", arm="real")
-print(f"{evaluate.percent(named)} of held-out drawings named rightly among {n_classes} classes")
+                    classifier.conditional_accuracy(ruler, held_out, held_labels), unit="accuracy", setting="inductive", arm="real")
+print(f"{records.percent(named)} of held-out drawings named rightly among {n_classes} classes")
 
 # %% [markdown]
 # Now think of the features of many drawings as a cloud, and of the cloud as a Gaussian with mean $\mu$ and covariance
@@ -183,7 +183,7 @@ def my_frechet(a, b):
 checks.frechet(my_frechet)
 
 # %% [markdown]
-# Features are not independent. The library's `evaluate.frechet_distance`, used from here on, keeps the whole covariances.
+# Features are not independent. The library's `quality.frechet_distance`, used from here on, keeps the whole covariances.
 #
 # **The floor.** Two finite sets of *real* drawings differ as well, by chance. So a distance means nothing alone. It is compared at equal $n$
 # with the distance between two sets of held-out real drawings, which no generator can honestly beat.
@@ -191,9 +191,9 @@ checks.frechet(my_frechet)
 # **Predict.** What happens to the floor when $n$ is halved?
 
 # %%
-real = evaluate.features(ruler, held_out)
+real = classifier.features(ruler, held_out)
 n = min(sizes.pick(smoke=50, cpu=800, gpu=800), len(real) // 2)
-floors = {size: evaluate.frechet_floor(real, size, repeats=10, generator=runtime.generator(seed)) for size in (n // 4, n // 2, n)}
+floors = {size: quality.frechet_floor(real, size, repeats=10, rng=runtime.rng(seed)) for size in (n // 4, n // 2, n)}
 for size, values in floors.items():
     print(f"two sets of {size:4d} real drawings: {values.mean():6.2f} apart (standard deviation {values.std():.2f})")
 
@@ -201,10 +201,10 @@ for size, values in floors.items():
 # The smaller the sets, the farther apart: the distance of finite sets has a bias, which shrinks like $1/n$.
 
 # %%
-shuffled = held_out[torch.randperm(len(held_out), generator=runtime.generator(seed)).to(device)]
+shuffled = held_out[torch.randperm(len(held_out), generator=runtime.rng(seed)).to(device)]
 reference, fresh = shuffled[:n], shuffled[n:]           # the real drawings we compare with; others, to play a perfect G
-reference_features = evaluate.features(ruler, reference)
-curve = [evaluate.frechet_distance(evaluate.features(ruler, seen[turn][1][:n]), reference_features) for turn in moments]
+reference_features = classifier.features(ruler, reference)
+curve = [quality.frechet_distance(classifier.features(ruler, seen[turn][1][:n]), reference_features) for turn in moments]
 figure, ax = plt.subplots(figsize=(10, 4.5))
 ax.plot(moments, curve, "o-", label="drawings of G")
 ax.axhline(floors[n].mean(), color="black", linestyle=":", label="floor: real drawings")
@@ -222,16 +222,16 @@ plt.show()
 
 # %%
 long_turns = sizes.pick(smoke=40, cpu=8_000, gpu=100_000)
-checkpoint = runtime.project_root() / "checkpoints" / f"characters_{data.short_name(dataset)}.safetensors"
+checkpoint = runtime.project_root() / "checkpoints" / f"characters_{datasets.short_name(dataset)}.safetensors"
 arms = {"your run": mine.G}
 if retrain:
     unfinished = runtime.project_root() / "runs" / "checkpoints" / f"{checkpoint.stem}_{profile}_{seed}.safetensors"
     arms["long run"] = train(long_turns, path=unfinished).G         # stopped half-way, it goes on from here next time
-    runtime.save(runtime.output_dir() / "checkpoints" / checkpoint.name, arms["long run"].state_dict(), turns=long_turns,
+    checkpoints.save(runtime.output_dir() / "checkpoints" / checkpoint.name, arms["long run"].state_dict(), turns=long_turns,
                  dataset=dataset, profile=profile, seed=seed, notebook="03_drawing_characters")
 elif checkpoint.is_file():
     arms["long run"] = networks.ImageGenerator().to(device)
-    arms["long run"].load_state_dict(runtime.load(checkpoint, device))
+    arms["long run"].load_state_dict(checkpoints.load(checkpoint, device))
 best = list(arms.values())[-1]
 print(*arms, sep=", ")
 
@@ -283,7 +283,7 @@ checks.coverage(my_coverage)
 
 # %%
 fakes = sample(best, 10)
-_, nearest = evaluate.nearest_training(fakes, training)
+_, nearest = quality.nearest_training(fakes, training)
 figure, ax = plt.subplots(figsize=(10, 2.6))
 plots.sheet(torch.stack([fakes, training[nearest.to(device)]]), ax, title="Above: generated. Below: the nearest training drawing")
 plots.save(figure, "03_nearest")
@@ -324,13 +324,13 @@ checks.memorisation(my_memorisation)
 # %%
 def pick(images, repeat):
     """n of the images, others at each repeat."""
-    return images[torch.randperm(len(images), generator=runtime.generator(100 + repeat))[:n].to(device)]
+    return images[torch.randperm(len(images), generator=runtime.rng(100 + repeat))[:n].to(device)]
 
 
 def sources(repeat):
     """What to measure: name -> n images."""
     honest = {"real, held out": pick(fresh, repeat)}
-    honest |= {name: sample(G, n, gan.noise(G, n, runtime.generator(seed + 50 + repeat, device))) for name, G in arms.items()}
+    honest |= {name: sample(G, n, gan.noise(G, n, runtime.rng(seed + 50 + repeat, device))) for name, G in arms.items()}
     return honest | {"cheat: copies": pick(training, repeat),
                      "cheat: shifted copies": pick(training, repeat).roll(1, dims=3),
                      "cheat: half the classes": pick(training[:len(training) // 2], repeat),
@@ -340,10 +340,10 @@ def sources(repeat):
 
 def measure(images):
     """All rulers at once."""
-    found = evaluate.features(ruler, images)
-    return {"Fréchet distance": evaluate.frechet_distance(found, reference_features),
-            **evaluate.prdc(reference_features, found)._asdict(),
-            "memorisation": evaluate.memorisation(images, training, reference)}
+    found = classifier.features(ruler, images)
+    return {"Fréchet distance": quality.frechet_distance(found, reference_features),
+            **quality.prdc(reference_features, found)._asdict(),
+            "memorisation": quality.memorisation(images, training, reference)}
 
 
 # %%
@@ -388,7 +388,7 @@ def between(a, b, t, straight=False):
     return (1 - t) * a + t * b if straight else math.cos(t * math.pi / 2) * a + math.sin(t * math.pi / 2) * b
 
 
-a, b = (gan.noise(best, n, runtime.generator(seed + k, device)) for k in (3, 4))
+a, b = (gan.noise(best, n, runtime.rng(seed + k, device)) for k in (3, 4))
 walk = torch.stack([sample(best, 6, between(a[:6], b[:6], t)) for t in torch.linspace(0, 1, 11).tolist()], dim=1)
 figure, ax = plt.subplots(figsize=(10, 5.7))
 plots.sheet(walk, ax, title="Between two noise vectors one character turns into another, step by step")
@@ -398,9 +398,9 @@ plt.show()
 # %%
 for name, z in {"at the ends": a, "halfway, keeping the length": between(a, b, 0.5),
                 "halfway, in a straight line": between(a, b, 0.5, straight=True)}.items():
-    found = evaluate.features(ruler, sample(best, n, z))
-    print(f"{name:28}: Fréchet distance {evaluate.frechet_distance(found, reference_features):6.2f}, "
-          f"coverage {evaluate.prdc(reference_features, found).coverage:.2f}")
+    found = classifier.features(ruler, sample(best, n, z))
+    print(f"{name:28}: Fréchet distance {quality.frechet_distance(found, reference_features):6.2f}, "
+          f"coverage {quality.prdc(reference_features, found).coverage:.2f}")
 
 # %% [markdown]
 # It does: the straight way leads through noise that $G$ was never trained on. Along the sphere, halfway is standard normal noise again, so it

@@ -29,12 +29,13 @@ import torch
 from IPython.display import Markdown, display
 from torch import nn
 
-from course_lib import checks, data, evaluate, gan, losses, networks, plots, runtime
+from course_lib import classifier, datasets, gan, losses, networks, penalties, plots, quality, records, runtime
+from course_lib.datasets import digits
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("04_conditions", dataset=dataset, profile=profile, seed=seed, device=device)
+results = records.Results("04_conditions", dataset=dataset, profile=profile, seed=seed, device=device)
 
 # %% [markdown]
 # ## 1 · The objective, class by class
@@ -62,9 +63,9 @@ class TenClasses(NamedTuple):
 
 def prepare(name):
     """The first ten classes of a dataset; every fifth drawing, in a random order, is held out."""
-    classes = data.load(name)
+    classes = datasets.load(name)
     images = classes.take(range(10)).to(device).ink.view(10, -1, 1, 28, 28)
-    order = torch.randperm(images.shape[1], generator=runtime.generator(0))
+    order = torch.randperm(images.shape[1], generator=runtime.rng(0))
     held, kept = order[:len(order) // 5], order[len(order) // 5:]
     y = torch.arange(10, device=device)
     return TenClasses(images[:, kept].flatten(0, 1), y.repeat_interleave(len(kept)),
@@ -87,10 +88,10 @@ print(f"digits: {len(digits.x)} drawings to train on, {len(digits.held_x)} held 
 # ```
 
 # %%
-def my_batch(x, y, n, generator):
+def my_batch(x, y, n, rng):
     """n random drawings with their labels."""
     ### BEGIN SOLUTION
-    chosen = torch.randint(len(x), (n,), generator=generator)       # drawn once, used twice
+    chosen = torch.randint(len(x), (n,), generator=rng)       # drawn once, used twice
     return x[chosen], y[chosen]
     ### END SOLUTION
 
@@ -107,14 +108,14 @@ checks.paired_batch(my_batch)
 # %%
 def train_judge(task):
     """A classifier of the task's ten classes."""
-    return evaluate.train_classifier(task.x, task.y, n_classes=10, n_steps=sizes.pick(smoke=30, cpu=300, gpu=2_000),
-                                     batch=64, generator=runtime.generator(seed + 2, device))
+    return classifier.train(task.x, task.y, n_classes=10, n_steps=sizes.pick(smoke=30, cpu=300, gpu=2_000),
+                                     batch=64, rng=runtime.rng(seed + 2, device))
 
 
 judge = train_judge(digits)
 real = results.add("held-out drawings that the judge names rightly", unit="accuracy", setting="inductive", arm="real",
-                   data="digits", values=evaluate.conditioning(judge, digits.held_x, digits.held_y))
-print(f"the judge names {evaluate.percent(real)} of held-out real digits rightly")
+                   data="digits", values=classifier.conditional_accuracy(judge, digits.held_x, digits.held_y))
+print(f"the judge names {records.percent(real)} of held-out real digits rightly")
 
 # %% [markdown]
 # **Conditioning accuracy** is then simple: order many drawings of every class, let the judge name them, count how often the name
@@ -166,14 +167,14 @@ class Blind(nn.Module):
 
 def train(task, make_D, watch=None):
     """A class-conditional generator, trained on `task` against the discriminator that `make_D` makes."""
-    def draw(generator):
-        chosen = torch.randint(len(task.x), (sizes.batch,), generator=generator, device=device)
+    def draw(rng):
+        chosen = torch.randint(len(task.x), (sizes.batch,), generator=rng, device=device)
         return task.x[chosen], task.y[chosen]
 
     runtime.seed_everything(seed)
     G, D = networks.ImageGenerator(n_classes=10).to(device), make_D().to(device)
-    return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(losses.r1, gamma=1.0),
-                   lr=(3e-3, 3e-3), betas=(0.0, 0.99), ema=0.98, generator=runtime.generator(seed, device), watch=watch).G
+    return gan.fit(G, D, draw, n_steps=turns, loss=losses.NON_SATURATING, penalty=partial(penalties.r1, gamma=1.0),
+                   lr=(3e-3, 3e-3), betas=(0.0, 0.99), ema=0.98, rng=runtime.rng(seed, device), watch=watch).G
 
 
 # %%
@@ -184,7 +185,7 @@ asked = torch.arange(10, device=device).repeat_interleave(sizes.pick(smoke=10, c
 @torch.no_grad()
 def order(G, y):
     """One drawing for each label in y: [B, 1, 28, 28]. The same noise every time."""
-    return G.eval()(gan.noise(G, len(y), runtime.generator(seed + 1, device)), y)
+    return G.eval()(gan.noise(G, len(y), runtime.rng(seed + 1, device)), y)
 
 
 class Obedience:
@@ -196,7 +197,7 @@ class Obedience:
     def __call__(self, turn, average):
         if turn % (turns // 10) == 0:
             self.turns.append(turn)
-            self.values.append(evaluate.conditioning(self.judge, order(average, asked), asked).mean().item())
+            self.values.append(classifier.conditional_accuracy(self.judge, order(average, asked), asked).mean().item())
 
 
 blind_run = Obedience(judge)
@@ -216,12 +217,12 @@ plt.show()
 # %%
 def obeyed(G, judge, arm, name):
     """Record the conditioning accuracy of G."""
-    return results.add("conditioning accuracy", evaluate.conditioning(judge, order(G, asked), asked), unit="accuracy",
+    return results.add("conditioning accuracy", classifier.conditional_accuracy(judge, order(G, asked), asked), unit="accuracy",
                        setting="-", arm=arm, data=name)
 
 
 ignored = obeyed(blind, judge, "D does not see the label", "digits")
-print(f"{evaluate.percent(ignored)} of the drawings show the digit that was ordered; guessing gets 10 %")
+print(f"{records.percent(ignored)} of the drawings show the digit that was ordered; guessing gets 10 %")
 
 # %% [markdown]
 # Why? $D$'s logit does not depend on $y$. Swap the orders of two drawings, and the loss stays the same: there is no
@@ -267,7 +268,7 @@ checks.projection(my_projection)
 projection_run = Obedience(judge)
 G = train(digits, partial(networks.ImageDiscriminator, n_classes=10), projection_run)
 cured = obeyed(G, judge, "projection", "digits")
-print(f"{evaluate.percent(cured)} of the drawings show the digit that was ordered")
+print(f"{records.percent(cured)} of the drawings show the digit that was ordered")
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
@@ -315,7 +316,7 @@ plt.show()
 # memorisation (notebook 03: 0.5 is as far from the training drawings as new real ones are, 1 is copying).
 
 # %%
-names = [name for name in dict.fromkeys((dataset, "mnist")) if name != "digits" and data.is_here(name)]
+names = [name for name in dict.fromkeys((dataset, "mnist")) if name != "digits" and datasets.is_here(name)]
 drawn = {"digits": (digits, judge, G)}
 for name in names:
     task = prepare(name)
@@ -323,11 +324,11 @@ for name in names:
 for name, (task, its_judge, its_G) in drawn.items():
     if name != "digits":
         reading = results.add("held-out drawings that the judge names rightly", unit="accuracy", setting="inductive", arm="real",
-                              data=name, values=evaluate.conditioning(its_judge, task.held_x, task.held_y))
+                              data=name, values=classifier.conditional_accuracy(its_judge, task.held_x, task.held_y))
         got = obeyed(its_G, its_judge, "projection", name)
-    copied = evaluate.memorisation(order(its_G, asked), task.x, task.held_x)
-    print(f"{name}: {len(task.x) // 10} drawings a class; the judge reads {evaluate.percent(reading if name != 'digits' else real)} of "
-          f"real ones;\n    obeyed {evaluate.percent(got if name != 'digits' else cured)}, memorisation {copied:.2f}")
+    copied = quality.memorisation(order(its_G, asked), task.x, task.held_x)
+    print(f"{name}: {len(task.x) // 10} drawings a class; the judge reads {records.percent(reading if name != 'digits' else real)} of "
+          f"real ones;\n    obeyed {records.percent(got if name != 'digits' else cured)}, memorisation {copied:.2f}")
 
 # %%
 figure, axes = plt.subplots(2, len(drawn), figsize=(6.5 * len(drawn), 10.5), squeeze=False)
@@ -354,9 +355,9 @@ plt.show()
 # Yes, you can ask for a class; and whether the request is obeyed is decided by what $D$ sees. The drawings alone do not tell.
 
 # %%
-display(Markdown(f"On `digits`, a judge that reads {evaluate.percent(real)} of held-out real digits rightly finds the digit that was "
-                 f"ordered in **{evaluate.percent(cured)}** of the drawings if $D$ is a projection discriminator, and in "
-                 f"**{evaluate.percent(ignored)}** if $D$ does not see the label ({cured['n']} drawings each; guessing: 10 %)."))
+display(Markdown(f"On `digits`, a judge that reads {records.percent(real)} of held-out real digits rightly finds the digit that was "
+                 f"ordered in **{records.percent(cured)}** of the drawings if $D$ is a projection discriminator, and in "
+                 f"**{records.percent(ignored)}** if $D$ does not see the label ({cured['n']} drawings each; guessing: 10 %)."))
 
 # %% [markdown]
 # **Read next.** Miyato & Koyama 2018, *cGANs with projection discriminator*, sections 2 and 3: the derivation above in full.

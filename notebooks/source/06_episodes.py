@@ -28,12 +28,12 @@ import torch
 from IPython.display import Markdown, display
 from torch.nn.functional import cross_entropy
 
-from course_lib import baselines, checks, data, episodes, evaluate, networks, plots, runtime
+from course_lib import augmentations, classifier, datasets, episodes, learners, networks, plots, records, runtime, statistics
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("06_episodes", dataset=dataset, profile=profile, seed=seed, device=device)
+results = records.Results("06_episodes", dataset=dataset, profile=profile, seed=seed, device=device)
 
 # %% [markdown]
 # ## 1 · The protocol
@@ -46,31 +46,31 @@ results = evaluate.Results("06_episodes", dataset=dataset, profile=profile, seed
 # where $\hat y(S, x)$ is the label that it gives to $x$, and $\mathbb{1}[\cdot]$ is 1 if what stands in the brackets is true, else 0.
 #
 # What it has *not* seen is the point: the classes of the exam must be new. Whatever was learned beforehand, by whatever means, was
-# learned from other classes. `episodes.sample` draws the tasks, `evaluate.accuracies` counts. (The three tasks here, which only show
+# learned from other classes. `episodes.sample` draws the tasks, `episodes.accuracies` counts. (The three tasks here, which only show
 # the shapes, are of `glyphs`, whatever `dataset` is; all that is measured below is of `dataset`.)
 
 # %% tags=["nbval-check-output"]
-train, val = (data.load(dataset, split=split).to(device) for split in ("train", "val"))
+train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
 n_way = min(5, len(val.names))
-task = episodes.sample(data.load("glyphs", split="val"), n_way=5, k_shot=1, q_query=15, n_tasks=3,
-                       generator=runtime.generator(0))
+task = episodes.sample(datasets.load("glyphs", split="val"), n_way=5, k_shot=1, q_query=15, n_tasks=3,
+                       rng=runtime.rng(0))
 print("3 tasks: support", tuple(task.support_x.shape), "queries", tuple(task.query_x.shape))
 
 # %%
 def score(learner, classes, n_way=n_way, k_shot=1, q_query=15, within=False, n=sizes.pick(smoke=20, cpu=300, gpu=10_000)):
     """The accuracy on each of n episodes, the same episodes at every call."""
-    return evaluate.accuracies(learner, classes, n_way=n_way, k_shot=k_shot, q_query=q_query, n_episodes=n,
-                               within_alphabet=within, generator=runtime.generator(seed + 1, device))
+    return episodes.accuracies(learner, classes, n_way=n_way, k_shot=k_shot, q_query=q_query, n_episodes=n,
+                               within_alphabet=within, rng=runtime.rng(seed + 1, device))
 
 
 def record(name, scores, arm, setting="inductive"):
     """Store a result and print it."""
     stored = results.add(name, scores, unit="accuracy", arm=arm, setting=setting, split="val")
-    print(f"{name}, {arm}, {setting}: {evaluate.percent(stored)}")
+    print(f"{name}, {arm}, {setting}: {records.percent(stored)}")
     return stored
 
 
-pixels = record(f"{n_way}-way 1-shot", score(baselines.nearest_neighbour, val), "nearest neighbour in pixels")
+pixels = record(f"{n_way}-way 1-shot", score(learners.nearest_neighbour, val), "nearest neighbour in pixels")
 
 # %% [markdown]
 # ## 2 · Which classes are new?
@@ -85,11 +85,11 @@ pixels = record(f"{n_way}-way 1-shot", score(baselines.nearest_neighbour, val), 
 # likely, and return the numbers of all their classes.
 
 # %%
-def my_split(alphabets, n_held, generator):
+def my_split(alphabets, n_held, rng):
     """The numbers of all classes of n_held random alphabets."""
     ### BEGIN SOLUTION
     names = sorted(set(alphabets))      # a set alone has another order at each start of Python
-    chosen = torch.randperm(len(names), generator=generator)[:n_held]
+    chosen = torch.randperm(len(names), generator=rng)[:n_held]
     held_names = [names[i] for i in chosen]
     return [i for i, name in enumerate(alphabets) if name in held_names]
     ### END SOLUTION
@@ -136,7 +136,7 @@ checks.prototypes(my_prototypes)
 def part(classes, keep, drawings):
     """The classes whose number is in keep, with some of their drawings."""
     chosen = classes.take(keep)
-    return data.ImageClasses(chosen.images[:, drawings], chosen.alphabets, chosen.names)
+    return datasets.ImageClasses(chosen.images[:, drawings], chosen.alphabets, chosen.names)
 
 
 half = train.images.shape[1] // 2
@@ -151,11 +151,11 @@ def train_protonet(classes, n_steps):
     """A `networks.ConvNet` trained by episodes of the classes."""
     runtime.seed_everything(seed)
     network = networks.ConvNet(n_way, width=32, pool=3).to(device)
-    optimiser, chance = torch.optim.Adam(network.parameters()), runtime.generator(seed, device)
+    optimiser, chance = torch.optim.Adam(network.parameters()), runtime.rng(seed, device)
     for step in runtime.progress(range(n_steps), desc="ProtoNet"):
         optimiser.param_groups[0]["lr"] = 3e-3 * (1 - step / n_steps)
-        task = episodes.sample(classes, n_way=min(60, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, generator=chance)
-        logits = baselines.protonet_logits(network.features, task)           # [1, N*Q, N]
+        task = episodes.sample(classes, n_way=min(60, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=chance)
+        logits = learners.protonet_logits(network.features, task)           # [1, N*Q, N]
         loss = cross_entropy(logits[0], task.query_y[0])
         optimiser.zero_grad()
         loss.backward()
@@ -170,8 +170,8 @@ fewest = min(5, *(classes.alphabets.count(a) for classes in exams.values() for a
 marks = {}
 for name, classes in exams.items():     # within an alphabet: mixed, classes out of 5 alphabets share one more often than out of 35
     how = {"n_way": fewest, "q_query": min(15, half - 1), "within": True}
-    marks[name] = record(name, score(baselines.protonet(network), classes, **how), "ProtoNet")
-    record(name, score(baselines.nearest_neighbour, classes, **how), "nearest neighbour in pixels")
+    marks[name] = record(name, score(learners.protonet(network), classes, **how), "ProtoNet")
+    record(name, score(learners.nearest_neighbour, classes, **how), "nearest neighbour in pixels")
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 3.8))
@@ -188,13 +188,13 @@ plt.show()
 # The first bar answers a question nobody asked: how well does it read characters it was trained on? In few-shot learning the last bar
 # counts. A split by drawings or by characters can flatter; how much more than pixels, which learned nothing and so cannot be flattered, the
 # printed lines tell. So all splits of this course go by alphabet
-# (`data.split_of` lists them), and no alphabet trains in one dataset and examines in another.
+# (`datasets.split_of` lists them), and no alphabet trains in one dataset and examines in another.
 #
 # What has the network learned? One task, as its features see it, seen in the plane in which the queries vary most (stars are
 # prototypes, dots queries; which star is nearest is measured in all dimensions):
 
 # %%
-task = episodes.sample(val, n_way=n_way, k_shot=1, q_query=15, n_tasks=1, generator=runtime.generator(seed, device))
+task = episodes.sample(val, n_way=n_way, k_shot=1, q_query=15, n_tasks=1, rng=runtime.rng(seed, device))
 with torch.no_grad():
     rooms = {"pixels": [x[0].flatten(1) for x in (task.support_x, task.query_x)],
              "features": [network.features(x[0]) for x in (task.support_x, task.query_x)]}
@@ -221,21 +221,21 @@ plt.show()
 # %%
 images = train.ink.view(-1, 1, 28, 28)
 labels = torch.arange(len(train.names), device=device).repeat_interleave(train.images.shape[1])
-classifier = evaluate.train_classifier(images, labels, n_classes=len(train.names), batch=64, width=32, pool=3,
-                                       n_steps=sizes.pick(smoke=10, cpu=500, gpu=10_000), generator=runtime.generator(seed, device))
+classifier = classifier.train(images, labels, n_classes=len(train.names), batch=64, width=32, pool=3,
+                                       n_steps=sizes.pick(smoke=10, cpu=500, gpu=10_000), rng=runtime.rng(seed, device))
 
 # %%
 few = {"n": sizes.pick(smoke=4, cpu=60, gpu=1_000)}
 counts = (1, 3, 10, 30)
 curves = {}
 for name, head_only, rate in (("the head", True, 0.03), ("the whole network", False, 0.01)):
-    curves[name] = [score(baselines.fine_tune(classifier, lr=rate, steps=steps, head_only=head_only), val, **few)
+    curves[name] = [score(learners.fine_tune(classifier, lr=rate, steps=steps, head_only=head_only), val, **few)
                     for steps in counts]
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
 for name, scores in curves.items():
-    middles, halves = zip(*(evaluate.mean_interval(100 * s) for s in scores))
+    middles, halves = zip(*(statistics.mean_interval(100 * s) for s in scores))
     ax.errorbar(counts, middles, halves, fmt="o-", capsize=5, label=name)
 tops = [max(100 * s.mean() for s in scores) for scores in curves.values()]
 ax.axhline(100 * pixels["value"], color="black", linestyle=":", label="nearest neighbour in pixels")
@@ -259,8 +259,8 @@ plt.show()
 
 # %%
 whole = {"n": sizes.pick(smoke=8, cpu=200, gpu=1_000)}
-mine = score(baselines.protonet(network), val, **whole)
-other = score(baselines.fine_tune(classifier, lr=0.03, steps=30, head_only=True), val, **whole)
+mine = score(learners.protonet(network), val, **whole)
+other = score(learners.fine_tune(classifier, lr=0.03, steps=30, head_only=True), val, **whole)
 for name, scores in (("ProtoNet", mine), ("fine-tuning the head", other)):
     record(f"{n_way}-way 1-shot", scores, f"{name}, {len(scores)} episodes")
 
@@ -268,7 +268,7 @@ for name, scores in (("ProtoNet", mine), ("fine-tuning the head", other)):
 # Do the intervals overlap? Then many would stop here. But look at the single episodes: is what is hard for one learner hard for the other?
 
 # %%
-shift = 0.02 * torch.randn(2, len(mine), generator=runtime.generator(0))        # so that equal pairs do not hide each other
+shift = 0.02 * torch.randn(2, len(mine), generator=runtime.rng(0))        # so that equal pairs do not hide each other
 figure, ax = plt.subplots(figsize=(6.4, 6))
 ax.scatter(100 * (other + shift[0]), 100 * (mine + shift[1]), alpha=0.4)
 ax.plot((0, 100), (0, 100), color="black", linestyle=":")
@@ -297,15 +297,15 @@ def my_paired_interval(a, b):
 checks.paired_interval(my_paired_interval)
 
 # %%
-difference = results.add(f"{n_way}-way 1-shot, difference", evaluate.paired_difference(mine, other), unit="accuracy",
+difference = results.add(f"{n_way}-way 1-shot, difference", statistics.paired_difference(mine, other), unit="accuracy",
                          arm="ProtoNet - fine-tuning the head", setting="inductive", split="val")
-alone = sum(evaluate.mean_interval(scores)[1] ** 2 for scores in (mine, other)) ** 0.5
+alone = sum(statistics.mean_interval(scores)[1] ** 2 for scores in (mine, other)) ** 0.5
 spread = 50 * (difference["high"] - difference["low"])
 print(f"paired: {100 * difference['value']:+.1f} ± {spread:.1f} points; with other episodes for each it would be ± {100 * alone:.1f}")
 
 # %% [markdown]
 # The variance of a difference is $\sigma_a^2 + \sigma_b^2 - 2 \rho \sigma_a \sigma_b$: the correlation $\rho$ makes it smaller, if the episodes are
-# the same. `evaluate.accuracies` draws them from the generator, so a generator in the same state gives the same exam.
+# the same. `episodes.accuracies` draws them from the generator, so a generator in the same state gives the same exam.
 #
 # Now the other side. The interval says what *other episodes of these alphabets* would change. Here is each alphabet of `val` by itself:
 
@@ -314,8 +314,8 @@ names = list(dict.fromkeys(val.alphabets))
 alone = {}
 for name in names:
     classes = val.take(i for i, a in enumerate(val.alphabets) if a == name)
-    alone[name] = score(baselines.protonet(network), classes, n=sizes.pick(smoke=8, cpu=200, gpu=1_000))
-middles, halves = zip(*(evaluate.mean_interval(100 * scores) for scores in alone.values()))
+    alone[name] = score(learners.protonet(network), classes, n=sizes.pick(smoke=8, cpu=200, gpu=1_000))
+middles, halves = zip(*(statistics.mean_interval(100 * scores) for scores in alone.values()))
 figure, ax = plt.subplots(figsize=(10, 4.2))
 ax.errorbar(range(len(names)), middles, halves, fmt="o", capsize=8, markersize=10)
 ax.set(xticks=range(len(names)), xticklabels=names, xlim=(-0.5, len(names) - 0.5), ylabel="accuracy (%)", ylim=(None, 100),
@@ -343,12 +343,12 @@ plt.show()
 # This sampler is from real life: queries are drawn from all drawings of a class, those in the support included.
 
 # %%
-def careless_sampler(classes, n_tasks, generator):
+def careless_sampler(classes, n_tasks, rng):
     """(1-shot tasks with 5 queries a class, which queries [T, Q] stand in their own support). Something is wrong."""
     n_classes, n_drawings = classes.images.shape[:2]
-    chosen = torch.rand(n_tasks, n_classes, generator=generator, device=device).topk(n_way).indices             # [T, N]
-    support = torch.randint(n_drawings, (n_tasks, n_way, 1), generator=generator, device=device)
-    query = torch.randint(n_drawings, (n_tasks, n_way, 5), generator=generator, device=device)
+    chosen = torch.rand(n_tasks, n_classes, generator=rng, device=device).topk(n_way).indices             # [T, N]
+    support = torch.randint(n_drawings, (n_tasks, n_way, 1), generator=rng, device=device)
+    query = torch.randint(n_drawings, (n_tasks, n_way, 5), generator=rng, device=device)
     x = classes.ink.view(n_classes, n_drawings, 1, 28, 28)
     y = torch.arange(n_way, device=device)
     tasks = episodes.Episodes(x[chosen[..., None], support].flatten(1, 2), y.repeat(n_tasks, 1),
@@ -378,8 +378,8 @@ checks.leaks(my_audit)
 # How much does it matter? A twentieth of the queries leaks if a class has 20 drawings. **Predict** what that adds to nearest neighbours.
 
 # %%
-tasks, leaked = careless_sampler(val, sizes.pick(smoke=50, cpu=2_000, gpu=10_000), runtime.generator(seed + 2, device))
-right = (baselines.nearest_neighbour(tasks) == tasks.query_y).float()
+tasks, leaked = careless_sampler(val, sizes.pick(smoke=50, cpu=2_000, gpu=10_000), runtime.rng(seed + 2, device))
+right = (learners.nearest_neighbour(tasks) == tasks.query_y).float()
 careless = record("careless sampler", right.mean(1).cpu(), "nearest neighbour in pixels")
 share = leaked.float().mean().item()
 print(f"{100 * share:.1f} % of the queries leaked, of which it gets {100 * right[leaked].mean():.0f} % right; the others: "
@@ -400,7 +400,7 @@ print(f"{100 * share:.1f} % of the queries leaked, of which it gets {100 * right
 ways = min(20, *(val.alphabets.count(name) for name in names))
 gap = {}
 for name, within in (("mixed", False), ("within one alphabet", True)):
-    for arm, learner in (("pixels", baselines.nearest_neighbour), ("ProtoNet", baselines.protonet(network))):
+    for arm, learner in (("pixels", learners.nearest_neighbour), ("ProtoNet", learners.protonet(network))):
         scores = score(learner, val, n_way=ways, q_query=5, within=within, n=sizes.pick(smoke=8, cpu=200, gpu=1_000))
         gap[arm, name] = record(f"{ways}-way 1-shot, {name}", scores, arm)
 
@@ -436,7 +436,7 @@ def transductive(network):
 
     @torch.no_grad()
     def labels(tasks):      # one task at a time, or the tasks would see each other too
-        return torch.cat([baselines.protonet_logits(network.features, episodes.Episodes(*(part[None] for part in task))).argmax(2)
+        return torch.cat([learners.protonet_logits(network.features, episodes.Episodes(*(part[None] for part in task))).argmax(2)
                           for task in zip(*tasks)])
     return labels
 
@@ -456,7 +456,7 @@ def one_class(learner):
 
 
 both = {}
-for setting, learner in (("inductive", baselines.protonet(network)), ("transductive", transductive(network))):
+for setting, learner in (("inductive", learners.protonet(network)), ("transductive", transductive(network))):
     for exam, learner_of in (("all classes", lambda one: one), ("one class at a time", one_class)):
         both[setting, exam] = record(f"queries of {exam}", score(learner_of(learner), val, **whole), "ProtoNet", setting)
 
@@ -492,7 +492,7 @@ def table(dataset):
     rows = {}
     for r in stored:
         if r["dataset"] == dataset and r["name"] in kinds and (r["seed"] == "all" or "pixels" in r["arm"]):
-            rows.setdefault((r["arm"], r["setting"]), {})[r["name"]] = evaluate.percent(r).removesuffix(" %")
+            rows.setdefault((r["arm"], r["setting"]), {})[r["name"]] = records.percent(r).removesuffix(" %")
     lines = [f"| {dataset} | setting | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 2) + "|"]
     return "\n".join(lines + [f"| {arm} | {setting} | " + " | ".join(row[kind] for kind in kinds) + " |"
                               for (arm, setting), row in rows.items()])
@@ -505,7 +505,7 @@ display(Markdown(table("glyphs")))
 
 # %% [markdown]
 # The ± is over three training runs, on the same episodes for all; for pixels, where nothing is trained, over episodes. So no row's ± covers both, and none covers
-# other alphabets. On real characters, ProtoNet alone saw every drawing varied in training (`augment.classical`, notebook 05): part of its lead there may be
+# other alphabets. On real characters, ProtoNet alone saw every drawing varied in training (`augmentations.classical`, notebook 05): part of its lead there may be
 # that. MAML and its relatives (next notebook) were trained transductively: their inductive numbers examine weights under statistics they were
 # not trained with. And the recipes differ in steps and cost; they are listed in the script.
 #
@@ -535,8 +535,8 @@ display(Markdown(
     f"Measured so, prototypes trained on five real alphabets (and on their characters turned by 90°, 180° and 270°, as further classes) err in "
     f"**{100 * (1 - best['omniglot']['value']):.1f} %** (± {spread:.1f} over three seeds, inductive) of 20-way 1-shot queries within "
     "alphabets they have never seen; people err in 4.5 % of the official runs, on other alphabets. "
-    f"On `{dataset}`, the network of this notebook gets {evaluate.percent(both['inductive', 'all classes'])} of {n_way}-way "
-    f"1-shot queries right, pixels {evaluate.percent(pixels)}. The rest of the course is about the distance that is left."))
+    f"On `{dataset}`, the network of this notebook gets {records.percent(both['inductive', 'all classes'])} of {n_way}-way "
+    f"1-shot queries right, pixels {records.percent(pixels)}. The rest of the course is about the distance that is left."))
 
 # %% [markdown]
 # **Read next.** Snell et al. 2017, *Prototypical networks for few-shot learning*, sections 2 and 3. Chen et al. 2019, *A closer look at few-shot

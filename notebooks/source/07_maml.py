@@ -31,12 +31,12 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
-from course_lib import checks, data, episodes, evaluate, maml, networks, plots, runtime
+from course_lib import checkpoints, datasets, episodes, maml, networks, plots, records, runtime
 
 plots.use_style()
 sizes = runtime.profile(profile)
 device = runtime.device(device)
-results = evaluate.Results("07_maml", dataset=dataset, profile=profile, seed=seed, device=device)
+results = records.Results("07_maml", dataset=dataset, profile=profile, seed=seed, device=device)
 
 # %% [markdown]
 # ## 1 · One gradient step as a learner
@@ -118,15 +118,15 @@ checks.meta_gradient(my_meta_gradient)
 # the losses is the slope along $d$, whatever anybody's code says.
 
 # %%
-train, val = (data.load(dataset, split=split).to(device) for split in ("train", "val"))
+train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
 n_way = min(5, len(val.names))
 runtime.seed_everything(seed)
 exact = networks.ConvNet(n_way, width=8, norm=networks.BatchNorm).double()
-tasks = episodes.sample(data.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4,
-                        generator=runtime.generator(seed))
+tasks = episodes.sample(datasets.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4,
+                        rng=runtime.rng(seed))
 tasks = episodes.Episodes(*(part.double() if part.is_floating_point() else part for part in tasks))
 params = {name: p.detach().requires_grad_() for name, p in exact.named_parameters()}
-chance = runtime.generator(seed)
+chance = runtime.rng(seed)
 direction = {name: torch.randn(p.shape, generator=chance).double() for name, p in params.items()}
 
 
@@ -165,10 +165,10 @@ class Curve(nn.Module):
         return self.layers(x)
 
 
-def waves(generator, n_tasks=25, k=10, q=10):
+def waves(rng, n_tasks=25, k=10, q=10):
     """Support and query points of n sine waves: x, y, x, y, each [T, K or Q, 1]."""
-    amplitude, phase = (torch.rand(n_tasks, 1, 1, generator=generator) for _ in range(2))
-    x = 10 * torch.rand(n_tasks, k + q, 1, generator=generator) - 5
+    amplitude, phase = (torch.rand(n_tasks, 1, 1, generator=rng) for _ in range(2))
+    x = 10 * torch.rand(n_tasks, k + q, 1, generator=rng) - 5
     y = (0.1 + 4.9 * amplitude) * torch.sin(x - math.pi * phase)
     return x[:, :k], y[:, :k], x[:, k:], y[:, k:]
 
@@ -183,7 +183,7 @@ def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=2_000, gpu=30_000)):
     settings = {"lr": 0.02, "steps": steps, "loss": mse_loss, "vmapped": True}      # all 25 tasks at once: see section 7
     model = Curve()
     return maml.fit(model, waves, gradient=partial(maml.backward, **settings), n_steps=n_steps, lr=3e-3,
-                    generator=runtime.generator(seed)).params
+                    rng=runtime.rng(seed)).params
 
 
 runtime.seed_everything(seed)
@@ -191,7 +191,7 @@ starts = {"random weights": {name: p.detach() for name, p in Curve().named_param
           "trained on all waves": learn_waves(steps=0), "MAML": learn_waves(steps=1)}
 
 # %%
-support_x, support_y, query_x, query_y = waves(runtime.generator(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
+support_x, support_y, query_x, query_y = waves(runtime.rng(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
 model, line = Curve(), torch.linspace(-5, 5, 200)[:, None]
 with torch.no_grad():
     misfit = (functional_call(model, starts["trained on all waves"], (query_x,)) - query_y).square().mean((1, 2))
@@ -287,8 +287,8 @@ def learner_of(model, params, gradient, **settings):
 
 
 def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_000)):
-    return evaluate.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n,
-                               generator=runtime.generator(seed + 1, device))
+    return episodes.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n,
+                               rng=runtime.rng(seed + 1, device))
 
 
 # %%
@@ -297,14 +297,14 @@ def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=120, gpu=1_000), 
     runtime.seed_everything(seed)
     model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
 
-    def draw(generator):
+    def draw(rng):
         return episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32),
-                               generator=generator)
+                               rng=rng)
 
     def validate(model):
         return score(learner_of(model, dict(model.named_parameters()), gradient, inductive=True)).mean()
 
-    trained = maml.fit(model, draw, gradient=gradient, n_steps=n_steps, generator=runtime.generator(seed, device),
+    trained = maml.fit(model, draw, gradient=gradient, n_steps=n_steps, rng=runtime.rng(seed, device),
                        validate=validate, validate_every=n_steps // 4, **{"lr": 3e-3, **options})
     return trained.scores, model
 
@@ -331,8 +331,8 @@ for name, (_, model) in runs.items():
     for setting in ("inductive", "transductive"):
         scores = score(learner_of(model, params, gradient, inductive=setting == "inductive"))
         live[name, setting] = results.add(f"{n_way}-way 1-shot", scores, unit="accuracy", arm=name, setting=setting, split="val")
-    print(f"{name:>8}: inductive {evaluate.percent(live[name, 'inductive'])}, "
-          f"transductive {evaluate.percent(live[name, 'transductive'])}")
+    print(f"{name:>8}: inductive {records.percent(live[name, 'inductive'])}, "
+          f"transductive {records.percent(live[name, 'transductive'])}")
 
 # %% [markdown]
 # Two settings, two numbers, from one set of weights (notebook 06): in `networks.BatchNorm` the queries are normalised by the statistics of the support
@@ -357,7 +357,7 @@ for ax, (name, title) in zip(axes, (("glyphs", "simulated: glyphs"), ("omniglot"
     ax.set(xticks=range(4), xticklabels=list(algorithms), title=title)
 axes[0].set_ylabel("accuracy, 5-way 1-shot (%)")
 axes[0].legend()
-anil, whole = (evaluate.percent(long_run["omniglot", algorithm, "inductive"]) for algorithm in ("ANIL", "MAML"))
+anil, whole = (records.percent(long_run["omniglot", algorithm, "inductive"]) for algorithm in ("ANIL", "MAML"))
 figure.suptitle(f"Real characters, inductive: {anil} when only the head moves (ANIL), {whole} when all does (MAML)", fontsize=17)
 plots.save(figure, "07_long_runs")
 plt.show()
@@ -380,7 +380,7 @@ display(Markdown("\n".join(lines)))
 # steep does it fall?
 
 # %%
-long = runtime.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
+long = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
 long = {name: p[:n_way] if name.startswith("head") else p for name, p in long.items()}
 model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm, pool=3).to(device)
 long = {name: p.to(device) for name, p in long.items()}
@@ -419,7 +419,7 @@ class Rates(nn.Module):
 
 runtime.seed_everything(seed)
 rates = Rates(3, 0.02)
-maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=150, gpu=10_000), lr=3e-3, generator=runtime.generator(seed), rates=rates,
+maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=150, gpu=10_000), lr=3e-3, rng=runtime.rng(seed), rates=rates,
          gradient=lambda model, tasks: maml.backward(model, tasks, lr=rates.lr, steps=3, loss=mse_loss, vmapped=True))
 print("the three inner rates on waves, learned from 0.02:", [round(rate, 3) for rate in rates.lr.tolist()])
 
@@ -486,7 +486,7 @@ checks.exact_batch_norm(my_batch_norm)
 
 # %%
 def mark(dataset, arm, setting):
-    return evaluate.percent(long_run[dataset, arm, setting])
+    return records.percent(long_run[dataset, arm, setting])
 
 
 display(Markdown(f"On `glyphs`, alphabets never seen, MAML gets **{mark('glyphs', 'MAML', 'transductive')}** of 5-way 1-shot queries right "

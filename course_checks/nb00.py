@@ -1,0 +1,158 @@
+"""Checks of the exercises of notebook 00, start here."""
+
+import torch
+
+from ._base import check_unchanged, done, identify, numbered_images, one_number, require, returned, tensor
+
+
+def nearest_neighbour(function):
+    """Check `function(support_x, support_y, query_x) -> labels` for one task, flat images.
+
+    support_x float [S, P], support_y int64 [S], query_x float [R, P] -> int64 [R].
+    """
+    support_x, support_y, query_x, query_y = _task_of_vectors()
+    answer = function(support_x.clone(), support_y.clone(), query_x.clone())
+    if isinstance(answer, list):
+        answer = torch.tensor(answer)
+    labels = tensor(*returned(answer, "labels"), "labels")
+    positions = torch.cdist(query_x, support_x).argmin(1)
+    expected, came = f"labels {query_y.tolist()}", f"{labels.tolist()}"
+    require(labels.shape not in ((6,), ()), "one label per query, shape [7]", f"shape {list(labels.shape)}",
+             "which dimension of the distance table belongs to the support images?")
+    require(labels.shape == (7,), "one label per query, shape [7]", f"shape {list(labels.shape)}",
+             "one number per query, no further dimension.")
+    require(not labels.is_floating_point() or torch.equal(labels, labels.round()), "labels", came,
+             "return labels, not distances.")
+    require(not labels.is_floating_point(), "whole numbers (int64)", f"{labels.dtype}",
+             "labels are for counting and indexing: `.long()`.")
+    require(not torch.equal(labels, positions), expected, came,
+             "those are positions in the support set. What is written in support_y at these positions?")
+    require(torch.equal(labels, query_y), expected, came,
+             "for each query, the one support image at the smallest Euclidean distance decides, alone.")
+    done("nearest_neighbour labels every query with the label of its nearest support image.")
+
+
+def _task_of_vectors():
+    """Six support and seven query vectors on which class means, votes, angles and city-block distances go wrong."""
+    rng = torch.Generator().manual_seed(1)
+    support_y = torch.tensor([2, 0, 1, 2, 0, 1])                        # not in order, two per class
+    query_y = torch.tensor([1, 1, 0, 2, 1, 2, 1])
+    centres = torch.randn(3, 50, generator=rng) * 3 + 10          # far from zero: lengths differ
+    support_x = centres[support_y] + torch.randn(6, 50, generator=rng)
+    query_x = centres[query_y] + torch.randn(7, 50, generator=rng)
+    support_x[5] = centres[0] + torch.randn(50, generator=rng)    # an outlier of class 1 amid class 0
+    query_x[1] = support_x[5] + 0.01
+    query_x[2] = support_x[1] + 0.5                                     # near in all pixels, or equal but for one:
+    support_x[3] = query_x[2]
+    support_x[3, 0] += 5                                                # Euclid and city block disagree
+    support_x[0] = 1.5 * support_x[4] + 2 * torch.randn(50, generator=rng)
+    query_x[3] = 1.5 * support_x[4]                                     # same direction as 4, nearer to 0
+    return support_x, support_y, query_x, query_y
+
+
+def episode_sampler(function):
+    """Check `function(images, n_way, k_shot, q_query, generator)` -> support_x, support_y, query_x, query_y.
+
+    One task: images uint8 [C, M, 1, H, W] -> support_x [N*K, 1, H, W], support_y [N*K], query_x, query_y alike.
+    """
+    images = numbered_images(n_classes=6, n_drawings=7)
+    for n_way, k_shot, q_query in ((4, 2, 3), (3, 1, 4)):
+        def draw(seed, sizes=(n_way, k_shot, q_query)):
+            given = images.clone()
+            answer = function(given, *sizes, torch.Generator().manual_seed(seed))
+            check_unchanged(images=(given, images))
+            return returned(answer, "support_x", "support_y", "query_x", "query_y")
+
+        tasks = [draw(seed) for seed in range(60)]
+        for support_x, support_y, query_x, query_y in tasks:
+            _check_shapes(support_x, support_y, n_way, k_shot, "support")
+            _check_shapes(query_x, query_y, n_way, q_query, "query")
+        origins = [(identify(task[0]), identify(task[2])) for task in tasks]
+        for (support, query), (_, support_y, _, query_y) in zip(origins, tasks):
+            _check_labels(support, support_y.tolist(), query, query_y.tolist(), n_way)
+        _check_drawings(origins, k_shot, q_query)
+        _check_chance(tasks, draw(0), origins)
+    done("episode_sampler: no class twice, no drawing in both support and query, labels 0 to N-1, chance explicit.")
+
+
+def _check_shapes(x, y, n_way, per_class, what):
+    x, y, expected = tensor(x, f"{what}_x"), tensor(y, f"{what}_y"), n_way * per_class
+    require(x.shape == (expected, 1, 4, 4), f"{what}_x of shape [{expected}, 1, 4, 4]", f"{list(x.shape)}",
+             f"{n_way} classes times {per_class} images, each [1, H, W]; flatten the first two dimensions.")
+    require(y.shape == (expected,), f"{what}_y of shape [{expected}]", f"{list(y.shape)}", "one label per image.")
+    require(not y.is_floating_point(), f"{what}_y in whole numbers (int64)", f"{y.dtype}",
+             "labels are for counting and indexing.")
+
+
+def _check_labels(support, support_y, query, query_y, n_way):
+    classes = [c for c, _ in support]
+    require(len(set(classes)) == n_way, f"{n_way} different classes", f"{len(set(classes))}",
+             "two labels share a class. Was a class drawn, put back, and drawn again?")
+    require(set(support_y) == set(range(n_way)), f"labels 0 to {n_way - 1}", f"{sorted(set(support_y))}",
+             "a label counts the classes of this task, not those of the dataset.")
+    require(len(set(zip(classes, support_y))) == n_way, "one label for each class",
+             f"classes {classes} labelled {support_y}", "are images and labels in the same order?")
+    label = dict(zip(classes, support_y))
+    require([label.get(c) for c, _ in query] == query_y, "queries labelled as their class is in the support",
+             f"classes {[c for c, _ in query]} labelled {query_y}, where the support says {label}",
+             "do images and labels of the queries go through the classes in the same order?")
+
+
+def _check_drawings(origins, k_shot, q_query):
+    for of_support, of_query in origins:
+        for what, drawn, amount in (("support", of_support, k_shot), ("query", of_query, q_query)):
+            counts = {c: sum(d[0] == c for d in drawn) for c, _ in drawn}
+            require(set(counts.values()) == {amount}, f"{amount} {what} drawings of every class", f"{counts}",
+                     "every class gets K drawings to learn from and Q to be asked about.")
+            require(len(set(drawn)) == len(drawn), f"every {what} drawing once", f"(class, drawing) {sorted(drawn)}",
+                     "the same drawing came twice. Were drawings put back and drawn again?")
+    for of_support, of_query in origins:
+        both = sorted(set(of_support) & set(of_query))
+        require(not both, "no drawing in both support and query", f"(class, drawing) {both} in both",
+                 "such a query is answered by heart. Does the choice of the queries know what the support took?")
+
+
+def _check_chance(tasks, again, origins):
+    require(all(torch.equal(a, b) for a, b in zip(again, tasks[0])), "the same task from the same generator",
+             "another one", "pass `rng` to every call that draws.")
+    require(any(origin != origins[0] for origin in origins), "different tasks from different generators",
+             "60 times the same", "does your code make or seed a generator of its own, or draw nothing at all?")
+    reached = {c for support, _ in origins for c, _ in support}
+    require(len(reached) == 6, "all 6 classes in the course of 60 tasks", f"only {sorted(reached)}",
+             "which classes can your code never reach?")
+    for what, part in (("support", 0), ("query", 1)):
+        reached = {d for origin in origins for _, d in origin[part]}
+        require(len(reached) == 7, f"all 7 drawings in some {what} set, in 60 tasks", f"only {sorted(reached)}",
+                 "are the drawings shuffled, all of them?")
+    n_way = len({c for c, _ in origins[0][0]})
+    shared = all(len({d for _, d in part}) * n_way == len(part) for origin in origins for part in origin)
+    require(not shared, "drawings chosen for each class by itself", "in all 60 tasks the same of every class",
+             "where drawing d of every class is by the same person, a task would show only the hands of its K + Q.")
+
+
+def interval(function):
+    """Check `function(accuracies) -> (mean, half_width)`: a 95 % interval of a mean, float tensor [n] -> two floats."""
+    for n in (200, 700):
+        values = torch.rand(n, generator=torch.Generator().manual_seed(n)) * 0.5 + 0.3
+        mean, half = (one_number(r, name) for r, name in zip(returned(function(values.clone()), "mean", "half-width"),
+                                                          ("the mean", "the half-width")))
+        deviation, middle = values.std().item(), values.mean().item()
+        right = 1.96 * deviation / n ** 0.5
+        require(abs(mean - (middle - right)) > 0.2 * right, f"the mean {middle:.4f}", f"{mean:.4f} and {half:.4f}",
+                 "these are the two ends; return the middle, and the distance from there to an end.")
+        require(abs(mean - middle) < 1e-5, f"the mean {middle:.4f}", f"{mean:.4f}",
+                 "the first number is the plain average, as a fraction.")
+        expected = f"a half-width of {right:.4f} for these n={n} values"
+        for wrong, hint in {
+            deviation: "that is the standard deviation of single values. Their mean scatters less.",
+            1.96 * deviation: "that is how far single values scatter. The mean of n values scatters less.",
+            deviation / n ** 0.5: "that is one standard error: it covers about 68 %, not 95 %.",
+            2 * right: "that is the whole width; give the distance from the mean to one end.",
+            -right: "a half-width is positive.",
+            1.96 * deviation / n: "the mean of n values scatters less than one value, but not n times less.",
+            1.96 * deviation ** 2 / n ** 0.5: "variance or standard deviation?",
+        }.items():
+            require(abs(half / wrong - 1) > 0.02, expected, f"{half:.4f}", hint)
+        require(abs(half / right - 1) < 0.03, expected, f"{half:.4f}",
+                 "how far do single values scatter, how much less does a mean of n, and how many of those for 95 %?")
+    done("interval: the mean, and a half-width that reaches the true mean in about 95 of 100 repetitions.")

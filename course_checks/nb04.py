@@ -1,0 +1,98 @@
+"""Checks of the exercises of notebook 04, conditions."""
+
+import torch
+
+from ._base import compare, done, require, returned, tensor
+
+
+def paired_batch(function):
+    """Check `function(x, y, n, generator) -> (batch_x, batch_y)`: n draws with replacement, each with its own label.
+
+    x float [M, 1, H, W], y int64 [M] -> [n, 1, H, W], [n]. All randomness from `rng`.
+    """
+    y = torch.randint(5, (20,), generator=torch.Generator().manual_seed(1))
+    x = torch.arange(20.)[:, None, None, None].expand(20, 1, 2, 3)      # every pixel tells the position
+    same = torch.Generator().manual_seed(0)
+    rows = []
+    for n, rng in [(8, same)] * 60 + [(8, torch.Generator().manual_seed(0)), (50, same)]:
+        batch_x, batch_y = returned(function(x.clone(), y.clone(), n, rng), "batch_x", "batch_y")
+        shapes = list(tensor(batch_x, "batch_x").shape), list(tensor(batch_y, "batch_y").shape)
+        require(shapes == ([n, 1, 2, 3], [n]), f"n={n} images and labels of shapes [{n}, 1, 2, 3] and [{n}]",
+                 f"{shapes[0]} and {shapes[1]}", "n whole images, one number for each; n may exceed the size of x.")
+        require(not batch_y.is_floating_point(), "labels in whole numbers (int64)", f"{batch_y.dtype}",
+                 "labels are for indexing.")
+        rows.append(batch_x[:, 0, 0, 0].long().clamp(0, 19).tolist())
+        require(torch.equal(batch_x.float(), x[rows[-1]]), "images of x", "others", "where do they change?")
+        wanted, got = y[rows[-1]].tolist(), batch_y.tolist()
+        require(wanted == got or sorted(wanted) != sorted(got), f"labels {wanted}", f"{got}",
+                 "the right labels in another order. What moved them and not the images?")
+        require(wanted == got, f"labels {wanted}", f"{got}",
+                 "take one image of the batch and its label, and follow each back to its place in x and y.")
+    batches, reached = rows[:60], sorted({row for batch in rows[:60] for row in batch})
+    require(any(batch != rows[0] for batch in batches), "another batch at every call", "the same 60 times",
+             "where does your code draw, and does it begin anew each time?")
+    require(rows[60] == rows[0], "the same batch from a generator in the same state", "another one",
+             "which call draws without `rng`?")
+    require(len(reached) == 20, "all 20 images in the course of 60 batches", f"only {reached}",
+             "which images can your code never reach?")
+    require(any(len(set(batch)) < 8 for batch in batches), "draws with replacement", "no image twice in any batch",
+             "can an image that was drawn be drawn again?")
+    done("paired_batch: every image keeps its label, and the generator alone decides.")
+
+
+def conditional_scale(function):
+    """Check `function(h, y, scale, shift) -> [B, C, H, W]`: each image scaled and shifted as its class says.
+
+    h float [B, C, H, W], normalised already; y int64 [B]; scale, shift float [n_classes, C].
+    """
+    rng = torch.Generator().manual_seed(4)
+    for shape, n_classes in (((4, 4, 4, 4), 4), ((5, 3, 2, 6), 7)):     # equal sizes let mistakes run
+        h, y = torch.randn(shape, generator=rng), torch.tensor([2, 0, 3, 2, 1])[:shape[0]]
+        scale, shift = torch.randn(2, n_classes, shape[1], generator=rng)
+        came = function(h.clone(), y.clone(), scale.clone(), shift.clone())
+        came = tensor(*returned(came, "the result"), "the result")
+        require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
+                 "every pixel is scaled and shifted, and none is joined with another.")
+        s, t = scale[y][:, :, None, None], shift[y][:, :, None, None]
+        first = [table[:shape[0], :, None, None] for table in (scale, shift)]
+        landed = "sizes are matched from the right. On which two dimensions of h did your [B, C] land?"
+        compare(came, h * s + t, [
+            (h * s, "that is half of it; what else does the class decide?"),
+            (h + t, "that is half of it; what else does the class decide?"),
+            (h * (1 + s) + t, "a scale of 1 should leave h as it is."),
+            ((h + t) * s, "which comes first?"),
+            (h * t + s, "which table multiplies, which one is added?"),
+            (h * first[0] + first[1], "whose row: that of the class, or of the place in the batch?"),
+            *((h * s.view(sizes) + t.view(sizes), landed) for sizes in (
+                (4, 4), (4, 1, 4), (4, 4, 1), (4, 1, 1, 4), (4, 1, 4, 1)) if n_classes == 4),
+        ], "take one image and one channel: which number multiplies all its pixels, which one is added?")
+    done("conditional_scale: every image with the scale and shift of its class, channel by channel.")
+
+
+def projection(function):
+    """Check `function(h, y, psi, embedding) -> logits [B]`: psi(h) + <embedding of y, h>.
+
+    h float [B, F]; y int64 [B]; psi a function of h that returns [B]; embedding float [n_classes, F].
+    """
+    rng = torch.Generator().manual_seed(6)
+    for b, f, n_classes in ((4, 4, 4), (5, 3, 7)):      # equal sizes let mistakes run
+        h, weight = torch.randn(b, f, generator=rng), torch.randn(f, generator=rng)
+        embedding, y = torch.randn(n_classes, f, generator=rng), torch.tensor([2, 0, 3, 2, 1])[:b]
+        came = function(h.clone(), y.clone(), lambda x, weight=weight: x @ weight + 0.7, embedding.clone())
+        came = tensor(*returned(came, "logits"), "logits")
+        require(came.dim() < 2 or came.shape[1] == 1, f"logits of shape [{b}]", f"{list(came.shape)}",
+                 "that is a table. Which of its numbers belong to an image and its own label?")
+        require(came.shape == (b,), f"logits of shape [{b}]", f"{list(came.shape)}",
+                 "one number for each image: no further dimension, and no sum over the batch.")
+        base, product = h @ weight + 0.7, embedding[y] * h                  # [B], [B, F]
+        compare(came, base + product.sum(1), [
+            (product.sum(1), "is the image real at all, whatever its label? That part is missing."),
+            (base, "the label makes no difference."),
+            (base + product.mean(1), "is an inner product an average?"),
+            (base + product.sum(), "what one image adds must not reach the others."),
+            (base + embedding[y].sum(1), "the label adds the same to every image. Where does h come in?"),
+            (base + (embedding[:b] * h).sum(1), "whose row: that of the class, or of the place in the batch?"),
+            (base - product.sum(1), "mind the sign."),
+            *([(base + product.sum(0), "which dimension counts the images, which the features?")] if b == f else []),
+        ], "two numbers for each image: what psi says of h, and how well h and the vector of its class agree.")
+    done("projection: is the image real, and does it fit its label? One logit for both.")

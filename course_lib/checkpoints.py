@@ -1,0 +1,122 @@
+"""Checkpoints, and training that goes on where it was stopped."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .runtime import atomic_path, positive, progress, versions
+
+
+def save(path, state, **made):
+    """Write nested `state` (dicts, lists, numbers, strings, tensors) to `path`, atomically.
+
+    Tensors go to safetensors, all else to JSON in its header: loading never runs code. `made` says how it was
+    made (profile, seed, data, numbers reached) and is also written beside it as `<stem>.json`, with versions.
+    """
+    path, tensors = Path(path), {}
+    header = {"state": json.dumps(_pack(state, tensors)), "made": json.dumps({**made, "versions": versions()})}
+    with atomic_path(path) as part:
+        write_tensors(part, tensors, header)
+    if made:
+        with atomic_path(path.with_suffix(".json")) as part:
+            part.write_text(json.dumps(json.loads(header["made"]), indent=1) + "\n", encoding="utf-8")
+
+
+def write_tensors(path, tensors, header):
+    """safetensors' save_file, with a full disc reported as the OSError that it is."""
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from None
+
+
+def load(path, device="cpu"):
+    """The state that `save` wrote. Raises FileNotFoundError, or ValueError for a file that is not one of ours."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}. Train one, or check the path.")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            packed = json.loads(file.metadata()["state"])
+            return _unpack(packed, {key: file.get_tensor(key).clone() for key in file.keys()})  # noqa: SIM118
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable checkpoint ({error}). Delete it and train again.") from None
+
+
+def _pack(tree, tensors):
+    """`tree` as JSON can hold it: each tensor moves to `tensors`, each dict becomes a list of pairs."""
+    if isinstance(tree, torch.Tensor):
+        tensors[str(len(tensors))] = tree.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return {"tensor": str(len(tensors) - 1)}
+    if isinstance(tree, dict):      # an optimiser's keys are whole numbers, which JSON keys cannot be
+        if bad := [key for key in tree if not isinstance(key, (str, int))]:
+            raise TypeError(f"cannot save the key {bad[0]!r}: use a string or a whole number")
+        return {"dict": [[key, _pack(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, (list, tuple)):
+        return {"list" if isinstance(tree, list) else "tuple": [_pack(value, tensors) for value in tree]}
+    return tree
+
+
+def _unpack(packed, tensors):
+    if not isinstance(packed, dict):
+        return packed
+    (kind, value), = packed.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: _unpack(item, tensors) for key, item in value}
+    return {"list": list, "tuple": tuple}[kind](_unpack(item, tensors) for item in value)
+
+
+def training_steps(n_steps, *, path=None, save_every=100, made=None, desc="training", **parts):
+    """Yield the step numbers 0 .. n_steps-1 with a progress bar; kill the process and call again to go on.
+
+    `parts` is everything that changes while training: modules, optimisers, schedulers (anything with
+    `state_dict`) and torch.Generators. With a `path`, they are saved there every `save_every` steps and at the
+    end, and a later call restores them and continues after the last saved step. On CPU the resumed run ends in
+    the same bits as one that was never stopped, provided all randomness comes from generators in `parts`.
+    made: what defines the run (dataset, seed, learning rate, ...), a dict that JSON can hold; kept with the state.
+    Under torchrun (`join_processes`), process 0 alone reads and writes `path`, and all start with its parts.
+
+    Raises ValueError if what is saved belongs to another run: other parts, other shapes, another `made`, more steps.
+    """
+    if n_steps:
+        positive(n_steps=n_steps, save_every=save_every)
+    made = made or {}
+    start = _restore(path, parts, made, n_steps) if path and Path(path).exists() else 0
+    with progress(desc=desc, total=n_steps, initial=start) as bar:
+        for step in range(start, n_steps):
+            yield step
+            bar.update()
+            if path and ((step + 1) % save_every == 0 or step + 1 == n_steps):
+                state = {"step": step + 1, "made": made, "parts": {k: _state_of(part) for k, part in parts.items()}}
+                save(path, state, step=step + 1, **made)
+
+
+def _state_of(part):
+    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+
+
+def _set_state(part, state):
+    (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state)
+
+
+def _restore(path, parts, made, n_steps):
+    saved = load(path)
+    way_out = "Delete the file to start afresh, or give another path."
+    if set(saved["parts"]) != set(parts):
+        raise ValueError(f"{path} holds {sorted(saved['parts'])}, this run trains {sorted(parts)}. {way_out}")
+    for key in {**saved["made"], **made}:
+        if saved["made"].get(key) != made.get(key):
+            raise ValueError(f"{path} was made with {key}={saved['made'].get(key)!r}, this run has {key}="
+                             f"{made.get(key)!r}. {way_out}")
+    if saved["step"] > n_steps:
+        raise ValueError(f"{path} has {saved['step']} steps, this run is to have {n_steps}. {way_out}")
+    for name, part in parts.items():
+        try:
+            _set_state(part, saved["parts"][name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ValueError(f"{path} holds another {name} ({str(error).splitlines()[0]}). {way_out}") from None
+    return saved["step"]

@@ -1,0 +1,66 @@
+"""Any dataset as one type: classes of drawings, ink bright on dark."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+
+
+class DataError(RuntimeError):
+    """A dataset is absent, damaged or unreachable. The message says which file, and what to do."""
+
+
+@dataclass(frozen=True)
+class ImageClasses:
+    """C classes of M drawings each."""
+
+    images: torch.Tensor        # uint8 [C, M, 1, H, W], 0 = empty, 255 = ink
+    alphabets: tuple            # C strings: the alphabet of each class
+    names: tuple                # C strings: the name of each class within its alphabet
+
+    @cached_property
+    def ink(self):
+        """The images as float [C*M, H*W] in [0, 1]. Made once, at first use: sampling is then one gather of rows."""
+        return self.images.flatten(0, 1).flatten(1).float() / 255
+
+    def take(self, indices):
+        """The classes numbered `indices` (a sequence of ints), in that order."""
+        indices = list(indices)
+        return ImageClasses(self.images[indices], tuple(self.alphabets[i] for i in indices),
+                            tuple(self.names[i] for i in indices))
+
+    def turned(self):
+        """Four times the classes: each also turned by 90, 180 and 270 degrees, as new classes of new alphabets.
+
+        Usual in training on Omniglot, which has few classes (Santoro et al. 2016); never for a test.
+        """
+        return ImageClasses(torch.cat([torch.rot90(self.images, quarters, (-2, -1)) for quarters in range(4)]),
+                            tuple(f"{a}, turned {90 * quarters}" for quarters in range(4) for a in self.alphabets),
+                            self.names * 4)
+
+    def to(self, device):
+        """The same classes with their images on `device`."""
+        return ImageClasses(self.images.to(device), self.alphabets, self.names)
+
+
+class Recipe(NamedTuple):
+    """How a dataset is read and split, and where its files come from."""
+
+    read: Callable                      # all paths -> ImageClasses
+    split: Callable                     # ImageClasses -> [C] times "train", "val" or "test"
+    find: Callable = lambda root: []    # root -> the paths of its files; where one is absent, the path it belongs at
+    fetch: Callable = None              # such a path -> None; downloads that file
+
+
+def split_by_label(classes):
+    """Of ten classes, 0 to 4 train, 5 and 6 validate, 7 to 9 test."""
+    return ["train" if int(name) < 5 else "val" if int(name) < 7 else "test" for name in classes.names]
+
+
+def by_label(images, labels, alphabet):
+    """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
+    count = int(labels.bincount().min())
+    classes = torch.stack([images[labels == c][:count] for c in range(int(labels.max()) + 1)])
+    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, range(len(classes)))))

@@ -1,0 +1,69 @@
+"""Files from the internet: checked, and put in place in one step."""
+
+import hashlib
+import http.client
+import threading
+import urllib.request
+
+from ..runtime import atomic_path, progress
+from .classes import DataError
+
+PATIENCE = 15       # seconds until a server that does not answer is given up, all mirrors together
+
+
+def download(urls, path, md5):
+    """Fetch the first of `urls` that answers to `path`: checked against `md5`, put in place in one step.
+
+    Raises DataError that says where to get the file by hand, PermissionError if `path` cannot be written.
+    """
+    reasons = []
+    for url in urls:
+        try:
+            with _answer(url, PATIENCE / len(urls)) as response, atomic_path(path) as part:
+                _receive(response, part)
+                check_md5(part, md5)
+            return
+        except PermissionError:
+            raise
+        except (OSError, http.client.HTTPException, DataError) as error:
+            reasons.append(str(getattr(error, "reason", error)))
+    raise DataError(f"{path.name} is not in {path.parent} and could not be downloaded ({'; '.join(reasons)}). Get "
+                    f"{urls[0]} elsewhere and put it in that folder; 'glyphs' and 'digits' need no download.")
+
+
+def _receive(response, path):
+    total = int(response.headers.get("Content-Length") or 0) or None
+    name = response.url.split("/")[-1]
+    with open(path, "wb") as file, progress(desc=name, total=total, unit="B", unit_scale=True) as bar:
+        while chunk := response.read(1 << 16):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _answer(url, patience):
+    """The open response of `url`. A thread keeps the time, because looking up a host's name has no timeout."""
+    outcome = []
+
+    def ask():
+        try:
+            outcome.append(urllib.request.urlopen(url, timeout=patience))
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(patience)
+    if not outcome:
+        raise TimeoutError(f"no answer within {patience:.0f} s")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
+
+
+def check_md5(path, md5):
+    """Raise DataError unless the file at `path` has this md5."""
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        raise DataError(f"{path} is truncated or not the published file: md5 {found}, expected {md5}. "
+                        f"Delete it and load again.")

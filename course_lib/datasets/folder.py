@@ -1,0 +1,100 @@
+"""Images of your own: one subfolder for each class."""
+
+import hashlib
+
+import torch
+
+from ..runtime import progress
+from .classes import DataError, ImageClasses, Recipe
+from .glyphs import to_28
+
+IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def recipe(folder):
+    """The `Recipe` of `folder`/class/image or `folder`/alphabet/class/image; its sources are the class folders."""
+    return Recipe(_read, split, lambda root: _class_folders(folder) or [folder / "class"], _no_classes)
+
+
+def split(classes):
+    """By alphabet where there are three or more, else by class.
+
+    In the order of the md5 of their names, the same on every machine, they train, test, validate, train, and so on.
+    One more in the folder may move the others.
+    """
+    units = classes.alphabets if len(set(classes.alphabets)) >= 3 else classes.names
+    order = sorted(set(units), key=lambda unit: hashlib.md5(unit.encode()).digest())
+    place = {unit: ("train", "test", "val", "train")[i % 4] for i, unit in enumerate(order)}
+    return [place[unit] for unit in units]
+
+
+def _no_classes(path):
+    what = "has no subfolders" if path.parent.is_dir() else "is not a folder"
+    raise DataError(f"{path.parent} {what}. Put the images of each class into a subfolder named after it: "
+                    f"{path.parent.name}/cat/1.png, {path.parent.name}/dog/1.png, ...")
+
+
+def _class_folders(folder):
+    """Sorted: the subfolders that hold no others (or hold images), then the subfolders of those that do."""
+    outer = _subfolders(folder)
+    return [f for f in outer if _image_files(f) or not _subfolders(f)] + [f for o in outer for f in _subfolders(o)]
+
+
+def _subfolders(folder):
+    return [path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _image_files(folder):
+    return [path for path in sorted(folder.glob("*"))
+            if path.suffix.lower() in IMAGE_FILES and not path.name.startswith(".")]
+
+
+def _read(folders):
+    """The first M images of each class folder, in order of their names, as `ImageClasses`.
+
+    One decision for all: where the images' edges (paper) are lighter than the average pixel, ink is dark, and all
+    are inverted.
+    """
+    first, last = folders[0], folders[-1]
+    if len(first.parts) != len(last.parts):
+        raise DataError(f"{first.parent} mixes classes ({first.name}) and alphabets ({last.parent.name}). Either every "
+                        f"subfolder holds images, or every one holds folders and no images.")
+    files = [_image_files(folder) for folder in folders]
+    for folder, found in zip(folders, files):
+        if len(found) < 2:
+            raise DataError(f"class {folder.name!r} has {len(found)} image(s) in {folder}. It needs 2 or more, one to "
+                            f"learn from and one to ask about, as {', '.join(IMAGE_FILES)}. Add some, or move it away.")
+    count = min(map(len, files))
+    grey = torch.stack([torch.stack([_small(_grey(path)) for path in found[:count]])
+                        for found in progress(files, desc=first.parent.name)])                  # [C, M, 28, 28]
+    if _edge(grey.float()).median(-1).values.mean() > grey.float().mean():
+        grey = 255 - grey
+    return ImageClasses(grey[:, :, None], tuple(f.parent.name for f in folders), tuple(f.name for f in folders))
+
+
+def _grey(path):
+    """The image in a file as float [H, W], from 0 (black) to 1 (white); what is transparent counts as white paper."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)       # a telephone stores photographs on their side
+            if image.has_transparency_data:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+            image = image.convert("L")
+    except Exception as error:      # Pillow raises many kinds
+        raise DataError(f"{path} cannot be read as an image ({error}). Save it anew or delete it.") from None
+    return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width) / 255
+
+
+def _small(grey):
+    """[H, W] in [0, 1] as uint8 [28, 28]: undistorted, padded to a square with its paper, the median of its edge."""
+    height, width = grey.shape
+    across, down = max(height - width, 0), max(width - height, 0)
+    margin = (across // 2, across - across // 2, down // 2, down - down // 2)
+    return to_28(torch.nn.functional.pad(grey, margin, value=_edge(grey).median().item())[None])[0]
+
+
+def _edge(images):
+    """The outermost pixels of images [..., H, W]: [..., 2W + 2H], the corners twice."""
+    return torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], -1)

@@ -1,0 +1,132 @@
+"""Omniglot (Lake et al. 2015): 105x105, one bit, ink black on white, 20 drawings of each character."""
+
+import io
+import re
+import zipfile
+from functools import partial
+from itertools import groupby
+from pathlib import PurePosixPath
+
+import torch
+
+from ..runtime import progress
+from .classes import DataError, ImageClasses, Recipe
+from .download import check_md5, download
+from .glyphs import to_28
+
+# Alphabets and their numbers of characters, to prove a set complete. Lake et al. 2015.
+ALPHABETS = {
+    "images_background": {
+        "Alphabet_of_the_Magi": 20, "Anglo-Saxon_Futhorc": 29, "Arcadian": 26, "Armenian": 41,
+        "Asomtavruli_(Georgian)": 40, "Balinese": 24, "Bengali": 46, "Blackfoot_(Canadian_Aboriginal_Syllabics)": 14,
+        "Braille": 26, "Burmese_(Myanmar)": 34, "Cyrillic": 33, "Early_Aramaic": 22, "Futurama": 26, "Grantha": 43,
+        "Greek": 24, "Gujarati": 48, "Hebrew": 22, "Inuktitut_(Canadian_Aboriginal_Syllabics)": 16,
+        "Japanese_(hiragana)": 52, "Japanese_(katakana)": 47, "Korean": 40, "Latin": 26, "Malay_(Jawi_-_Arabic)": 40,
+        "Mkhedruli_(Georgian)": 41, "N_Ko": 33, "Ojibwe_(Canadian_Aboriginal_Syllabics)": 14, "Sanskrit": 42,
+        "Syriac_(Estrangelo)": 23, "Tagalog": 17, "Tifinagh": 55},
+    "images_evaluation": {
+        "Angelic": 20, "Atemayar_Qelisayer": 26, "Atlantean": 26, "Aurek-Besh": 26, "Avesta": 26, "Ge_ez": 26,
+        "Glagolitic": 45, "Gurmukhi": 45, "Kannada": 41, "Keble": 26, "Malayalam": 47, "Manipuri": 40,
+        "Mongolian": 30, "Old_Church_Slavonic_(Cyrillic)": 45, "Oriya": 46, "Sylheti": 28, "Syriac_(Serto)": 23,
+        "Tengwar": 25, "Tibetan": 42, "ULOG": 26},
+    "images_background_small1": {"Balinese": 24, "Early_Aramaic": 22, "Greek": 24, "Korean": 40, "Latin": 26},
+    "images_background_small2": {"Greek": 24, "Japanese_(katakana)": 47, "Latin": 26, "Sanskrit": 42, "Tagalog": 17},
+}
+ONLY_SMALL2 = ("Japanese_(katakana)", "Sanskrit", "Tagalog")
+DRAWERS = 20
+HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
+MD5 = {"images_background": "68d2efa1b9178cc56df9314c21c6e718",
+       "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
+       "images_background_small1": "e704a628b5459e08445c13499850abc4",
+       "images_background_small2": "b75a71a51d3b13f821f212756fe481fd"}
+
+
+def recipe(*parts):
+    """The `Recipe` of one or more of the published archives."""
+    def read(sources):
+        classes = [c for part, source in zip(parts, sources, strict=True) for c in _part(part, source)]
+        return ImageClasses(torch.stack([images for _, _, images in classes]),
+                            tuple(alphabet for alphabet, _, _ in classes), tuple(name for _, name, _ in classes))
+    return Recipe(read, split, lambda root: [_find(root, part) for part in parts], _fetch)
+
+
+def split(classes):
+    """By alphabet, so that none trains in one Omniglot set and is held out in another.
+
+    The 20 evaluation alphabets test. Greek validates. Beside these, Korean, katakana, Sanskrit and Tagalog
+    validate; in the small sets, which have no evaluation alphabets, they test.
+    """
+    held = "val" if set(ALPHABETS["images_evaluation"]) & set(classes.alphabets) else "test"
+    place = dict.fromkeys(ALPHABETS["images_evaluation"], "test") | dict.fromkeys(("Korean", *ONLY_SMALL2), held)
+    return [(place | {"Greek": "val"}).get(alphabet, "train") for alphabet in classes.alphabets]
+
+
+def _find(root, part):
+    folders = (root / "omniglot", root / "omniglot-py", root)
+    candidates = [f / f"{part}.zip" for f in folders] + [f / part for f in folders]
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def _fetch(path):
+    download([f"{HOME}/{path.name}"], path, MD5[path.stem])
+
+
+def _part(part, source):
+    """[(alphabet, character, uint8 [20, 1, 28, 28])], sorted, of one archive or its unpacked folder."""
+    drawings = _drawings(_folder(source) if source.is_dir() else _archive(source, MD5[part]), part)
+    classes = []
+    for (alphabet, character), group in groupby(progress(sorted(drawings), desc=part), key=lambda key: key[:2]):
+        ink = [ink_of_png(drawings[key](), "{}/{}, drawer {}".format(*key)) for key in group]
+        classes.append((alphabet, character, to_28(torch.stack(ink))[:, None]))      # [20, 1, 28, 28]
+    return classes
+
+
+def _folder(folder):
+    """{path from the folder's parent: function that returns the bytes}."""
+    return {path.relative_to(folder.parent).as_posix(): path.read_bytes for path in folder.rglob("*.png")}
+
+
+def _archive(archive, md5):
+    """The same for the members of a zip, which is never unpacked to disk."""
+    check_md5(archive, md5)
+    with zipfile.ZipFile(archive) as zipped:
+        refuse_unsafe(zipped.namelist(), archive)
+        return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if name.endswith(".png")}
+
+
+def refuse_unsafe(names, archive):
+    """Raise DataError if one of the names in a zip would lead out of the folder it is unpacked into."""
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+            raise DataError(f"{archive} holds the unsafe path {name!r}. Delete it; the real archive has none.")
+
+
+def _drawings(files, part):
+    """{(alphabet, character, drawer): bytes function}, proved complete against the published counts."""
+    pattern = re.compile(rf"{part}/([^/]+)/(character\d+)/\d+_(\d+)\.png")
+    matches = {pattern.fullmatch(name): read for name, read in files.items()}
+    drawings = {(*match.group(1, 2), int(match.group(3))): read for match, read in matches.items() if match}
+    expected = {(alphabet, f"character{c + 1:02d}", d + 1)
+                for alphabet, count in ALPHABETS[part].items() for c in range(count) for d in range(DRAWERS)}
+    missing = sorted(expected - set(drawings))
+    if missing:
+        gone = sorted(set(ALPHABETS[part]) - {alphabet for alphabet, _, _ in drawings})
+        what = f"the alphabet {gone[0]}" if gone else "{}/{}, drawer {}".format(*missing[0])
+        raise DataError(f"{part} is incomplete: {what} is missing ({len(missing)} of {len(expected)} drawings). "
+                        f"Unpack the archive again, or delete the folder to have it downloaded.")
+    return {key: drawings[key] for key in expected}
+
+
+def ink_of_png(png, what):
+    """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went: [105, 105] for Omniglot's own.
+
+    what: its name, for the DataError that a damaged PNG raises.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            grey = torch.frombuffer(bytearray(image.convert("L").tobytes()), dtype=torch.uint8)
+            return (grey < 128).float().view(image.height, image.width)
+    except (OSError, SyntaxError):      # the second is PIL's word for a broken chunk
+        raise DataError(f"{what}: the drawing is damaged. Unpack the archive again.") from None

@@ -1,0 +1,93 @@
+"""Few-shot learners without an inner loop to learn: nearest neighbour, prototypes, fine-tuning.
+
+A learner is a function of `Episodes` that returns the predicted labels of the queries, int64 [T, N*Q]. It may use
+support images, support labels and one query at a time; looking at several queries at once is transductive.
+"""
+
+import copy
+
+import torch
+
+from . import maml, placements
+from .episodes import sample
+
+
+def nearest_neighbour(tasks):
+    """Give each query the label of the support image nearest in pixels (Euclidean). Inductive. [T, N*Q]"""
+    distances = torch.cdist(tasks.query_x.flatten(2), tasks.support_x.flatten(2))       # [T, N*Q, N*K]
+    nearest = distances.argmin(2)
+    return tasks.support_y.gather(1, nearest)
+
+
+def protonet_logits(features, tasks):
+    """Minus the squared distance of each query to each class mean: logits [T, N*Q, N].
+
+    features: a function of images [B, 1, H, W] that returns [B, F].
+    Source: Snell et al. 2017, "Prototypical networks for few-shot learning", eq. 1 and 2.
+    """
+    n_tasks, n_way = len(tasks.support_x), int(tasks.support_y.max()) + 1
+    support, query = (features(x.flatten(0, 1)).view(n_tasks, x.shape[1], -1)
+                      for x in (tasks.support_x, tasks.query_x))
+    one_hot = torch.nn.functional.one_hot(tasks.support_y, n_way).to(support.dtype)         # [T, N*K, N]
+    prototypes = one_hot.mT @ support / one_hot.sum(1)[:, :, None]                          # [T, N, F]
+    return -torch.cdist(query, prototypes).square()
+
+
+def protonet_backward(model, tasks):
+    """A gradient for `maml.fit`: cross-entropy of `protonet_logits` on the queries. Returns the loss.
+
+    model: a `networks.ConvNet` with nn.BatchNorm2d, put into training mode. Its head is not used.
+    """
+    logits = protonet_logits(model.train().features, tasks)
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tasks.query_y.flatten())
+    loss.backward()
+    return loss.detach()
+
+
+def train_protonet(network, classes, *, n_steps, rng, n_way=40, augmentation=None, **options):
+    """Train `network` in place on n_way 1-shot tasks of `classes`, or of as many as there are; returns it.
+
+    network: as for `protonet_backward`. rng: on the classes' device; it draws the tasks. augmentation: puts an
+    augmented copy in place of every image. options: those of `maml.fit`. With its `validate`, the best look is kept.
+    """
+    replaced = placements.in_training(augmentation) if augmentation else lambda tasks, rng: tasks
+
+    def draw(rng):
+        return replaced(sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=rng),
+                        rng)
+
+    trained = maml.fit(network, draw, gradient=protonet_backward, n_steps=n_steps, rng=rng,
+                       **{"outer_lr": 3e-3, **options})
+    network.load_state_dict(trained.params)
+    return network
+
+
+def protonet(network, versions=1, augmentation=None, rng=None):
+    """A learner: the nearest class mean in the features of a trained `networks.ConvNet`. Inductive (eval mode).
+
+    versions: with more than 1, the features of support and query are means over the image and `versions - 1` augmented
+    copies of it (`placements.mean_features`).
+    """
+    features_of = placements.mean_features(network, augmentation, versions, rng)
+    return lambda tasks: protonet_logits(lambda features: features, features_of(tasks)).argmax(2)
+
+
+def fine_tune(network, *, lr, steps, head_only=False):
+    """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
+
+    network: with nn.BatchNorm2d, whose running statistics are used as they are, so that the learner is inductive; it is
+    left unchanged. lr, steps: of plain gradient descent on the whole support. head_only: all else stays fixed.
+    The baseline of Chen et al. 2019, "A closer look at few-shot classification".
+    """
+    def labels(tasks):
+        model = copy.deepcopy(network).eval()
+        model.head = torch.nn.Linear(model.head.in_features, int(tasks.support_y.max()) + 1)
+        for p in model.head.to(tasks.support_x.device).parameters():
+            torch.nn.init.zeros_(p)
+        if head_only:           # the features stay what they are: once is enough
+            with torch.no_grad():
+                support, query = (torch.stack([model.features(x) for x in part])
+                                  for part in (tasks.support_x, tasks.query_x))
+            model, tasks = model.head, tasks._replace(support_x=support, query_x=query)
+        return maml.learner(model, dict(model.named_parameters()), inner_lr=lr, steps=steps)(tasks)
+    return labels

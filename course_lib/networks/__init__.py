@@ -1,0 +1,14 @@
+"""Networks. Nothing trains here.
+
+Generators take noise z [B, G.z_dim], discriminators return logits [B]; both take what they are conditioned on as
+further arguments. Images are [B, 1, 28, 28] in [0, 1].
+"""
+
+from .convnet import BatchNorm, ConvNet
+from .examples import PairDiscriminator, PixelGenerator, SetEncoder, WarpGenerator
+from .images import ImageDiscriminator, ImageGenerator
+from .points import PointDiscriminator, PointGenerator
+from .warps import warp
+
+__all__ = ["BatchNorm", "ConvNet", "ImageDiscriminator", "ImageGenerator", "PairDiscriminator", "PixelGenerator",
+           "PointDiscriminator", "PointGenerator", "SetEncoder", "WarpGenerator", "warp"]

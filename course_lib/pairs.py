@@ -1,0 +1,34 @@
+"""Training G(z, example, task) on pairs: two drawings of one character, beside their task."""
+
+from functools import partial
+
+from . import episodes, gan, losses, penalties
+
+
+def sampler(classes, *, n_tasks=4, n_way=12):
+    """A `draw` for `gan.fit`: a function of rng that returns pairs of drawings of one character, and their task.
+
+    It returns real [B, 1, H, W], example [B, 1, 1, H, W] and task [n_tasks, n_way, 1, H, W], B = n_tasks * n_way. Each
+    task is of one alphabet, and its examples are its support. n_way: at most, for no alphabet may be smaller.
+    """
+    n_way = min(n_way, *(classes.alphabets.count(alphabet) for alphabet in classes.alphabets))
+
+    def draw(rng):
+        tasks = episodes.sample(classes, n_way=n_way, k_shot=1, q_query=1, n_tasks=n_tasks, rng=rng,
+                                within_alphabet=True)
+        return tasks.query_x.flatten(0, 1), tasks.support_x.flatten(0, 1)[:, None], tasks.support_x
+    return draw
+
+
+R1 = penalties.lazily(partial(penalties.r1, gamma=1.0), every=4)
+PENALTY = penalties.total(penalties.mismatch, R1)
+
+
+def train_generator(G, D, classes, *, n_steps, rng, penalty=PENALTY, **options):
+    """G(z, example, task) against D(image, example, task) on pairs of `classes`; a `gan.TrainedGAN`.
+
+    Both change in place. options: those of `gan.fit`. The rates were chosen on alphabets of Omniglot that are not
+    tested on.
+    """
+    return gan.fit(G, D, sampler(classes), n_steps=n_steps, loss=losses.NON_SATURATING, penalty=penalty,
+                   lr=(2e-4, 4e-4), betas=(0.0, 0.99), ema=0.998, rng=rng, **options)

@@ -1,0 +1,352 @@
+"""From a script to the two notebooks that a reader opens.
+
+    notebooks/source/NN_name.py  ->  notebooks/NN_name.ipynb            executed, with outputs
+                                 ->  notebooks/exercises/NN_name.ipynb  the same, solutions taken out
+
+Scripts are jupytext percent scripts and the only files an author edits. Cells carry these tags:
+`parameters` (one cell, the defaults), `nbval-check-output` (output that must come out the same on every machine and
+in every profile), `machine` (output that describes one machine; a stored notebook does not keep it).
+What no script repeats is added to each: below its title the badges, and behind its first cell the set-up for Colab.
+Needs the extra `teach` (jupytext, nbgrader).
+"""
+
+import ast
+import copy
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+
+from course_lib.runtime import PROFILES, atomic_path, project_root
+
+MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
+QUIET_KERNEL = ["--IPKernelApp.log_level=50"]     # a kernel's own log is no message to the reader
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+def scripts():
+    """Every source script, in the order of the course."""
+    return sorted((project_root() / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
+
+
+def executed_path(script):
+    return Path(script).parent.parent / f"{Path(script).stem}.ipynb"
+
+
+def exercise_path(script):
+    return Path(script).parent.parent / "exercises" / f"{Path(script).stem}.ipynb"
+
+
+def repository():
+    """Where the course is published, without a slash at the end: `[project.urls] repository` in pyproject.toml.
+
+    Nothing else holds the address; badges and the set-up cell are made from it. Raises ValueError for another host.
+    """
+    text = (project_root() / "pyproject.toml").read_text(encoding="utf-8")
+    address = tomllib.loads(text)["project"]["urls"]["repository"].rstrip("/")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+        raise ValueError(f"[project.urls] repository in pyproject.toml is {address!r}. Colab and Binder open notebooks "
+                         f"from https://github.com/OWNER/NAME.")
+    return address
+
+
+def badges(stem):
+    """A line of Markdown: two badges that open the exercise edition of notebook `stem` in Colab and in Binder."""
+    place = repository().removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/exercises/{stem}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/notebooks/exercises/{stem}.ipynb"
+    return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
+            f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})")
+
+
+BADGES = re.compile(r"\[!\[Open in Colab\]\S+ \[!\[Open in Binder\]\S+/([\w-]+)\.ipynb\)")
+
+# Colab brings torch and all else that the notebooks import: --no-deps leaves it as it is.
+SETUP = """# Google Colab: fetch the course and install it, nothing else. Anywhere else this cell does nothing.
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+if "google.colab" in sys.modules and importlib.util.find_spec("course_lib") is None:
+    course = Path("{name}").resolve()
+    if not course.is_dir():
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", str(course)], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "-e", str(course)], check=True)
+    sys.path.insert(0, str(course))"""
+
+
+def setup_cell():
+    """The cell that makes a notebook run on Colab. JupyterLab shows it folded."""
+    address = repository()
+    source = SETUP.format(name=address.split("/")[-1], address=address)
+    return nbformat.v4.new_code_cell(source, metadata={"tags": ["colab"], "jupyter": {"source_hidden": True}})
+
+
+def readdress_readme():
+    """Make README's badges anew. Returns whether it has changed."""
+    path = project_root() / "README.md"
+    before = path.read_text(encoding="utf-8")
+    after = BADGES.sub(lambda found: badges(found[1]), before)
+    if after != before:
+        with atomic_path(path) as part:
+            part.write_text(after, encoding="utf-8")
+    return after != before
+
+
+def readdress(script):
+    """Write badges and set-up cell anew in notebooks that differ from `script` in nothing else, without executing them.
+
+    Returns whether a notebook has changed.
+    """
+    source, changed = read_script(script), False
+    for path, wanted in ((executed_path(script), source), (exercise_path(script), exercise_edition(source))):
+        stored = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
+        if _content(stored) != _content(wanted) and _without_address(stored) == _without_address(wanted):
+            for old, new in zip(stored.cells, wanted.cells):
+                old.source, old["id"] = new.source, new["id"]
+            with atomic_path(path) as part:
+                nbformat.write(stored, part)
+            changed = True
+    return changed
+
+
+def _without_address(notebook):
+    return [(kind, "" if "colab" in tags else BADGES.sub("", source), tags, graded)
+            for kind, source, tags, graded in _content(notebook)]
+
+
+def read_script(script):
+    """The script as a notebook without outputs: badges, stable cell ids, nbgrader's metadata on what it grades."""
+    import jupytext
+
+    notebook = jupytext.read(script, fmt="py:percent")
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n{badges(Path(script).stem)}\n{rest}".strip()
+    notebook.cells.insert(1, setup_cell())
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, -1) + 1
+        cell["id"] = f"{digest}-{seen[digest]}"
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in ("tags", "jupyter")
+                                            if cell.metadata.get(key)})
+        if role := _nbgrader_role(cell):
+            name = re.sub(r"\W+", "-", cell.source.split("(")[0]).strip("-")        # def-my_sampler, checks-interval
+            cell.metadata["nbgrader"] = {**role, "grade_id": name, "schema_version": 3, "task": False}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _nbgrader_role(cell):
+    if cell.cell_type != "code":
+        return None
+    if "### BEGIN SOLUTION" in cell.source:
+        return {"grade": False, "solution": True, "locked": False}
+    if cell.source.startswith("checks."):
+        return {"grade": True, "solution": False, "locked": True, "points": 1}
+    return None
+
+
+def exercise_edition(notebook):
+    """A copy of `notebook` as a student gets it: solutions replaced by stubs, no outputs."""
+    from nbgrader.preprocessors import ClearSolutions
+
+    edition = copy.deepcopy(notebook)
+    for cell in edition.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../", "](../../")      # it lies one folder deeper
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    edition, _ = ClearSolutions().preprocess(edition, {})
+    return edition
+
+
+def code_fingerprint(script):
+    """Eight digits that change with the code behind a notebook's numbers, and with the files it shows or reads.
+
+    Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number; and the
+    figures ("x.png"), results ("x.json") and checkpoints it names but does not make: its own start with its number.
+    """
+    rooms, todo = {}, [Path(script)]
+    while todo:
+        for name in _rooms_imported(todo.pop().read_text(encoding="utf-8")) - set(rooms) - MOVE_NO_NUMBER:
+            path = Path(__file__).with_name(f"{name}.py")
+            rooms[name] = path.read_text(encoding="utf-8")
+            todo.append(path)
+    named = re.findall(r'"([\w-]+\.(png|json|safetensors))"', Path(script).read_text(encoding="utf-8"))
+    files = [_md5(project_root() / HOMES[kind] / name) for name, kind in named if name[:2] != Path(script).stem[:2]]
+    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES, files]).encode()).hexdigest()[:8]
+
+
+HOMES = {"png": "figures", "json": "figures/results", "safetensors": "checkpoints"}
+
+
+MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count
+
+
+def _rooms_imported(source):
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            package, _, room = (node.module or "").partition(".")
+            if node.level == 1 or package == "course_lib":
+                room = room or (package if node.level == 1 else "")
+                names |= {room} if room else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("course_lib.")}
+    return names
+
+
+@contextmanager
+def environment(**variables):
+    """Set environment variables for kernels started inside the block. The environment's own kernel is used."""
+    before = dict(os.environ)
+    os.environ.update({"JUPYTER_PREFER_ENV_PATH": "1", **{key: str(value) for key, value in variables.items()}})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def tidy(notebook, *, keep_machine=True):
+    """Drop from an executed notebook what does not belong on a page: progress bars, timestamps, run records.
+
+    keep_machine: keep the outputs of cells tagged `machine`; a stored notebook does not.
+    """
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type != "code":
+            continue
+        for output in cell.outputs:
+            on_stderr = output.output_type == "stream" and output.name == "stderr"
+            if on_stderr and ("\r" in output.text or "\x1b[A" in output.text or not output.text.strip()):
+                output.text = _without_bars(output.text)
+        cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
+        if not keep_machine and "machine" in cell.metadata.get("tags", []):
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=MACHINE_NOTE)]
+    notebook.metadata.pop("papermill", None)
+    return notebook
+
+
+def _without_bars(text):
+    """What a stream says besides progress bars: each bar starts with a carriage return and ends with its line.
+
+    A bar inside another one also moves the cursor up a line.
+    """
+    text = text.replace("\x1b[A", "")
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip() and not BAR.search(line))
+
+
+BAR = re.compile(r"it/s|s/it|\d+%\||B/s|cell/s|\?it")        # tqdm's own words
+
+
+def build(script):
+    """Execute one script in profile `cpu` on embedded data and store both notebooks, its figures and its numbers.
+
+    Raises RuntimeError if the notebook leaves a warning behind, or its file is too large to be read online; then
+    nothing is stored.
+    """
+    import papermill
+
+    source, bar = read_script(script), {"desc": Path(script).stem, "leave": False}
+    with tempfile.TemporaryDirectory() as folder:
+        with environment(COURSE_OUT=folder, COURSE_DATA=folder, **DEFAULTS):
+            executed = tidy(papermill.execute_notebook(_written(source, folder), None, progress_bar=bar, cwd=folder,
+                                                       extra_arguments=QUIET_KERNEL), keep_machine=False)
+        for cell, original in zip(executed.cells, source.cells, strict=True):
+            cell["id"], cell.metadata = original["id"], original.metadata
+        made = sorted(path for path in Path(folder, "figures").rglob("*") if path.is_file())
+        files = {path.relative_to(folder).as_posix(): _md5(path) for path in made}
+        course = {"code": code_fingerprint(script), "files": files}
+        executed.metadata = nbformat.from_dict({**source.metadata, "course": course})
+        _refuse_warnings(executed, script)
+        _refuse_large(executed, script)
+        for path, name in zip(made, files):
+            with atomic_path(project_root() / name) as part:
+                shutil.copyfile(path, part)
+    for path, notebook in ((executed_path(script), executed), (exercise_path(script), exercise_edition(source))):
+        with atomic_path(path) as part:
+            nbformat.write(notebook, part)
+
+
+def _md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+
+
+def _written(notebook, folder):
+    path = Path(folder) / "notebook.ipynb"
+    nbformat.write(notebook, path)
+    return str(path)
+
+
+DEFAULTS = {"COURSE_PROFILE": "cpu", "COURSE_DATASET": "glyphs", "COURSE_DEVICE": "cpu", "COURSE_SEED": "0"}
+
+
+def _refuse_warnings(notebook, script):
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                raise RuntimeError(f"{Path(script).name} leaves this on stderr: {output.text.strip()[-300:]}")
+
+
+def _refuse_large(notebook, script):
+    size = len(nbformat.writes(notebook).encode())
+    if size > 1_000_000:
+        raise RuntimeError(f"{Path(script).stem}.ipynb would have {size / 1e6:.1f} MB; at most 1 MB. "
+                           f"Draw fewer or smaller pictures.")
+
+
+def stale(script):
+    """Why the notebooks of `script` need a rebuild: a list of reasons, empty when they are fresh."""
+    source, reasons = read_script(script), []
+    wanted = {executed_path(script): source, exercise_path(script): exercise_edition(source)}
+    for path, notebook in wanted.items():
+        if not path.is_file():
+            reasons.append(f"{path.name} is absent from {path.parent.name}/")
+        elif _content(nbformat.read(path, as_version=4)) != _content(notebook):
+            reasons.append(f"{path.parent.name}/{path.name} differs from source/{Path(script).name}")
+    if not reasons:
+        made = nbformat.read(executed_path(script), as_version=4).metadata.get("course", {})
+        if made.get("code") != code_fingerprint(script):
+            reasons.append("the code of course_lib behind its numbers has changed")
+        reasons += [f"{name} is not the one it made" for name, digest in made.get("files", {}).items()
+                    if _md5(project_root() / name) != digest]
+        code = [c for c in nbformat.read(executed_path(script), as_version=4).cells if c.cell_type == "code"]
+        if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
+            reasons.append(f"{executed_path(script).name} was not executed from top to bottom")
+    return reasons
+
+
+def _content(notebook):
+    return [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("nbgrader")) for c in notebook.cells]
+
+
+def build_stale(everything=False):
+    """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt.
+
+    A new address of the repository goes into README and notebooks without a rebuild.
+    """
+    count = 0
+    if not scripts():
+        raise ValueError(f"{project_root()} has no notebooks/source to build from. Call this in a clone of the course.")
+    if readdress_readme():
+        print("README.md: badges made anew", flush=True)
+    for script in scripts():
+        if readdress(script):
+            print(f"{script.stem}: badges made anew", flush=True)
+        reasons = ["asked for"] if everything else stale(script)
+        print(f"{script.stem}: {'rebuilding, ' + '; '.join(reasons) if reasons else 'fresh'}", flush=True)
+        if reasons:
+            build(script)
+            count += 1
+    return count

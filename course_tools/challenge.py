@@ -1,0 +1,274 @@
+"""The Omniglot one-shot challenge: 20 characters of one alphabet, one drawing of each, 20 drawings by another hand.
+
+The official runs are read from disk; alphabets of the background set are all a learner may train on. The error is held
+against the published ones. Source: Lake et al. 2015, "Human-level concept learning through probabilistic program
+induction"; state of the challenge: Lake et al. 2019, arXiv 1902.03477.
+"""
+
+import os
+import re
+import zipfile
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from course_lib import (
+    augmentations,
+    checkpoints,
+    datasets,
+    episodes,
+    learners,
+    networks,
+    pairs,
+    placements,
+    records,
+    runtime,
+    statistics,
+)
+from course_lib.datasets import DataError, glyphs, omniglot
+
+OFFICIAL = 20       # runs in the challenge
+SOURCE = ("Get all_runs.zip from github.com/brendenlake/omniglot, folder python/one-shot-classification, and give its "
+          "path, packed or unpacked.")
+
+
+class Run(NamedTuple):
+    """One run of the challenge."""
+
+    name: str                       # run01
+    episodes: episodes.Episodes     # T = 1 task, N-way 1-shot; classes and queries in the order of their file names
+
+
+def read_runs(path):
+    """The runs in a folder or zip, a list of `Run` in order: any number of them, on top or in one folder.
+
+    Each has training/*.png, test/*.png (105x105, dark on white) and class_labels.txt, whose lines pair a test drawing
+    with its training drawing: `run01/test/item01.png run01/training/class15.png`. Drawings are prepared
+    as `datasets.load` prepares Omniglot's. Raises DataError for what is absent, damaged or contradictory.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(f"{path} does not exist. {SOURCE}")
+    files = {}      # {(folder around the runs, run): {path from that folder: function that returns the bytes}}
+    for name, read in (_folder(path) if path.is_dir() else _archive(path)).items():
+        around, run = MEMBER.fullmatch(name).group(1, 2)
+        files.setdefault((around or "", run), {})[name.removeprefix(around or "")] = read
+    places = sorted({around for around, _ in files})
+    if len(places) != 1:
+        what = f"runs in several folders: {', '.join(place or '.' for place in places)}" if places else "no run folders"
+        raise DataError(f"{path} holds {what}. Expected are run01, run02 and so on, directly or in one folder. "
+                             f"{SOURCE}")
+    return [_run(name, files[places[0], name]) for _, name in sorted(files, key=lambda key: int(key[1][3:]))]
+
+
+# Also leaves out what a Mac adds to folders and archives: __MACOSX/run01/..., run01/test/._item01.png.
+MEMBER = re.compile(r"((?!__MACOSX)[^/]+/)?(run\d+)/(?:class_labels\.txt|(?:training|test)/[^/.][^/]*\.png)")
+
+
+def _folder(folder):
+    """{path from the folder: function that returns the bytes} of the files of runs."""
+    paths = [path for pattern in ("run*/*", "run*/*/*", "*/run*/*", "*/run*/*/*") for path in folder.glob(pattern)]
+    names = {path.relative_to(folder).as_posix(): path.read_bytes for path in sorted(paths)}
+    return {name: read for name, read in names.items() if MEMBER.fullmatch(name)}
+
+
+def _archive(archive):
+    """The same for the members of a zip, which is never unpacked to disk."""
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            omniglot.refuse_unsafe(zipped.namelist(), archive)
+            return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if MEMBER.fullmatch(name)}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"{archive} is damaged or no zip ({error}). {SOURCE}") from None
+
+
+def _run(name, files):
+    """The `Run` of files {run01/...: function that returns the bytes}."""
+    training, test = (sorted(f for f in files if f.startswith(f"{name}/{kind}/")) for kind in ("training", "test"))
+    if not training or not test:
+        raise DataError(f"{name} has {len(training)} drawings in training/ and {len(test)} in test/; it needs "
+                             f"both. {SOURCE}")
+    answers = _answers(name, files, training, test)
+    support, query = (_images(part, files)[None] for part in (training, test))      # [1, N, 1, 28, 28]
+    query_y = torch.tensor([[training.index(answers[f]) for f in test]])            # [1, N]
+    return Run(name, episodes.Episodes(support, torch.arange(len(training))[None], query, query_y))
+
+
+def _answers(name, files, training, test):
+    """{test drawing: its training drawing}, as class_labels.txt says."""
+    labels, answers = f"{name}/class_labels.txt", {}
+    if labels not in files:
+        raise DataError(f"{labels} is missing: nothing says which test drawing is which character. {SOURCE}")
+    for number, line in enumerate(files[labels]().decode("utf-8-sig", errors="replace").splitlines(), 1):
+        pair = line.split()
+        if pair and (len(pair) != 2 or pair[0] not in test or pair[1] not in training):
+            raise DataError(f"{labels}, line {number}: {line!r} does not name a test drawing and a training "
+                                 f"drawing that are there, as '{test[0]} {training[0]}' would.")
+        if pair and pair[0] in answers:
+            raise DataError(f"{labels}, line {number}: {pair[0]} has a label already. Each test drawing has one.")
+        answers.update([pair] if pair else [])
+    if missing := [f for f in test if f not in answers]:
+        raise DataError(f"{labels} has no line for {missing[0]} ({len(missing)} of {len(test)} without a label).")
+    return answers
+
+
+def _images(names, files):
+    """Drawings as float [N, 1, 28, 28] in [0, 1], ink bright: what `datasets.load` makes of Omniglot's."""
+    ink = [omniglot.ink_of_png(files[name](), name) for name in names]
+    for name, drawing in zip(names, ink):
+        if drawing.shape != (105, 105):
+            raise DataError(f"{name} has {drawing.shape[1]}x{drawing.shape[0]} pixels, not 105x105. {SOURCE}")
+    return glyphs.to_28(torch.stack(ink))[:, None].float() / 255
+
+
+BACKGROUNDS = {"omniglot-small1": 5, "omniglot-small2": 5, "omniglot": 30}      # and their numbers of alphabets
+
+
+def transductive(features):
+    """A learner that gives all queries of a task their labels at once, each class one: the likeliest assignment.
+
+    features: as in `learners.protonet_logits`, whose sum over the assignment the Hungarian algorithm makes largest
+    (in 1-shot: the least sum of squared distances). It takes for granted that each class has exactly one query, as in
+    the challenge: it is told more than an inductive learner. Raises ValueError for other numbers of queries.
+    """
+    @torch.no_grad()
+    def labels(tasks):
+        logits = learners.protonet_logits(features, tasks)      # [T, N, N]
+        n_queries, n_way = logits.shape[1:]
+        if n_queries != n_way:
+            raise ValueError(f"one-to-one assignment needs as many test as training drawings, not {n_queries} and "
+                             f"{n_way}. Use the inductive learner.")
+        columns = [linear_sum_assignment(task.cpu().numpy(), maximize=True)[1] for task in logits]
+        return torch.stack([torch.from_numpy(column) for column in columns]).to(tasks.query_y)
+    return labels
+
+
+N_VERSIONS = 16     # of every drawing, itself among them
+
+
+def learners_of(background):
+    """{setting: learner} of what was trained on `background`, a name in BACKGROUNDS.
+
+    A ProtoNet on features averaged over augmented copies by the generator, of training and test drawings alike.
+    Raises FileNotFoundError where there is no checkpoint, ValueError for an unknown background.
+    """
+    saved = checkpoints.load(checkpoint(background))
+    network, G = networks.ConvNet(60, width=32, pool=3), networks.WarpGenerator()
+    network.load_state_dict(saved["network"])
+    G.load_state_dict(saved["G"])
+    copies = augmentations.generated(G)
+    features_of = placements.mean_features(network, copies, N_VERSIONS, runtime.rng(0))
+    return {"inductive": learners.protonet(network, N_VERSIONS, copies, runtime.rng(0)),
+            "transductive": lambda tasks: transductive(lambda features: features)(features_of(tasks))}
+
+
+def checkpoint(background):
+    """The path of the network trained on `background`: one's own before the one that came with the course."""
+    runtime.one_of("background", background, BACKGROUNDS)
+    folders = (runtime.output_dir(), runtime.project_root())
+    paths = [folder / "checkpoints" / f"challenge_{background}.safetensors" for folder in folders]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"no network trained on {background}: {paths[1]} is absent. `course challenge RUNS "
+                                f"--background {background} --train` trains one.")
+    return found
+
+
+def background_classes(background):
+    """The `ImageClasses` to train on: all of the background set, nothing of the evaluation set the runs are from."""
+    runtime.one_of("background", background, BACKGROUNDS)
+    classes = datasets.load(background)
+    allowed = omniglot.ALPHABETS["images_background"]
+    return classes.take(i for i, alphabet in enumerate(classes.alphabets) if alphabet in allowed)
+
+
+def train(background, *, profile="cpu", seed=0):
+    """Train a generator and a ProtoNet on its drawings, on `background` alone; save both where `learners` finds them.
+
+    All drawings are seen in their quarter turns as well. Interrupted, it goes on from where it was, in the next call
+    with the same arguments.
+    """
+    sizes, device = runtime.profile(profile), runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
+    classes = background_classes(background).turned().to(device)
+    made = {"dataset": background, "profile": profile, "seed": seed}
+    part = str(runtime.project_root() / "runs" / "challenge" / f"{background}_{profile}_{seed}_{{}}.part").format
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
+    steps, iterations = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
+    G = pairs.train_generator(G, D, classes, n_steps=iterations, made=made, path=part("G"),
+                              rng=runtime.rng(seed, device)).G
+    network = train_network(classes, augmentations.generated(G), n_steps=steps, seed=seed, path=part("network"),
+                            made={**made, "augmentation": "generated"})
+    checkpoints.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
+                     {"network": network.state_dict(), "G": G.state_dict()}, **made, steps=steps,
+                     iterations=iterations, made_by="course challenge --train")
+
+
+def train_network(classes, augmentation, *, n_steps, seed, **options):
+    """A `networks.ConvNet` trained as a ProtoNet, 60-way 1-shot, each drawing replaced by an augmented copy.
+
+    options: those of `maml.fit`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = networks.ConvNet(60, width=32, pool=3).to(classes.images.device)
+    return learners.train_protonet(network, classes, n_way=60, augmentation=augmentation, n_steps=n_steps,
+                                   rng=runtime.rng(seed, classes.images.device), **options)
+
+
+def score(learner, runs):
+    """The error of `learner`, a function of `Episodes` that returns labels [1, N], on each run: [n_runs] in [0, 1].
+
+    Raises the learner's ValueError with the name of the run.
+    """
+    errors = []
+    for run in runs:
+        try:
+            errors.append((learner(run.episodes) != run.episodes.query_y).double().mean())
+        except ValueError as error:
+            raise ValueError(f"{run.name}: {error}") from None
+    return torch.stack(errors)
+
+
+KIND = "20-way 1-shot within alphabet"
+
+
+def published():
+    """The published errors in this challenge, best first: [(error in %, arm, setting, alphabets, source)]."""
+    rows = records.read(runtime.project_root() / "figures" / "results" / "published.jsonl")
+    return sorted((round(100 - float(row["accuracy"][KIND]), 1), row["arm"], row["setting"], row["alphabets"],
+                   row["source"]) for row in rows if KIND in row["accuracy"])
+
+
+def report(errors, runs, background):
+    """The errors {setting: [n_runs] in [0, 1]} as text, in %, with the published ones below; at most 80 columns."""
+    count = f"{len(runs)} runs" if len(runs) == OFFICIAL else f"{len(runs)} found of the challenge's {OFFICIAL} runs"
+    lines = [f"Omniglot one-shot challenge, error in %; {count}",
+             f"trained on {background} ({BACKGROUNDS[background]} alphabets)", "", _row("", errors)]
+    for i, run in enumerate(runs):
+        lines.append(_row(run.name, [f"{100 * error[i]:.1f}" for error in errors.values()]))
+    lines += [_row("mean", [f"{100 * error.mean():.1f}" for error in errors.values()])]
+    if len(runs) > 1:
+        halves = [statistics.mean_interval(100 * error)[1] for error in errors.values()]
+        lines.append(_row("95 %, over runs", [f"± {half:.1f}" for half in halves]))
+    return "\n".join([*lines, "", *NOTES, "", *_published_table()])
+
+
+NOTES = ("inductive: one test drawing at a time.",
+         "transductive: all test drawings of a run at once, assigned one to one: it is",
+         "told that each character comes exactly once.")
+
+
+def _row(name, cells):
+    return f"{name:<16}" + "".join(f"{cell:>14}" for cell in cells)
+
+
+def _published_table():
+    row = "{:<14}{:>8}  {:<14}{:<24}{}".format
+    return [row("published", "error", "setting", "background alphabets", "source"),
+            *(row(arm, error, setting, alphabets, source) for error, arm, setting, alphabets, source in published())]

@@ -1,0 +1,325 @@
+"""The `course` command: run, lab, doctor, challenge, report, class, notebooks."""
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from course_lib.runtime import DEVICES, PROFILES, one_of, project_root
+
+
+def main(argv=None):
+    """Entry point. Returns the exit code: 0 done, 1 something failed, 2 bad input, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):     # a report piped into a file on Windows may not know the sign ✓
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    parser = _parser()
+    arguments, arguments.others = parser.parse_known_args(argv)
+    if arguments.others and arguments.action is not _lab:
+        parser.error(f"unrecognized arguments: {' '.join(arguments.others)}")
+    if (folder := project_root() / "data").is_dir():        # a handout may bring its data
+        os.environ.setdefault("COURSE_DATA", str(folder))
+    try:
+        return arguments.action(arguments) or 0
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"course: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="course", description="GANs for few-shot learning: run and check the course.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="execute the notebooks into runs/<time>/")
+    run.add_argument("notebooks", nargs="*", help="which, by their first characters (00 03); default all")
+    run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
+    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),
+                     help="glyphs, ..., folder:PATH; several with commas between")
+    run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
+    seeds = run.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
+    seeds.add_argument("--seeds", help="a sweep: 0-9, or 0,3,7; headline numbers get intervals over the seeds")
+    run.add_argument("-j", "--jobs", type=int, metavar="N",
+                     help="notebooks at a time (default 1; in a sweep what cores and memory allow)")
+    run.add_argument("--cluster", metavar="ADDRESS", help="hand the notebooks to the Dask scheduler there")
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
+    run.set_defaults(action=_run)
+    lab = commands.add_parser("lab", help="open JupyterLab on the course; further options go to it (--no-browser)")
+    lab.set_defaults(action=_lab)
+    commands.add_parser("doctor", help="what a teacher checks before class").set_defaults(action=_doctor)
+    challenge = commands.add_parser("challenge", help="the error in the Omniglot one-shot challenge")
+    challenge.add_argument("runs", metavar="RUNS", help="the official runs: all_runs.zip, or the folder unpacked")
+    challenge.add_argument("--background", default="omniglot-small1",
+                           help="what the network trained on: omniglot-small1 (default) · omniglot-small2 · omniglot")
+    challenge.add_argument("--train", action="store_true", help="train that network first")
+    challenge.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"),
+                           help="how long to train: " + " · ".join(PROFILES))
+    challenge.set_defaults(action=_challenge)
+    handout = commands.add_parser("class", help="a zip for students: exercises and all they need (for teachers)")
+    handout.add_argument("--out", required=True, metavar="DIR", help="the folder to write gan-few-shot-course.zip into")
+    handout.add_argument("--notebooks", nargs="+", default=[], metavar="NN", help="which (01 02); default all")
+    handout.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),
+                         help="what the notebooks draw from; its files go into the zip (default: glyphs, built in)")
+    handout.add_argument("--wheels", action="store_true",
+                         help="also fetch DIR/wheels, to install without internet on this system and Python version")
+    handout.set_defaults(action=_class)
+    report = commands.add_parser("report", help="every headline number, and whether README and notebooks state them")
+    report.add_argument("--write", action="store_true", help="renew README's tables first")
+    report.set_defaults(action=_report)
+    notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
+    notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
+    notebooks.set_defaults(action=_notebooks)
+    return parser
+
+
+def _run(arguments):
+    from course_lib import datasets, runtime
+
+    from . import running, sweep
+
+    notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
+    parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
+                  "seed": arguments.seed, **given}
+    if arguments.seeds is not None and "seed" in given:
+        raise ValueError("--seeds and -p seed= contradict each other. Give one of them.")
+    if arguments.jobs is not None:
+        runtime.positive(jobs=arguments.jobs)
+    runtime.profile(parameters["profile"])
+    seeds = sweep.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
+    datasets = sweep.read_datasets(str(parameters["dataset"]))      # notebooks run elsewhere: whole paths
+    parameters["dataset"] = datasets[0]
+    if arguments.cluster is not None:
+        one_of("device", parameters["device"], DEVICES)     # the workers' devices and data count
+    else:
+        parameters["device"] = str(runtime.device(parameters["device"]))
+    for notebook in notebooks:
+        running.check_parameters(notebook, parameters)
+    todo = sweep.jobs(notebooks, datasets, seeds)
+    for dataset in datasets if arguments.cluster is None else []:
+        datasets.load(dataset)          # an absent dataset is one clear line here, not a traceback per notebook
+    if arguments.cluster is not None or todo[0].folder or (arguments.jobs or 1) > 1:
+        return _sweep(arguments, todo, parameters)
+    folder = running.new_run_folder()
+    print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
+    outcomes = running.run(notebooks, parameters, folder)
+    print("\n".join(["", *running.table(folder, outcomes), "", f"open {folder / 'index.html'}"]))
+    if outcomes[-1].status == "interrupted":
+        print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebook(s) not started", file=sys.stderr)
+        return 130
+    return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
+
+
+def _sweep(arguments, todo, parameters):
+    """The same for several notebooks at a time, of one dataset and seed or of many."""
+    from . import running, sweep
+
+    client = None if arguments.cluster is None else sweep.connect(arguments.cluster)
+    processes = arguments.jobs or sweep.default_processes(len(todo), parameters["device"])
+    folder = running.new_run_folder()
+    print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
+          flush=True)
+    ending = (sweep.run_on_cluster(todo, parameters, folder, client) if client else
+              sweep.run_here(todo, parameters, folder, processes))
+    outcomes, interrupted = sweep.run(todo, parameters, folder, ending)
+    if outcomes:
+        lines = sweep.table(folder) if todo[0].folder else running.table(folder, outcomes)
+        print("\n".join(["", *lines, "", f"open {folder / 'index.html'}"]))
+    failed = sum(outcome.status != "ok" for outcome in outcomes)
+    if failed:
+        print(f"{failed} of {len(todo)} job(s) failed", file=sys.stderr)
+    if interrupted:
+        print(f"stopped by Ctrl-C: {len(todo) - len(outcomes)} job(s) not finished", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
+
+
+def _name_value(text):
+    """'n_way=20' -> ('n_way', 20): whole numbers, decimals and True/False are read as such, all else is text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"-p {text!r} is not NAME=VALUE. Write for instance -p seed=3.")
+    for read in (int, float, {"True": True, "False": False}.__getitem__):
+        try:
+            return name, read(value)
+        except (ValueError, KeyError):
+            continue
+    return name, value
+
+
+def _challenge(arguments):
+    from . import challenge
+
+    runs = challenge.read_runs(arguments.runs)
+    if arguments.train:
+        challenge.train(arguments.background, profile=arguments.profile)
+    learners = challenge.learners_of(arguments.background)
+    errors = {setting: challenge.score(learner, runs) for setting, learner in learners.items()}
+    print(challenge.report(errors, runs, arguments.background))
+    print(f"\nnetwork: {challenge.checkpoint(arguments.background)}")
+
+
+def _class(arguments):
+    from . import handout
+
+    if not arguments.out:
+        raise ValueError("--out names no folder. Write for instance --out handout.")
+    path = handout.write(arguments.out, arguments.notebooks, dataset=arguments.dataset)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. Students unpack it and follow its README.md.", flush=True)
+    if arguments.wheels:
+        handout.download_wheels(path.parent / "wheels")
+
+
+def _report(arguments):
+    from . import report
+
+    root = project_root()
+    for needed in ("README.md", "notebooks/source", "figures/results/claims.toml"):
+        if not (root / needed).exists():
+            raise ValueError(f"a report needs a clone of the course, and {root / needed} is not there")
+    folder = Path(os.environ.get("COURSE_OUT") or root / "runs" / "report")
+    if arguments.write:
+        report.write_tables(root)
+    rows, faults = report.collect(root)
+    report.save(folder, rows, faults)
+    summary = f"{len(rows)} numbers, {len(faults)} fault{'s' * (len(faults) != 1)}; all in {folder / 'report.md'}"
+    print("\n".join([*report.lines(rows), "", *map(str, faults), summary]))
+    return 1 if faults else 0
+
+
+def _lab(arguments):
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    if "COURSE_DATASET" in environment:
+        from course_lib import datasets
+
+        environment["COURSE_DATASET"] = datasets.known_name(environment["COURSE_DATASET"])   # kernels start elsewhere
+    exercises = (project_root() / "notebooks" / "exercises").is_dir()       # a handout has nothing but exercises
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={project_root()}",
+               f"--LabApp.default_url=/lab/tree/notebooks{'/exercises' if exercises else ''}", *arguments.others]
+    server = subprocess.Popen(command, env=environment)
+    before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())    # or the server would outlive this process
+    try:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:       # the server got it too; it asks, and stops its kernels
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _notebooks(arguments):
+    from . import authoring
+
+    authoring.build_stale(everything=arguments.all)
+
+
+def _doctor(arguments):
+    """Print one line per check, '✓' or '✗' with what to do; exit code 1 if a check failed."""
+    failed = 0
+    for check in (_python, _packages, _settings, _machine, _disk, _datasets, _kernel, _speed):
+        try:
+            print(f"✓ {check()}", flush=True)
+        except Exception as error:
+            failed += 1
+            print(f"✗ {error}", flush=True)
+    print("ready" if not failed else f"{failed} check{'s' * (failed != 1)} failed", flush=True)
+    return 1 if failed else 0
+
+
+def _python():
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise RuntimeError(f"Python {platform.python_version()}: the course needs 3.11 to 3.13")
+    return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
+
+
+def _packages():
+    names = ("torch", "torchvision", "jupyterlab", "papermill", "matplotlib", "scikit-learn", "safetensors")
+    try:
+        return "  ".join(f"{name} {version(name)}" for name in names)
+    except PackageNotFoundError as error:
+        raise RuntimeError(f"{error.name} is missing: pip install -e . -c constraints.txt") from None
+
+
+def _settings():
+    """The COURSE_* variables, which silently change every run."""
+    from course_lib import datasets, runtime
+
+    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COURSE_")}
+    runtime.profile(given.get("COURSE_PROFILE", "cpu"))
+    datasets.known_name(given.get("COURSE_DATASET", "glyphs"))
+    one_of("device", given.get("COURSE_DEVICE", "auto"), DEVICES)
+    if "COURSE_DATA" in given and not datasets.data_root().is_dir():
+        raise ValueError(f"COURSE_DATA={given['COURSE_DATA']} is no folder: make it or unset the variable")
+    return "variables: " + (", ".join(f"{name}={value}" for name, value in given.items()) or "none set")
+
+
+def _machine():
+    import torch
+
+    from course_lib import runtime
+
+    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
+    return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
+            f"{runtime.free_memory():.1f} GiB memory free")
+
+
+def _disk():
+    from course_lib import datasets, runtime
+
+    free = []
+    for folder in (Path(os.environ.get("COURSE_OUT") or project_root() / "runs"), datasets.cache_folder()):
+        with runtime.atomic_path(folder / "doctor") as part:
+            free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.0f} GiB free)")
+        (folder / "doctor").unlink()
+    return "can write to " + ", ".join(free)
+
+
+def _datasets():
+    from course_lib import datasets
+
+    root, found = datasets.data_root(), ["glyphs", "digits"]
+    found += [name for name in datasets.DATASETS if name not in found and datasets.is_here(name, root)]
+    if os.environ.get("COURSE_DATASET", "").startswith(datasets.FOLDER):
+        datasets.load(name := os.environ["COURSE_DATASET"])     # tells what is wrong with it
+        found.append(name)
+    return f"data without a download: {', '.join(found)}; the rest is looked for in {root}, then downloaded"
+
+
+def _kernel():
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    from .authoring import environment
+
+    with environment():
+        folder = KernelSpecManager().get_kernel_spec("python3").resource_dir
+    if not folder.startswith(sys.prefix):
+        raise RuntimeError(f"the python3 kernel is {folder}, outside {sys.prefix}: pip install ipykernel here")
+    count = len(list((project_root() / "notebooks").glob("*.ipynb")))
+    return f"the python3 kernel is this environment's; {count} notebook(s)"
+
+
+def _speed():
+    import torch
+
+    from course_lib import runtime
+
+    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
+    a = torch.randn(1024, 1024, device=device)
+    (a @ a).sum().item()
+    start = time.perf_counter()
+    for _ in range(5):
+        (a @ a).sum().item()
+    return f"1024 x 1024 matmul on {device}: {5 * 2 * 1024**3 / (time.perf_counter() - start) / 1e9:.0f} GFLOP/s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

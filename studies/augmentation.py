@@ -1,0 +1,388 @@
+"""Does a generator help a learner that has seen one example? Five arms, four learners, one to five shots.
+
+    COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
+    COURSE_DATA=... python benchmarks/augmentation.py test        (half an hour; goes on where it was stopped)
+    python benchmarks/augmentation.py write                       (writes figures/results/augmentation.json)
+
+Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5
+that validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and
+their quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five
+seeds of each learner, never with augmentation. The arms differ only in what is added to the support at test time,
+`N_EXTRA` drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or
+real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps. In two
+more arms, "queries too", each query gets `N_EXTRA` variations as well, and the labels of all six are votes.
+
+The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
+was trained on variations of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the generator's,
+and averages the features of support and query over versions of each: classical ones, the generator's, or both.
+
+`--profile gpu` trains everything ten times as long on cuda. The learners' settings and the strength of the classical
+arm, and the votes, were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2), those of the
+generator on Greek and Korean after training on the other three real alphabets, those of the challenge there and on
+Balinese after training on the other four.
+"""
+
+import argparse
+import os
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from course_lib import augmentations, checkpoints, classifier, datasets, episodes, learners, maml, networks, pairs, placements, records, runtime, statistics
+from course_tools import challenge
+
+FOLDER = runtime.project_root() / "runs" / "augmentation"
+SEEDS = range(5)
+WORLDS = ("glyphs-0", "glyphs-1", "glyphs-2", "omniglot")
+N_EXTRA = 5
+LONGER = {"cpu": 1, "gpu": 10}
+
+
+# ---------------------------------------------------------------- worlds
+
+
+class World(NamedTuple):
+    train: datasets.ImageClasses
+    test: datasets.ImageClasses
+
+
+def world(name):
+    """The classes of one world."""
+    if name == "omniglot":
+        return World(datasets.load("omniglot-small1").turned(), datasets.load("omniglot-small2", split="test"))
+    classes, number = datasets.load("glyphs"), int(name[-1])
+    alphabets = sorted(set(classes.alphabets))
+    if number:
+        order = torch.randperm(len(alphabets), generator=runtime.rng(number))
+        alphabets = [alphabets[i] for i in order]
+    return World(of_alphabets(classes, set(alphabets[:35])), of_alphabets(classes, set(alphabets[40:])))
+
+
+def of_alphabets(classes, alphabets):
+    return classes.take(i for i, alphabet in enumerate(classes.alphabets) if alphabet in alphabets)
+
+
+def fitting(classes, n_way):
+    """The classes of alphabets with at least n_way of them (Tagalog has 17)."""
+    return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= n_way)
+
+
+# ---------------------------------------------------------------- generators
+
+GENERATORS = {"warp": networks.WarpGenerator, "pixel": networks.PixelGenerator,
+              "warp, no task": partial(networks.WarpGenerator, task=False),
+              "warp, blind D": networks.WarpGenerator}
+TURNS = 4000
+
+
+def train_generator(world_name, kind, options):
+    """Train one generator of GENERATORS in one world, or go on with it."""
+    path = FOLDER / f"{world_name}-{kind.replace(', ', '-').replace(' ', '-')}.safetensors"
+    if path.exists():
+        return
+    runtime.seed_everything(0)
+    G = GENERATORS[kind]().to(options.device)
+    D = networks.PairDiscriminator(task=kind in ("warp", "pixel"), pair="blind" not in kind).to(options.device)
+    penalty = {} if "blind" not in kind else {"penalty": pairs.R1}
+    turns = LONGER[options.profile] * TURNS
+    trained = pairs.train_generator(G, D, world(world_name).train.to(options.device), n_steps=turns,
+                                      rng=runtime.rng(0, options.device), path=path.with_suffix(".part"),
+                                      made={"kind": kind}, **penalty)
+    made = {"dataset": world_name, "profile": options.profile, "seed": 0, "turns": turns, "kind": kind,
+            "made_by": "benchmarks/augmentation.py"}
+    checkpoints.save(path, trained.G.state_dict(), **made)
+    checkpoints.save(path.with_stem(path.stem + "-D"), D.state_dict(), **made)
+    losses = [round(x[-200:].mean().item(), 3) for x in (trained.d_loss, trained.g_loss)]
+    print(world_name, kind, turns, losses, flush=True)
+
+
+def generator_of(world_name, kind="warp"):
+    G = GENERATORS[kind]()
+    G.load_state_dict(checkpoints.load(FOLDER / f"{world_name}-{kind.replace(', ', '-').replace(' ', '-')}.safetensors"))
+    return G.eval()
+
+
+# ---------------------------------------------------------------- learners
+
+# adapted 20-way, 1-shot; 5-way learners keep five rows of the head, which starts at 0
+INNER = {"MAML": {"lr": 1.6, "steps": 1}, "FOMAML": {"lr": 0.4, "steps": 3, "first_order": True}}
+STEPS = {"ProtoNet": 800, "MAML": 500, "FOMAML": 500, "classifier": 1000}
+
+
+def train_learner(world_name, seed, name, options):
+    """Train one learner in one world, or go on with it."""
+    path = FOLDER / f"{world_name}-{seed}-{name}.safetensors"
+    if path.exists():
+        return
+    classes, rng = world(world_name).train.to(options.device), runtime.rng(seed, options.device)
+    longer = LONGER[options.profile]
+    runtime.seed_everything(seed)
+    if name == "classifier":
+        n_classes, n_drawings = classes.images.shape[:2]
+        labels = torch.arange(n_classes, device=options.device).repeat_interleave(n_drawings)
+        network = classifier.train(
+            classes.ink.view(-1, 1, 28, 28), labels,
+            n_classes=n_classes, width=32, n_steps=longer * STEPS[name], batch=128, rng=rng)
+        checkpoints.save(path, network.state_dict())
+        return
+    proto = name == "ProtoNet"
+    network = networks.ConvNet(60 if proto else 20, width=32,
+                               norm=torch.nn.BatchNorm2d if proto else networks.BatchNorm).to(options.device)
+    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.head.bias)
+
+    def draw(rng):
+        return episodes.sample(classes, n_way=60 if proto else 20, k_shot=1, q_query=3, n_tasks=1 if proto else 2,
+                               rng=rng)
+
+    gradient = learners.protonet_backward if proto else partial(maml.backward, **INNER[name])
+    trained = maml.fit(network, draw, gradient=gradient, rng=rng, lr=3e-3, n_steps=longer * STEPS[name])
+    checkpoints.save(path, trained.params)
+    print(world_name, seed, name, round(trained.losses[-50:].mean().item(), 3), flush=True)
+
+
+# rates and steps at test time, for 5-way and 20-way
+AT_TEST = {"fine-tuning": {5: (0.01, 20), 20: (0.03, 20)}, "MAML": {5: (0.4, 3), 20: (1.6, 1)},
+           "FOMAML": {5: (0.2, 3), 20: (0.4, 5)}}
+
+
+def learners(world_name, seed, n_way):
+    """{(name, setting): learner}"""
+    def saved(name):
+        return checkpoints.load(FOLDER / f"{world_name}-{seed}-{name}.safetensors")
+
+    def network(name, norm=torch.nn.BatchNorm2d):
+        params = saved(name)
+        net = networks.ConvNet(len(params["head.bias"]), width=32, norm=norm)
+        net.load_state_dict(params)
+        return net
+
+    rates = {name: dict(zip(("lr", "steps"), by_way[n_way])) for name, by_way in AT_TEST.items()}
+    fine_tune = learners.fine_tune(network("classifier"), head_only=True, **rates["fine-tuning"])
+    found = {("fine-tuning", "inductive"): fine_tune,
+             ("ProtoNet", "inductive"): learners.protonet(network("ProtoNet"))}
+    for name, setting in LEARNERS[2:]:
+        params = saved(name)
+        params |= {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
+        found[name, setting] = maml.learner(networks.ConvNet(n_way, width=32, norm=networks.BatchNorm), params,
+                                            inductive=setting == "inductive", **rates[name])
+    return found
+
+
+LEARNERS = [("fine-tuning", "inductive"), ("ProtoNet", "inductive"), ("MAML", "inductive"), ("MAML", "transductive"),
+            ("FOMAML", "inductive")]
+
+
+# ---------------------------------------------------------------- five arms
+
+
+class Kind(NamedTuple):
+    """A kind of episodes."""
+
+    n_way: int
+    k_shot: int
+    within_alphabet: bool
+
+    def __str__(self):
+        where = "within alphabet" if self.within_alphabet else "mixed"
+        return f"{self.n_way}-way {self.k_shot}-shot, {where}"
+
+
+KINDS = [Kind(n_way, k_shot, within) for within in (True, False) for n_way in (5, 20) for k_shot in (1, 2, 5)]
+ARMS = ("none", "classical", "GAN", "GAN + classical", "real")
+VOTED = ("classical, queries too", "GAN, queries too")
+STRENGTH = augmentations.STRENGTH.times(0.25)     # of the classical arm: the best of `tune`
+N_EPISODES = {"glyphs": 6, "omniglot": 14}   # of each kind, for each seed of each world
+
+
+def arms(G, k_shot, rng, strength=STRENGTH):
+    """{arm: function of a learner that returns it as it is in that arm}, for episodes with N_EXTRA more shots."""
+    classical, gan = augmentations.classical(strength), augmentations.generated(G)
+    added = {"none": None, "classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
+
+    def few(augmentation):
+        augmenter = placements.adding(augmentation, N_EXTRA if augmentation else 0)
+        return lambda learner: placements.first_shots(placements.with_support(learner, augmenter, rng), k_shot)
+    return {arm: few(augmentation) for arm, augmentation in added.items()} | {"real": lambda learner: learner}
+
+
+def voted_arms(G, k_shot, rng, strength=STRENGTH):
+    """The same for the arms in which every query has as many variations too, and a vote."""
+    def both(augmentation):
+        augmenter = placements.adding(augmentation, N_EXTRA)
+        return lambda learner: placements.first_shots(
+            placements.with_votes(placements.with_support(learner, augmenter, rng), augmentation, 1 + N_EXTRA, rng), k_shot)
+    return dict(zip(VOTED, map(both, (augmentations.classical(strength), augmentations.generated(G)))))
+
+
+def accuracies(learner, classes, kind, n_episodes, seed=0):
+    return episodes.accuracies(learner, fitting(classes, kind.n_way) if kind.within_alphabet else classes,
+                               n_way=kind.n_way, k_shot=kind.k_shot + N_EXTRA, q_query=10 if kind.n_way == 5 else 5,
+                               n_episodes=n_episodes, within_alphabet=kind.within_alphabet,
+                               rng=runtime.rng(seed), chunk=5)
+
+
+def score(world_name, seed):
+    """Keep the accuracy of every learner in every arm on the test alphabets of one world, for one seed."""
+    path = FOLDER / f"scores-{world_name}-{seed}.safetensors"
+    classes, G, scores = world(world_name).test, generator_of(world_name), checkpoints.load(path) if path.exists() else {}
+    for kind in KINDS:
+        for (name, setting), learner in learners(world_name, seed, kind.n_way).items():
+            for made, first in ((arms, 1000), (voted_arms, 2000)):
+                by_arm = made(G, kind.k_shot, runtime.rng(first + seed))
+                keys = {arm: "|".join((str(kind), name, setting, arm)) for arm in by_arm}
+                if not scores.keys() >= set(keys.values()):
+                    scores |= {keys[arm]: accuracies(arm_of(learner), classes, kind,
+                                                     N_EPISODES[world_name.split("-")[0]], seed=seed)
+                               for arm, arm_of in by_arm.items()}
+                    checkpoints.save(path, scores)
+        print(world_name, seed, kind, flush=True)
+
+
+def tune():
+    """Print, on glyphs-0's val alphabets, what the strength of the classical arm does to two learners."""
+    val, G = datasets.load("glyphs", split="val"), generator_of("glyphs-0")
+    for kind in (Kind(5, 1, True), Kind(20, 1, True)):
+        by_name = {name: learner for (name, _), learner in learners("glyphs-0", 0, kind.n_way).items()}
+        for name in ("fine-tuning", "ProtoNet"):
+            for factor in (0.25, 0.5, 0.75, 1.0):
+                by_arm = arms(G, kind.k_shot, runtime.rng(1000), augmentations.STRENGTH.times(factor))
+                scores = {arm: accuracies(by_arm[arm](by_name[name]), val, kind, 40).mean() for arm in ARMS[:2]}
+                print(kind, name, factor, *(f"{arm} {score:.3f}" for arm, score in scores.items()), flush=True)
+
+
+def collect(results):
+    """Records over the runs (a run is one seed in one world): every arm, differences, and the share closed."""
+    for dataset in ("glyphs", "omniglot"):
+        runs = [checkpoints.load(path) for path in sorted(FOLDER.glob(f"scores-{dataset}*.safetensors"))]
+        for kind in map(str, KINDS):
+            for name, setting in LEARNERS:
+                mean = {arm: torch.stack([run["|".join((kind, name, setting, arm))].mean() for run in runs])
+                        for arm in (*ARMS, *VOTED)}
+                about = {"learner": name, "setting": setting, "dataset": dataset, "seed": "all"}
+                for arm in mean:
+                    results.add(kind, mean[arm], unit="accuracy", arm=arm, **about)
+                for a, b in DIFFERENCES + VOTED_DIFFERENCES:
+                    results.add(f"{kind}, difference", statistics.paired_difference(mean[a], mean[b]), unit="accuracy",
+                                arm=f"{a} - {b}", **about)
+                for arm in (*ARMS[1:4], *VOTED):
+                    results.add(f"{kind}, share closed", statistics.fraction_recovered(mean["none"], mean[arm], mean["real"]),
+                                unit="share", arm=arm, **about)
+
+
+DIFFERENCES = [("GAN", "none"), ("classical", "none"), ("GAN + classical", "none"), ("GAN", "classical"),
+               ("GAN + classical", "classical")]
+VOTED_DIFFERENCES = [("GAN, queries too", "none"), ("classical, queries too", "none"),
+                     ("GAN, queries too", "classical"), ("GAN, queries too", "classical, queries too"),
+                     ("GAN, queries too", "GAN")]
+
+
+# ---------------------------------------------------------------- the challenge
+
+N_VERSIONS = 16
+
+
+CHALLENGE_SEEDS = range(3)
+CHALLENGE_STEPS = 2000
+
+
+def challenge_path(seed, taught):
+    """Where a ProtoNet is that was trained on variations of real characters: classical ones (by few_shot.py) or G's."""
+    return (FOLDER.parent / "few_shot" / f"omniglot-{seed}-ProtoNet.safetensors" if taught == "classical" else
+            FOLDER / f"omniglot-{seed}-challenge.safetensors")
+
+
+def train_challenge(seed, options):
+    """Train the ProtoNet whose every drawing is the generator's, or go on with it."""
+    path = challenge_path(seed, "GAN")
+    if path.exists():
+        return
+    G, classes = generator_of("omniglot").to(options.device), world("omniglot").train.to(options.device)
+    network = challenge.train_network(classes, augmentations.generated(G), n_steps=LONGER[options.profile] * CHALLENGE_STEPS,
+                                      seed=seed, path=path.with_suffix(".part"), made={"taught": "GAN"})
+    checkpoints.save(path, network.state_dict())
+    print("challenge", seed, "trained", flush=True)
+
+
+def challenge_learners(seed, taught, G):
+    """{versions: learner} for real characters: one ProtoNet; versions of each image are averaged at test time."""
+    network = networks.ConvNet(60, width=32, pool=3)
+    network.load_state_dict(checkpoints.load(challenge_path(seed, taught)))
+    classical, gan, rng = augmentations.classical(), augmentations.generated(G), runtime.rng(1000 + seed)
+    versions = {"classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
+    return {"none": learners.protonet(network)} | {
+        arm: learners.protonet(network, augmentation, N_VERSIONS, rng) for arm, augmentation in versions.items()}
+
+
+def score_challenge(seed):
+    path = FOLDER / f"challenge-{seed}.safetensors"
+    if path.exists():
+        return
+    classes, G = fitting(world("omniglot").test, 20), generator_of("omniglot")
+    scores = {f"{taught}|{arm}": episodes.accuracies(learner, classes, n_way=20, k_shot=1, q_query=5, n_episodes=40,
+                                                     chunk=1, within_alphabet=True, rng=runtime.rng(seed))
+              for taught in ("classical", "GAN") for arm, learner in challenge_learners(seed, taught, G).items()}
+    checkpoints.save(path, scores)
+    print("challenge", seed, {arm: round(100 - 100 * x.mean().item(), 2) for arm, x in scores.items()}, flush=True)
+
+
+CHALLENGE_DIFFERENCES = [("GAN|GAN", other) for other in ("classical|classical", "classical|none", "classical|GAN",
+                                                          "GAN|none")]
+CHALLENGE_DIFFERENCES += [("GAN|none", "classical|none"), ("classical|GAN", "classical|none"),
+                          ("classical|GAN", "classical|classical")]
+
+
+def collect_challenge(results):
+    """Records whose arm is 'in training|versions at test time'."""
+    runs = [checkpoints.load(path) for path in sorted(FOLDER.glob("challenge-*.safetensors"))]
+    about = {"learner": "ProtoNet", "setting": "inductive", "dataset": "omniglot", "seed": "all"}
+    error = {arm: torch.stack([1 - run[arm].mean() for run in runs]) for arm in runs[0]}
+    for arm, values in error.items():
+        results.add("challenge", values, unit="error", arm=arm, **about)
+    for a, b in CHALLENGE_DIFFERENCES:
+        results.add("challenge, difference", error[a] - error[b], unit="error", arm=f"{a} - {b}", **about)
+
+
+def test(options):
+    for name in options.worlds:
+        for seed in options.seeds:
+            score(name, seed)
+            if name == "omniglot" and seed in CHALLENGE_SEEDS:
+                score_challenge(seed)
+
+
+def write(options):
+    """Write figures/results/augmentation.json from all scores."""
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    results = records.Results("augmentation", profile=options.profile, device=options.device, split="test")
+    collect(results)
+    collect_challenge(results)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("train", "tune", "test", "write"))
+    parser.add_argument("--worlds", nargs="+", default=WORLDS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS, "challenge"])
+    parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
+    options = parser.parse_args()
+    options.device = runtime.device("cuda" if options.profile == "gpu" else "cpu")
+    if options.what != "train":
+        {"tune": lambda options: tune(), "test": test, "write": write}[options.what](options)
+    else:
+        for name in options.worlds:
+            for kind in options.only:
+                if kind in GENERATORS and (kind == "warp" or name == "glyphs-0"):     # notebook 05 compares the others
+                    train_generator(name, kind, options)
+                elif kind in STEPS:
+                    for seed in options.seeds:
+                        train_learner(name, seed, kind, options)
+                elif kind == "challenge" and name == "omniglot":
+                    for seed in CHALLENGE_SEEDS:
+                        train_challenge(seed, options)
+
+
+if __name__ == "__main__":
+    main()
