@@ -2,7 +2,10 @@
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
-.PHONY: run test browser lab notebooks site bench checkpoints study constraints
+.PHONY: help run test browser lab notebooks tables site bench checkpoints study constraints
+
+help:                         ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read name what; do printf 'make %-12s %s\n' $$name "$$what"; done
 
 run: .venv/student            ## execute every notebook into runs/<time>/
 	@$(COURSE) run
@@ -19,31 +22,34 @@ browser: .venv/browser        ## every notebook in JupyterLab in a real browser 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
 
+tables: .venv/author          ## renew the tables in README.md and CONTRIBUTING.md from the records and the code
+	@.venv/bin/python -m cogapp -r README.md CONTRIBUTING.md
+
 site: .venv/author            ## the course as a web site, in build/site
 	@.venv/bin/python -m sphinx -q -E -W -c site -d build/doctrees . build/site && echo "open build/site/index.html"
 
 bench: .venv/author           ## time the episode sampler, the GAN steps and the meta-steps against the plain ways
-	@.venv/bin/python benchmarks/sampler.py
-	@.venv/bin/python benchmarks/gan_steps.py
-	@.venv/bin/python benchmarks/meta_steps.py
+	@.venv/bin/python studies/sampler.py
+	@.venv/bin/python studies/gan_steps.py
+	@.venv/bin/python studies/meta_steps.py
 
-checkpoints: .venv/student    ## train what notebooks 03, 05, 07, 08 and 09 load anew (two hours on 2 cores)
+checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09 and 10 load (two hours on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
-	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python benchmarks/few_shot.py train --datasets glyphs --seeds 0 \
+	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python studies/few_shot.py train --datasets glyphs --seeds 0 \
 	    --learners MAML && for end in json safetensors; do \
 	    cp runs/few_shot/glyphs-0-MAML.$$end checkpoints/maml_glyphs.$$end; done
 	@cd runs/augmentation 2>/dev/null && rm -f glyphs-0-warp* glyphs-0-pixel*; true
-	@OMP_NUM_THREADS=1 .venv/bin/python benchmarks/augmentation.py train --worlds glyphs-0 \
-	    --only warp pixel "warp, no task" "warp, blind D" && for end in json safetensors; do \
-	    for kind in warp pixel warp-no-task warp-blind-D; do \
+	@OMP_NUM_THREADS=1 .venv/bin/python studies/augmentation.py train --worlds glyphs-0 \
+	    --only warp pixel "warp, no task" "warp, unconditional D" && for end in json safetensors; do \
+	    for kind in warp pixel warp-no-task warp-unconditional-D; do \
 	    cp runs/augmentation/glyphs-0-$$kind.$$end checkpoints/$${kind}_glyphs.$$end; done; \
 	    cp runs/augmentation/glyphs-0-warp-D.$$end checkpoints/warp_glyphs_D.$$end; done
 
 PROFILE ?= cpu
-study: .venv/student          ## all numbers of 05, 08, 09 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
-	@.venv/bin/python benchmarks/few_shot.py train --datasets omniglot --learners ProtoNet
-	@for what in train test write; do .venv/bin/python benchmarks/augmentation.py $$what --profile $(PROFILE) || exit 1; done
-	@for what in train test; do .venv/bin/python benchmarks/placements.py $$what --profile $(PROFILE) || exit 1; done
+study: .venv/student          ## all numbers of 08, 09, 10 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
+	@.venv/bin/python studies/few_shot.py train --datasets omniglot --learners ProtoNet
+	@for what in train test write; do .venv/bin/python studies/augmentation.py $$what --profile $(PROFILE) || exit 1; done
+	@for what in train test; do .venv/bin/python studies/placements.py $$what --profile $(PROFILE) || exit 1; done
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

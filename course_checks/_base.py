@@ -83,8 +83,10 @@ def compare(came, right, mistakes, arguments, hint, tolerance=1e-4):
 
 
 def close(came, wanted, tolerance=1e-4):
-    """Whether `came` is `wanted` within `tolerance` of the latter's size, and of the same shape."""
-    return wanted is not None and came.shape == wanted.shape and (came - wanted).norm() <= tolerance * wanted.norm()
+    """Whether `came` is `wanted` within `tolerance` of the latter's size: finite, and of the same shape."""
+    if wanted is None or came.shape != wanted.shape or not wanted.isfinite().all():
+        return False
+    return bool((came - wanted).norm() <= tolerance * wanted.norm())
 
 
 def _answer(wrong, arguments):

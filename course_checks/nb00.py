@@ -15,20 +15,20 @@ def nearest_neighbour(function):
     if isinstance(answer, list):
         answer = torch.tensor(answer)
     labels = tensor(*returned(answer, "labels"), "labels")
-    positions = torch.cdist(query_x, support_x).argmin(1)
     expected, came = f"labels {query_y.tolist()}", f"{labels.tolist()}"
     require(labels.shape not in ((6,), ()), "one label per query, shape [7]", f"shape {list(labels.shape)}",
-             "which dimension of the distance table belongs to the support images?")
+            "you search along the wrong dimension. Which dimension of the distance table belongs to the support "
+            "images?")
     require(labels.shape == (7,), "one label per query, shape [7]", f"shape {list(labels.shape)}",
-             "one number per query, no further dimension.")
+            "one number per query, no further dimension.")
     require(not labels.is_floating_point() or torch.equal(labels, labels.round()), "labels", came,
-             "return labels, not distances.")
+            "return labels, not distances.")
     require(not labels.is_floating_point(), "whole numbers (int64)", f"{labels.dtype}",
-             "labels are for counting and indexing: `.long()`.")
-    require(not torch.equal(labels, positions), expected, came,
-             "those are positions in the support set. What is written in support_y at these positions?")
+            "labels are for counting and indexing: `.long()`.")
+    for wrong, hint in MISTAKES["nearest_neighbour"]:
+        require(not torch.equal(labels, wrong(support_x, support_y, query_x)), expected, came, hint)
     require(torch.equal(labels, query_y), expected, came,
-             "for each query, the one support image at the smallest Euclidean distance decides, alone.")
+            "for each query, the one support image at the smallest Euclidean distance decides, alone.")
     done("nearest_neighbour labels every query with the label of its nearest support image.")
 
 
@@ -51,7 +51,7 @@ def _task_of_vectors():
 
 
 def episode_sampler(function):
-    """Check `function(images, n_way, k_shot, q_query, generator)` -> support_x, support_y, query_x, query_y.
+    """Check `function(images, n_way, k_shot, q_query, rng)` -> support_x, support_y, query_x, query_y.
 
     One task: images uint8 [C, M, 1, H, W] -> support_x [N*K, 1, H, W], support_y [N*K], query_x, query_y alike.
     """
@@ -78,24 +78,26 @@ def episode_sampler(function):
 def _check_shapes(x, y, n_way, per_class, what):
     x, y, expected = tensor(x, f"{what}_x"), tensor(y, f"{what}_y"), n_way * per_class
     require(x.shape == (expected, 1, 4, 4), f"{what}_x of shape [{expected}, 1, 4, 4]", f"{list(x.shape)}",
-             f"{n_way} classes times {per_class} images, each [1, H, W]; flatten the first two dimensions.")
+            f"{n_way} classes times {per_class} images, each [1, H, W]; flatten the first two dimensions.")
     require(y.shape == (expected,), f"{what}_y of shape [{expected}]", f"{list(y.shape)}", "one label per image.")
     require(not y.is_floating_point(), f"{what}_y in whole numbers (int64)", f"{y.dtype}",
-             "labels are for counting and indexing.")
+            "labels are for counting and indexing.")
 
 
 def _check_labels(support, support_y, query, query_y, n_way):
     classes = [c for c, _ in support]
     require(len(set(classes)) == n_way, f"{n_way} different classes", f"{len(set(classes))}",
-             "two labels share a class. Was a class drawn, put back, and drawn again?")
+            "two labels share a class. Was a class sampled, put back, and sampled again?")
     require(set(support_y) == set(range(n_way)), f"labels 0 to {n_way - 1}", f"{sorted(set(support_y))}",
-             "a label counts the classes of this task, not those of the dataset.")
+            "labels number the classes of this task, not those of the dataset.")
     require(len(set(zip(classes, support_y))) == n_way, "one label for each class",
-             f"classes {classes} labelled {support_y}", "are images and labels in the same order?")
+            f"classes {classes} labelled {support_y}",
+            "a class has more than one label. Are images and labels in the same order?")
     label = dict(zip(classes, support_y))
     require([label.get(c) for c, _ in query] == query_y, "queries labelled as their class is in the support",
-             f"classes {[c for c, _ in query]} labelled {query_y}, where the support says {label}",
-             "do images and labels of the queries go through the classes in the same order?")
+            f"classes {[c for c, _ in query]} labelled {query_y}, where the support says {label}",
+            "the queries of a class have another label than its support. Do images and labels of the queries go "
+            "through the classes in the same order?")
 
 
 def _check_drawings(origins, k_shot, q_query):
@@ -103,31 +105,33 @@ def _check_drawings(origins, k_shot, q_query):
         for what, drawn, amount in (("support", of_support, k_shot), ("query", of_query, q_query)):
             counts = {c: sum(d[0] == c for d in drawn) for c, _ in drawn}
             require(set(counts.values()) == {amount}, f"{amount} {what} drawings of every class", f"{counts}",
-                     "every class gets K drawings to learn from and Q to be asked about.")
+                    "every class gets K drawings to learn from and Q to be asked about.")
             require(len(set(drawn)) == len(drawn), f"every {what} drawing once", f"(class, drawing) {sorted(drawn)}",
-                     "the same drawing came twice. Were drawings put back and drawn again?")
+                    "the same drawing came twice. Were drawings put back and sampled again?")
     for of_support, of_query in origins:
         both = sorted(set(of_support) & set(of_query))
         require(not both, "no drawing in both support and query", f"(class, drawing) {both} in both",
-                 "such a query is answered by heart. Does the choice of the queries know what the support took?")
+                "a learner answers such a query by heart. Does the choice of the queries know what the support took?")
 
 
 def _check_chance(tasks, again, origins):
-    require(all(torch.equal(a, b) for a, b in zip(again, tasks[0])), "the same task from the same generator",
-             "another one", "pass `rng` to every call that draws.")
-    require(any(origin != origins[0] for origin in origins), "different tasks from different generators",
-             "60 times the same", "does your code make or seed a generator of its own, or draw nothing at all?")
+    require(all(torch.equal(a, b) for a, b in zip(again, tasks[0])), "the same task from an rng in the same state",
+            "another one", "some randomness comes from elsewhere. Pass `generator=rng` to every call that samples.")
+    require(any(origin != origins[0] for origin in origins), "different tasks from different seeds",
+            "60 times the same", "your code ignores the rng that it is given. Does it make or seed one of its own, or "
+            "take no sample at all?")
     reached = {c for support, _ in origins for c, _ in support}
     require(len(reached) == 6, "all 6 classes in the course of 60 tasks", f"only {sorted(reached)}",
-             "which classes can your code never reach?")
+            "some classes never come. Which classes can your code never reach?")
     for what, part in (("support", 0), ("query", 1)):
         reached = {d for origin in origins for _, d in origin[part]}
         require(len(reached) == 7, f"all 7 drawings in some {what} set, in 60 tasks", f"only {sorted(reached)}",
-                 "are the drawings shuffled, all of them?")
+                "some drawings never come. Are the drawings shuffled, all of them?")
     n_way = len({c for c, _ in origins[0][0]})
     shared = all(len({d for _, d in part}) * n_way == len(part) for origin in origins for part in origin)
     require(not shared, "drawings chosen for each class by itself", "in all 60 tasks the same of every class",
-             "where drawing d of every class is by the same person, a task would show only the hands of its K + Q.")
+            "if drawing d of every class is by the same person, such a task shows only the hands of K + Q people. "
+            "Where in your code are the drawings chosen?")
 
 
 def interval(function):
@@ -139,20 +143,37 @@ def interval(function):
         deviation, middle = values.std().item(), values.mean().item()
         right = 1.96 * deviation / n ** 0.5
         require(abs(mean - (middle - right)) > 0.2 * right, f"the mean {middle:.4f}", f"{mean:.4f} and {half:.4f}",
-                 "these are the two ends; return the middle, and the distance from there to an end.")
+                "these are the two ends. Return the middle, and the distance from there to an end.")
         require(abs(mean - middle) < 1e-5, f"the mean {middle:.4f}", f"{mean:.4f}",
-                 "the first number is the plain average, as a fraction.")
+                "the first number is the plain average, as a fraction.")
         expected = f"a half-width of {right:.4f} for these n={n} values"
-        for wrong, hint in {
-            deviation: "that is the standard deviation of single values. Their mean scatters less.",
-            1.96 * deviation: "that is how far single values scatter. The mean of n values scatters less.",
-            deviation / n ** 0.5: "that is one standard error: it covers about 68 %, not 95 %.",
-            2 * right: "that is the whole width; give the distance from the mean to one end.",
-            -right: "a half-width is positive.",
-            1.96 * deviation / n: "the mean of n values scatters less than one value, but not n times less.",
-            1.96 * deviation ** 2 / n ** 0.5: "variance or standard deviation?",
-        }.items():
-            require(abs(half / wrong - 1) > 0.02, expected, f"{half:.4f}", hint)
+        for wrong, hint in MISTAKES["interval"]:
+            require(abs(half / wrong(values)[1].item() - 1) > 0.02, expected, f"{half:.4f}", hint)
         require(abs(half / right - 1) < 0.03, expected, f"{half:.4f}",
-                 "how far do single values scatter, how much less does a mean of n, and how many of those for 95 %?")
+                "how far do single values scatter, how much less does a mean of n, and how many of those for 95 %?")
     done("interval: the mean, and a half-width that reaches the true mean in about 95 of 100 repetitions.")
+
+
+def _interval(half_width):
+    return lambda accuracies: (accuracies.mean(), half_width(accuracies, len(accuracies)))
+
+
+MISTAKES = {
+    "nearest_neighbour": [
+        (lambda support_x, support_y, query_x: torch.cdist(query_x, support_x).argmin(1),
+         "those are positions in the support set. What is written in support_y at these positions?"),
+    ],
+    "interval": [
+        (_interval(lambda a, n: a.std()), "that is the standard deviation of single values. Their mean scatters less."),
+        (_interval(lambda a, n: 1.96 * a.std()),
+         "that is how far single values scatter. The mean of n values scatters less."),
+        (_interval(lambda a, n: a.std() / n ** 0.5), "that is one standard error. It covers about 68 %, not 95 %."),
+        (_interval(lambda a, n: 2 * 1.96 * a.std() / n ** 0.5),
+         "that is the whole width. Give the distance from the mean to one end."),
+        (_interval(lambda a, n: -1.96 * a.std() / n ** 0.5), "a half-width is positive."),
+        (_interval(lambda a, n: 1.96 * a.std() / n),
+         "the mean of n values scatters less than one value, but not n times less."),
+        (_interval(lambda a, n: 1.96 * a.var() / n ** 0.5),
+         "you used the variance. Which one has the unit of an accuracy, variance or standard deviation?"),
+    ],
+}

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch.nn.functional import logsigmoid
 
 from ._base import check_gradient, compare, done, one_number, require, returned, scalar, tensor
 
@@ -14,17 +15,9 @@ def best_discriminator(function):
     q = torch.where((x - 1.9).abs() < 2.5, 0.2, 0.0)            # beyond 3 without p
     p[:4], q[:4] = 1e-6, 3e-6                                   # thin, and yet there
     came = _curve(returned(function(p.clone(), q.clone()), "D*")[0], len(x), "D*")
-    right = torch.where(p + q > 0, p / (p + q).clamp(min=1e-300), 0.5)
-    compare(came, right, [
-        (1 - right, "whose probability is D, that of the real drawings or that of the generated ones?"),
-        (right.round(), "D is a probability: where p is only a little larger than q, D is only a little above 1/2."),
-        (torch.where(p > 0, right, 0.5), "where only q has mass, every drawing is a generated one. What is D there?"),
-        (torch.where(p + q > 1e-5, right, 0.5), "however thin both are, their ratio counts: 1/2 is for places where "
-                                                "both are 0."),
-        (torch.where(p + q > 0, right, 0.0), "where neither density has any mass, say 1/2."),
-        (torch.where(p + q > 0, right, 1.0), "where neither density has any mass, say 1/2."),
-    ], "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
-    done("best_discriminator: of all drawings that fall on x, the share of real ones.")
+    compare(came, _best(p, q), MISTAKES["best_discriminator"], (p, q),
+            "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
+    done("best_discriminator: of all samples that fall on x, the share of real ones.")
 
 
 def _curve(value, n, name):
@@ -32,7 +25,7 @@ def _curve(value, n, name):
     require(value.shape == (n,), f"{name} of shape [{n}]", f"shape {list(value.shape)}", "one number for each input.")
     lost = value[~value.isfinite()].tolist()
     require(not lost, f"{name} finite everywhere", f"{lost[:1]}",
-             "where is a number divided by 0, or the logarithm of 0 taken?")
+            "where is a number divided by 0, or the logarithm of 0 taken?")
     return value
 
 
@@ -43,16 +36,8 @@ def value(function):
         fake = (scale * torch.tensor([1.1, -0.6, 3.3])).requires_grad_()
         came = returned(function(real, fake), "V")[0]
         number = scalar(came, "V")
-        log = torch.nn.functional.logsigmoid
-        a, b = log(real.detach().double()), log(-fake.detach().double())
-        compare(number, a.mean() + b.mean(), [
-            (-a.mean() - b.mean(), "that is D's loss; V is what D wants large."),
-            (a.sum() + b.sum(), "an expectation is estimated by a mean, not by a sum."),
-            (torch.cat([a, b]).mean(), "two expectations, each with a mean of its own."),
-            ((a.mean() + b.mean()) / 2, "two expectations, added."),
-            (a.mean() + log(fake.detach().double()).mean(), "for generated drawings it is log(1 - D)."),
-            (log(-real.detach().double()).mean() + log(fake.detach().double()).mean(), "which drawings are real?"),
-        ], "log D(x) for real drawings, log(1 - D(x)) for generated ones; D is the sigmoid of the logit.")
+        compare(number, _value(real.detach().double(), fake.detach().double()), MISTAKES["value"], (real, fake),
+                "log D(x) for real samples, log(1 - D(x)) for generated ones. D is the sigmoid of the logit.")
         check_gradient(came, (real, fake), ((-real.detach()).sigmoid() / 4, -fake.detach().sigmoid() / 3))
     done("value: V from logits, finite where the sigmoid itself gives up.")
 
@@ -64,21 +49,65 @@ def jsd(function):
         dx = (x[1] - x[0]).item()
         p, q = (9 - x**2).clamp(min=0), (4 - (x - 1.5)**2).clamp(min=0)
         p, q = p / (p.sum() * dx), q / (q.sum() * dx)
-        m = (p + q) / 2
-        kl_p, kl_q = ((torch.xlogy(a, a) - torch.xlogy(a, m)).sum() * dx for a in (p, q))
-        right = (kl_p + kl_q) / 2
         came, = returned(function(p.clone(), q.clone(), dx), "the divergence")
-        came = one_number(came, "the divergence", "0 log 0 is nan, and so is p / m = 0 / 0 where p and q are both 0; "
-                       "xlogy does not mend a nan in its second argument. What is the logarithm of a quotient?")
-        compare(came, right, [
-            (2 * right, "that is 2 JSD; JSD is the mean of two KL divergences."),
-            (right / math.log(2), "that is in bits; nats come from the natural logarithm."),
-            (right / dx, "an integral is a sum times the spacing of the grid."),
-            (right.sqrt(), "that is the Jensen-Shannon distance; the divergence has no root."),
-            (2 * right - math.log(4), "that is the value of the game; JSD itself is 0 for p = q."),
-            (right - math.log(2), "m is the mean of p and q, not their sum."),
-            (kl_p, "both densities are compared with m."), (kl_q, "both densities are compared with m."),
-            (kl_p / 2, "both densities are compared with m."),
-            (right - math.log(4), "that shift belongs to the value of the game; JSD itself is 0 for p = q."),
-        ], "two KL divergences, each against the mixture of both densities; how are they joined?")
+        came = one_number(came, "the divergence", "0 log 0 is nan, and so is p / m = 0 / 0 where p and q are both 0. "
+                          "xlogy does not mend a nan in its second argument. What is the logarithm of a quotient?")
+        compare(came, _jsd(p, q, dx), MISTAKES["jsd"], (p, q, dx),
+                "JSD takes two KL divergences, each against the mixture of both densities. How are they joined?")
     done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")
+
+
+def _best(p, q):
+    return torch.where(p + q > 0, p / (p + q).clamp(min=1e-300), 0.5)
+
+
+def _value(real, fake):
+    return logsigmoid(real).mean() + logsigmoid(-fake).mean()
+
+
+def _kl(a, b, dx):
+    return (torch.xlogy(a, a) - torch.xlogy(a, b)).sum() * dx
+
+
+def _jsd(p, q, dx):
+    return (_kl(p, (p + q) / 2, dx) + _kl(q, (p + q) / 2, dx)) / 2
+
+
+MISTAKES = {
+    "best_discriminator": [
+        (lambda p, q: 1 - _best(p, q), "this is the probability that x is generated. Whose probability is D?"),
+        (lambda p, q: (p > q).double(),
+         "D is a probability, not a verdict. Where p is only a little larger than q, D is only a little above 1/2."),
+        (lambda p, q: torch.where(p > 0, _best(p, q), 0.5),
+         "you return 1/2 where only q has mass. Every sample there is generated, so what is D?"),
+        (lambda p, q: torch.where(p + q > 1e-3, _best(p, q), 0.5),
+         "you return 1/2 where p and q are small. However thin both are, their ratio counts, unless both are 0."),
+        *((wrong, "where neither density has any mass, return 1/2.") for wrong in (
+            lambda p, q: p / (p + q).clamp(min=1e-300), lambda p, q: 1 - q / (p + q).clamp(min=1e-300))),
+    ],
+    "value": [
+        (lambda real, fake: -_value(real, fake), "that is D's loss. V is what D wants large."),
+        (lambda real, fake: logsigmoid(real).sum() + logsigmoid(-fake).sum(),
+         "you sum over the batch. An expectation is estimated by a mean, not by a sum."),
+        (lambda real, fake: logsigmoid(torch.cat([real, -fake])).mean(),
+         "you average over all samples at once. V has two expectations, each with a mean of its own."),
+        (lambda real, fake: _value(real, fake) / 2, "you halve V. It is the sum of two expectations, not their mean."),
+        (lambda real, fake: logsigmoid(real).mean() + logsigmoid(fake).mean(),
+         "you take log D for generated samples too. For them it is log(1 - D)."),
+        (lambda real, fake: _value(fake, real), "the two kinds of logits have changed places. Which samples are real?"),
+    ],
+    "jsd": [
+        (lambda p, q, dx: 2 * _jsd(p, q, dx), "that is 2 JSD. JSD is the mean of two KL divergences."),
+        (lambda p, q, dx: _jsd(p, q, dx) / math.log(2), "that is in bits. Nats come from the natural logarithm."),
+        (lambda p, q, dx: _jsd(p, q, 1), "dx is missing. An integral is a sum times the spacing of the grid."),
+        (lambda p, q, dx: _jsd(p, q, dx).sqrt(), "that is the Jensen-Shannon distance. The divergence has no root."),
+        (lambda p, q, dx: 2 * _jsd(p, q, dx) - math.log(4),
+         "that is the value of the game. JSD itself is 0 for p = q."),
+        (lambda p, q, dx: (_kl(p, p + q, dx) + _kl(q, p + q, dx)) / 2, "m is the mean of p and q, not their sum."),
+        *((wrong, "you compare only one density with m. In JSD both densities are compared with m.") for wrong in (
+            lambda p, q, dx: _kl(p, (p + q) / 2, dx), lambda p, q, dx: _kl(q, (p + q) / 2, dx),
+            lambda p, q, dx: _kl(p, (p + q) / 2, dx) / 2)),
+        (lambda p, q, dx: _jsd(p, q, dx) - math.log(4),
+         "that shift belongs to the value of the game. JSD itself is 0 for p = q."),
+    ],
+}

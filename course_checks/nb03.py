@@ -15,22 +15,10 @@ def frechet(function):
         a, b = (torch.randn(n, f, generator=rng) @ torch.randn(f, f, generator=rng)
                 + torch.randn(f, generator=rng) for n in (n_a, n_b))
         came = one_number(*returned(function(a.clone(), b.clone()), "the distance"), "the distance")
-        means, stds = a.mean(0) - b.mean(0), a.std(0) - b.std(0)
-        right = (means**2 + stds**2).sum()
-        compare(came, right, [
-            ((means**2 + (a.var(0) - b.var(0))**2).sum(), "variance or standard deviation?"),
-            ((means**2 + a.var(0) + b.var(0)).sum(), "by your formula, how far is a set from itself?"),
-            ((means**2).sum(), "two sets with the same middle can still differ. In what?"),
-            ((stds**2).sum(), "a set and the same set moved elsewhere would be alike."),
-            (right.sqrt(), "you take a root; does the formula?"),
-            (right / f, "is it an average over the features?"),
-            ((means + stds).sum(), "a feature that is too high cancels one that is too low."),
-            ((means.abs() + stds.abs()).sum(), "large differences count for more than this."),
-            ((a.mean() - b.mean())**2 + (a.std() - b.std())**2, "this is one mean and one spread for all features."),
-            *([((a.mean(1) - b.mean(1)).square().sum() + (a.std(1) - b.std(1)).square().sum(),
-                "which dimension counts the images, which the features?")] if n_a == n_b else []),
-        ], "each feature by itself: how far apart are its two means, and its two standard deviations?", tolerance=0.01)
-    done("frechet: how far apart two sets of features are, by the mean and the spread of each feature.")
+        compare(came, _differences(lambda means, stds: (means**2 + stds**2).sum())(a, b), MISTAKES["frechet"], (a, b),
+                "take each feature by itself. How far apart are its two means, and its two standard deviations?",
+                tolerance=0.01)
+    done("frechet: how far apart two sets of features are, by the mean and the standard deviation of each feature.")
 
 
 def coverage(function):
@@ -43,26 +31,8 @@ def coverage(function):
         # far from 0, where cdist's rounding makes many a point differ from itself
         real, fake = torch.randn(n, 4, generator=rng) + 10, torch.randn(m, 4, generator=rng) * 0.7 + 10.5
         came = one_number(*returned(function(real.clone(), fake.clone(), k), "the coverage"), "the coverage")
-        distances = torch.cdist(real, fake)                                             # [N, M]
-        among_real = torch.cdist(real, real)
-        inner, radii, outer = among_real.sort(1).values[:, k - 1:k + 2].T               # place 0 is the point itself
-        unequal = among_real.where(among_real > 0, torch.inf).kthvalue(k, dim=1).values
-        in_real, in_fake = distances <= radii[:, None], distances <= torch.cdist(fake, fake).sort(1).values[:, k]
-        compare(came, in_real.any(1).double().mean(), [
-            ((distances <= inner[:, None]).any(1).double().mean(), "which real point is the nearest to a real point?"),
-            ((distances <= unequal[:, None]).any(1).double().mean(), "a point's distance to itself may be rounded to "
-             "more than 0: leave the point out by its place in the table, not by `> 0`."),
-            ((distances <= outer[:, None]).any(1).double().mean(), "balls too large: counted from 0, or from 1?"),
-            *((squared.any(1).double().mean(), "one side is squared, the other is not.")
-              for squared in (distances**2 <= radii[:, None], distances <= radii[:, None]**2)),
-            (in_real.any(0).double().mean(), "that is a share of fakes (precision). Whose share is asked for?"),
-            (in_fake.any(1).double().mean(), "that is recall. Around which points are the balls?"),
-            (in_fake.any(0).double().mean(), "real and fake have changed places."),
-            (in_real.sum() / (k * m), "that is density: every fake in a ball counts. When is a ball satisfied?"),
-            (in_real.double().mean(), "that is a share of pairs. When is a ball satisfied?"),
-            (in_real.any(1).sum(), "that is how many; which share is it?"),
-            (1, "every ball contains a fake. What sets the radius, and should the fakes have a say in it?"),
-        ], "take one real point: how far is it to the neighbour that sets its radius, how far to the nearest fake?")
+        compare(came, _in_ball(real, fake, k).any(1).double().mean(), MISTAKES["coverage"], (real, fake, k),
+                "take one real point. How far is it to the neighbour that sets its radius, and to the nearest fake?")
     done("coverage: the share of real points with a fake in their neighbourhood.")
 
 
@@ -71,29 +41,131 @@ def memorisation(function):
 
     Flat images, float [N, P], [M, P], [L, P]; nearer by the Euclidean distance to the nearest training image.
     """
-    def nearer(x, y):
-        return (x[:, None] < y).double().mean()
-
     rng = torch.Generator().manual_seed(33)
     for n, t, h in ((14, 11, 17), (20, 16, 12)):
         fake, training, held_out = (torch.rand(size, 9, generator=rng) for size in (n, t, h))
         fake[::3] = 0.95 * training[:len(fake[::3])] + 0.05 * fake[::3]     # every third is nearly a copy
         came = function(fake.clone(), training.clone(), held_out.clone())
         came = one_number(*returned(came, "the probability"), "the probability")
-        to_fake, to_held = torch.cdist(fake, training), torch.cdist(held_out, training)     # [N, T], [H, T]
-        ours, theirs = to_fake.min(1).values, to_held.min(1).values
-        right = nearer(ours, theirs)
-        compare(came, right, [
-            (1 - right, "by your number, copies would score low."),
-            (right * n * h, "that is how many pairs; which share of all is it?"),
-            (nearer(torch.cdist(fake, held_out).min(1).values, theirs), "fakes nearer to which set of images?"),
-            (nearer(to_fake.mean(1), to_held.mean(1)), "a copy is near one training image and far from the others."),
-            (nearer(to_fake.min(0).values, to_held.min(0).values), "a distance for each fake, or each of training?"),
-            (nearer(to_fake.argmin(1), to_held.argmin(1)), "these are positions in the training set, not distances."),
-            (ours.mean() / theirs.mean(), "that is a ratio of distances; asked for is how often one is the smaller."),
-            (theirs.mean() / ours.mean(), "that is a ratio of distances; asked for is how often one is the smaller."),
-            *(((ours < y).double().mean(), "held-out images differ from each other, and you use one number for all.")
-              for y in (theirs.median(), theirs.mean(), theirs.min(), theirs.max())),
-            *((y, "a single comparison. How often is it so, over all that could be drawn?") for y in (0, 1)),
-        ], "two lists of distances to the training set. Draw one from each: how often is the fake's the smaller?")
+        right = _nearer(_nearest(fake, training), _nearest(held_out, training))
+        compare(came, right, MISTAKES["memorisation"], (fake, training, held_out),
+                "you need two lists of distances to the training set. Sample one distance from each. How often is the "
+                "fake's the smaller?")
     done("memorisation: how often a fake lies nearer to the training set than a fresh real image does.")
+
+
+def _differences(combine):
+    """`combine` gets the differences of the means and of the standard deviations, each [F]."""
+    return lambda a, b: combine(a.mean(0) - b.mean(0), a.std(0) - b.std(0))
+
+
+def _radii(points, k):
+    """The distance of each point to its k-th nearest other point, [N]."""
+    return torch.cdist(points, points).sort(1).values[:, k]         # place 0 is the point itself
+
+
+def _in_ball(points, others, k):
+    """Whether other m lies in the ball of point n, [N, M]."""
+    return torch.cdist(points, others) <= _radii(points, k)[:, None]
+
+
+def _with_radii(radii):
+    """Coverage with balls of other `radii(real, fake, k)`, [N]."""
+    def coverage(real, fake, k):
+        return (torch.cdist(real, fake) <= radii(real, fake, k)[:, None]).any(1).double().mean()
+    return coverage
+
+
+def _radii_without_equals(real, fake, k):
+    distances = torch.cdist(real, real)
+    return distances.where(distances > 0, torch.inf).kthvalue(k, dim=1).values
+
+
+def _nearest(images, training):
+    return torch.cdist(images, training).min(1).values
+
+
+def _nearer(ours, theirs):
+    """How likely one of `ours` is smaller than one of `theirs`."""
+    return (ours[:, None] < theirs).double().mean()
+
+
+def _both(distances):
+    """`distances(images, training)` of fakes and of held-out images, compared rightly."""
+    return lambda fake, training, held_out: _nearer(distances(fake, training), distances(held_out, training))
+
+
+def _summed_up(summary):
+    """The right distances of fakes and of held-out images, summed up by `summary`."""
+    return lambda fake, training, held_out: summary(_nearest(fake, training), _nearest(held_out, training))
+
+
+MISTAKES = {
+    "frechet": [
+        (lambda a, b: ((a.mean(0) - b.mean(0))**2 + (a.var(0) - b.var(0))**2).sum(),
+         "you compare variances. What does the formula compare once it is simplified, variance or standard deviation?"),
+        (lambda a, b: ((a.mean(0) - b.mean(0))**2 + a.var(0) + b.var(0)).sum(),
+         "the last term of the trace is missing. By your formula, how far is a set from itself?"),
+        (_differences(lambda means, stds: (means**2).sum()),
+         "you compare only the means. Two sets with the same middle can still differ. In what?"),
+        (_differences(lambda means, stds: (stds**2).sum()),
+         "you leave out the means, so a set and the same set moved elsewhere would be alike."),
+        (_differences(lambda means, stds: (means**2 + stds**2).sum().sqrt()), "you take a root. Does the formula?"),
+        (_differences(lambda means, stds: (means**2 + stds**2).mean()),
+         "you average over the features. What does the trace do with them?"),
+        (_differences(lambda means, stds: (means + stds).sum()),
+         "nothing is squared here, so a feature that is too high cancels one that is too low."),
+        (_differences(lambda means, stds: (means.abs() + stds.abs()).sum()),
+         "you take absolute values. In the formula, large differences count for more than this."),
+        (lambda a, b: (a.mean() - b.mean())**2 + (a.std() - b.std())**2,
+         "this is one mean and one standard deviation for all features. The formula has them for each feature."),
+        (lambda a, b: (a.mean(1) - b.mean(1)).square().sum() + (a.std(1) - b.std(1)).square().sum(),
+         "you average over the wrong dimension. Which dimension counts the images, which the features?"),
+    ],
+    "coverage": [
+        (_with_radii(lambda real, fake, k: _radii(real, k - 1)),
+         "the balls are too small. Which real point is the nearest to a real point?"),
+        (_with_radii(_radii_without_equals),
+         "a point's distance to itself may be rounded to more than 0. Leave the point out by its place in the table, "
+         "not by `> 0`."),
+        (_with_radii(lambda real, fake, k: _radii(real, k + 1)),
+         "the balls are too large. Are neighbours counted from 0, or from 1?"),
+        *((_with_radii(wrong), "one side is squared, the other is not.") for wrong in (
+            lambda real, fake, k: _radii(real, k).sqrt(), lambda real, fake, k: _radii(real, k).square())),
+        (lambda real, fake, k: _in_ball(real, fake, k).any(0).double().mean(),
+         "that is a share of fakes (precision). Whose share is asked for?"),
+        (lambda real, fake, k: _in_ball(fake, real, k).any(0).double().mean(),
+         "that is recall. Around which points are the balls?"),
+        (lambda real, fake, k: _in_ball(fake, real, k).any(1).double().mean(), "real and fake have changed places."),
+        (lambda real, fake, k: _in_ball(real, fake, k).sum() / (k * len(fake)),
+         "that is density, where every fake in a ball counts. How many fakes must a ball contain for coverage?"),
+        (lambda real, fake, k: _in_ball(real, fake, k).double().mean(),
+         "that is a share of pairs. How many fakes must a ball contain for coverage?"),
+        (lambda real, fake, k: _in_ball(real, fake, k).any(1).sum(),
+         "that is how many real points have a fake in their ball. Which share of all is it?"),
+        (_with_radii(lambda real, fake, k: torch.cdist(real, fake).kthvalue(k, dim=1).values),
+         "every ball contains a fake. What sets the radius, and should the fakes have a say in it?"),
+    ],
+    "memorisation": [
+        (lambda fake, training, held_out: _nearer(_nearest(held_out, training), _nearest(fake, training)),
+         "the comparison is reversed. By your number, copies would score low."),
+        (_summed_up(lambda ours, theirs: (ours[:, None] < theirs).sum()),
+         "that is how many pairs. Which share of all pairs is it?"),
+        (lambda fake, training, held_out: _nearer(_nearest(fake, held_out), _nearest(held_out, training)),
+         "you compare the fakes with the held-out images. Nearer to which set of images is asked for?"),
+        (_both(lambda images, training: torch.cdist(images, training).mean(1)),
+         "you average over the training images. A copy is near one training image and far from the others."),
+        (_both(lambda images, training: torch.cdist(images, training).min(0).values),
+         "you have one number for each training image. Is a distance asked for each fake, or each of training?"),
+        (_both(lambda images, training: torch.cdist(images, training).argmin(1)),
+         "these are positions in the training set, not distances."),
+        *((_summed_up(wrong), "that is a ratio of distances. Asked for is how often one is the smaller.") for wrong in (
+            lambda ours, theirs: ours.mean() / theirs.mean(), lambda ours, theirs: theirs.mean() / ours.mean())),
+        *((_summed_up(lambda ours, theirs, one=one: (ours < one(theirs)).double().mean()),
+           "held-out images differ from each other, and you use one number for all.")
+          for one in (torch.median, torch.mean, torch.min, torch.max)),
+        *((_summed_up(wrong), "that is a single comparison. How often is it so, over all pairs that could be sampled?")
+          for wrong in (lambda ours, theirs: (ours.mean() < theirs.mean()).double(),
+                        lambda ours, theirs: (ours.mean() > theirs.mean()).double())),
+    ],
+}

@@ -6,7 +6,7 @@ from ._base import compare, done, require, returned, tensor
 
 
 def paired_batch(function):
-    """Check `function(x, y, n, generator) -> (batch_x, batch_y)`: n draws with replacement, each with its own label.
+    """Check `function(x, y, n, rng) -> (batch_x, batch_y)`: n images sampled with replacement, each with its own label.
 
     x float [M, 1, H, W], y int64 [M] -> [n, 1, H, W], [n]. All randomness from `rng`.
     """
@@ -18,26 +18,27 @@ def paired_batch(function):
         batch_x, batch_y = returned(function(x.clone(), y.clone(), n, rng), "batch_x", "batch_y")
         shapes = list(tensor(batch_x, "batch_x").shape), list(tensor(batch_y, "batch_y").shape)
         require(shapes == ([n, 1, 2, 3], [n]), f"n={n} images and labels of shapes [{n}, 1, 2, 3] and [{n}]",
-                 f"{shapes[0]} and {shapes[1]}", "n whole images, one number for each; n may exceed the size of x.")
+                f"{shapes[0]} and {shapes[1]}", "n whole images, one number for each; n may exceed the size of x.")
         require(not batch_y.is_floating_point(), "labels in whole numbers (int64)", f"{batch_y.dtype}",
-                 "labels are for indexing.")
+                "labels are for indexing.")
         rows.append(batch_x[:, 0, 0, 0].long().clamp(0, 19).tolist())
-        require(torch.equal(batch_x.float(), x[rows[-1]]), "images of x", "others", "where do they change?")
+        require(torch.equal(batch_x.float(), x[rows[-1]]), "images of x", "others",
+                "some pixels are not those of x. Where do they change?")
         wanted, got = y[rows[-1]].tolist(), batch_y.tolist()
         require(wanted == got or sorted(wanted) != sorted(got), f"labels {wanted}", f"{got}",
-                 "the right labels in another order. What moved them and not the images?")
+                "these are the right labels in another order. What moved them and not the images?")
         require(wanted == got, f"labels {wanted}", f"{got}",
-                 "take one image of the batch and its label, and follow each back to its place in x and y.")
+                "take one image of the batch and its label, and follow each back to its place in x and y.")
     batches, reached = rows[:60], sorted({row for batch in rows[:60] for row in batch})
     require(any(batch != rows[0] for batch in batches), "another batch at every call", "the same 60 times",
-             "where does your code draw, and does it begin anew each time?")
-    require(rows[60] == rows[0], "the same batch from a generator in the same state", "another one",
-             "which call draws without `rng`?")
+            "where does your code sample, and does it begin anew each time?")
+    require(rows[60] == rows[0], "the same batch from an rng in the same state", "another one",
+            "some randomness comes from elsewhere. Which call samples without `rng`?")
     require(len(reached) == 20, "all 20 images in the course of 60 batches", f"only {reached}",
-             "which images can your code never reach?")
-    require(any(len(set(batch)) < 8 for batch in batches), "draws with replacement", "no image twice in any batch",
-             "can an image that was drawn be drawn again?")
-    done("paired_batch: every image keeps its label, and the generator alone decides.")
+            "some images never come. Which images can your code never reach?")
+    require(any(len(set(batch)) < 8 for batch in batches), "sampling with replacement",
+            "no image twice in any batch", "can an image that was sampled be sampled again?")
+    done("paired_batch: every image keeps its label, and rng alone decides.")
 
 
 def conditional_scale(function):
@@ -52,20 +53,10 @@ def conditional_scale(function):
         came = function(h.clone(), y.clone(), scale.clone(), shift.clone())
         came = tensor(*returned(came, "the result"), "the result")
         require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
-                 "every pixel is scaled and shifted, and none is joined with another.")
-        s, t = scale[y][:, :, None, None], shift[y][:, :, None, None]
-        first = [table[:shape[0], :, None, None] for table in (scale, shift)]
-        landed = "sizes are matched from the right. On which two dimensions of h did your [B, C] land?"
-        compare(came, h * s + t, [
-            (h * s, "that is half of it; what else does the class decide?"),
-            (h + t, "that is half of it; what else does the class decide?"),
-            (h * (1 + s) + t, "a scale of 1 should leave h as it is."),
-            ((h + t) * s, "which comes first?"),
-            (h * t + s, "which table multiplies, which one is added?"),
-            (h * first[0] + first[1], "whose row: that of the class, or of the place in the batch?"),
-            *((h * s.view(sizes) + t.view(sizes), landed) for sizes in (
-                (4, 4), (4, 1, 4), (4, 4, 1), (4, 1, 1, 4), (4, 1, 4, 1)) if n_classes == 4),
-        ], "take one image and one channel: which number multiplies all its pixels, which one is added?")
+                "every pixel is scaled and shifted, and none is joined with another.")
+        compare(came, _scaled(lambda h, s, t: h * s + t)(h, y, scale, shift), MISTAKES["conditional_scale"],
+                (h, y, scale, shift),
+                "take one image and one channel. Which number multiplies all its pixels, which one is added?")
     done("conditional_scale: every image with the scale and shift of its class, channel by channel.")
 
 
@@ -78,21 +69,68 @@ def projection(function):
     for b, f, n_classes in ((4, 4, 4), (5, 3, 7)):      # equal sizes let mistakes run
         h, weight = torch.randn(b, f, generator=rng), torch.randn(f, generator=rng)
         embedding, y = torch.randn(n_classes, f, generator=rng), torch.tensor([2, 0, 3, 2, 1])[:b]
-        came = function(h.clone(), y.clone(), lambda x, weight=weight: x @ weight + 0.7, embedding.clone())
+
+        def psi(x, weight=weight):
+            return x @ weight + 0.7
+
+        came = function(h.clone(), y.clone(), psi, embedding.clone())
         came = tensor(*returned(came, "logits"), "logits")
         require(came.dim() < 2 or came.shape[1] == 1, f"logits of shape [{b}]", f"{list(came.shape)}",
-                 "that is a table. Which of its numbers belong to an image and its own label?")
+                "that is a table. Which of its numbers belong to an image and its own label?")
         require(came.shape == (b,), f"logits of shape [{b}]", f"{list(came.shape)}",
-                 "one number for each image: no further dimension, and no sum over the batch.")
-        base, product = h @ weight + 0.7, embedding[y] * h                  # [B], [B, F]
-        compare(came, base + product.sum(1), [
-            (product.sum(1), "is the image real at all, whatever its label? That part is missing."),
-            (base, "the label makes no difference."),
-            (base + product.mean(1), "is an inner product an average?"),
-            (base + product.sum(), "what one image adds must not reach the others."),
-            (base + embedding[y].sum(1), "the label adds the same to every image. Where does h come in?"),
-            (base + (embedding[:b] * h).sum(1), "whose row: that of the class, or of the place in the batch?"),
-            (base - product.sum(1), "mind the sign."),
-            *([(base + product.sum(0), "which dimension counts the images, which the features?")] if b == f else []),
-        ], "two numbers for each image: what psi says of h, and how well h and the vector of its class agree.")
+                "one number for each image: no further dimension, and no sum over the batch.")
+        right = _projected(lambda base, product: base + product.sum(1))(h, y, psi, embedding)
+        compare(came, right, MISTAKES["projection"], (h, y, psi, embedding),
+                "each image has two numbers: what psi says of h, and how well h and the vector of its class agree.")
     done("projection: is the image real, and does it fit its label? One logit for both.")
+
+
+def _scaled(use, rows=lambda y: y):
+    """`use` gets h and the chosen rows of scale and shift, [B, C, 1, 1]."""
+    return lambda h, y, scale, shift: use(h, scale[rows(y)][:, :, None, None], shift[rows(y)][:, :, None, None])
+
+
+def _placed(place):
+    """The rows of the classes, [B, C], their dimensions arranged by `place`."""
+    return lambda h, y, scale, shift: h * place(scale[y]) + place(shift[y])
+
+
+def _projected(use, rows=lambda y: y):
+    """`use` gets psi(h), [B], and the chosen rows of the embedding times h, [B, F]."""
+    return lambda h, y, psi, embedding: use(psi(h), embedding[rows(y)] * h)
+
+
+MISTAKES = {
+    "conditional_scale": [
+        *((_scaled(wrong), "that is half of it. What else does the class decide?") for wrong in (
+            lambda h, s, t: h * s, lambda h, s, t: h + t)),
+        (_scaled(lambda h, s, t: h * (1 + s) + t), "you add 1 to the scale. A scale of 1 should leave h as it is."),
+        (_scaled(lambda h, s, t: (h + t) * s), "you scale the shift, too. Which comes first?"),
+        (_scaled(lambda h, s, t: h * t + s),
+         "the tables have changed places. Which table multiplies, which one is added?"),
+        (_scaled(lambda h, s, t: h * s + t, rows=lambda y: torch.arange(len(y))),
+         "these are the wrong rows of the tables. Whose row do you take, that of the class, or of the place in the "
+         "batch?"),
+        *((_placed(place), "sizes are matched from the right. On which two dimensions of h did your [B, C] land?")
+          for place in (lambda v: v, lambda v: v[:, None], lambda v: v[..., None], lambda v: v[:, None, None],
+                        lambda v: v[:, None, :, None])),
+    ],
+    "projection": [
+        (_projected(lambda base, product: product.sum(1)),
+         "your logits say only how well image and label fit. Is the image real at all? That part is missing."),
+        (_projected(lambda base, product: base), "here the label makes no difference. Where should it enter?"),
+        (_projected(lambda base, product: base + product.mean(1)),
+         "you average over the features. Is an inner product an average?"),
+        (_projected(lambda base, product: base + product.sum()),
+         "you sum over the batch as well. What one image adds must not reach the others."),
+        (lambda h, y, psi, embedding: psi(h) + embedding[y].sum(1),
+         "the label adds the same to every image of its class. Where does h come in?"),
+        (_projected(lambda base, product: base + product.sum(1), rows=lambda y: torch.arange(len(y))),
+         "these are the wrong rows of the embedding. Whose row do you take, that of the class, or of the place in the "
+         "batch?"),
+        (_projected(lambda base, product: base - product.sum(1)),
+         "an image that fits its label gets a lower logit than without. Mind the sign."),
+        (_projected(lambda base, product: base + product.sum(0)),
+         "you sum over the batch, not over the features. Which dimension counts the images, which the features?"),
+    ],
+}

@@ -1,13 +1,12 @@
 """Checks of the exercises of notebook 06, episodes."""
 
-
 import torch
 
 from ._base import compare, done, one_number, require, returned, shaped, tensor
 
 
 def split_by_alphabet(function):
-    """Check `function(alphabets, n_held, generator) -> held`: the indices of all classes of n_held random alphabets.
+    """Check `function(alphabets, n_held, rng) -> held`: the indices of all classes of n_held random alphabets.
 
     alphabets: list [C], the name of each class's alphabet; held: list or int tensor, in any order.
     """
@@ -19,53 +18,54 @@ def split_by_alphabet(function):
             return [_held_classes(function(names.copy(), n_held, rng), alphabets, n_held) for _ in range(n)]
 
         held = draws()
-        require(draws() == held, "the same classes from a generator in the same state", "others",
-                 "which call draws without `rng`?")
+        require(draws() == held, "the same classes from an rng in the same state", "others",
+                "one of your calls draws without `rng`. Which?")
         require(any(classes != held[0] for classes in held), "other alphabets from time to time", "the same 60 times",
-                 "where does your code draw, and does it begin anew each time?")
+                "every call holds out the same alphabets. Does your code draw by chance? Does it seed `rng` anew?")
         alone = [alphabets[min(classes)] for classes in draws(n_held=1, n=600)]
         counts = {name: alone.count(name) for name in sorted(set(alphabets))}
         reached = {alphabets[i] for classes in held for i in classes}
         require(len(reached) == 5, "all 5 alphabets held out, now and then, in 60 draws", f"only {sorted(reached)}",
-                 "which alphabets can your code never reach?")
+                "some alphabets are never held out. What keeps your code from drawing them?")
         require(all(70 < counts[name] < 170 for name in counts), "each of 5 alphabets about 120 times in 600 draws of "
-                 "one", f"{counts}", "every alphabet is equally likely, however many classes it has. Do you draw among "
-                                     "alphabets or among classes?")
+                "one", f"{counts}", "every alphabet should be equally likely, however many classes it has. Do you draw "
+                                    "among alphabets or among classes?")
         require(all(draws(ending) == held for ending in (" I", " II", " III", " IV", " V")),
-                 "the same classes with 'Greek I' for 'Greek', 'Latin I' for 'Latin', and so on", "others",
-                 "a set of names has another order whenever Python starts, and so has your split. Which order of the "
-                 "names stays?")
-    done("split_by_alphabet: whole alphabets on one side or the other, and the generator alone decides which.")
+                "the same classes with 'Greek I' for 'Greek', 'Latin I' for 'Latin', and so on", "others",
+                "a set of names has a different order each time Python starts, so your split changes too. Which order "
+                "of the names is always the same?")
+    done("split_by_alphabet: whole alphabets on one side or the other, and `rng` alone decides which.")
 
 
 def _held_classes(answer, alphabets, n_held):
     """`answer` as a set of indices, which are those of all classes of n_held alphabets."""
     require(hasattr(answer, "__iter__"), "a list or tensor of indices", type(answer).__name__,
-             "does your function end with `return ...`?")
+            "does your function end with `return ...`?")
     held = answer.tolist() if hasattr(answer, "tolist") else list(answer)
     held = [i.item() if isinstance(i, torch.Tensor) and i.dim() == 0 else i for i in held]
-    for kinds, hint in ((str, "positions in the list `alphabets`, not the names that stand there."),
-                        (bool, "that is a mask, a yes or no for each class. At which positions is it True?"),
-                        ((list, tuple, set, torch.Tensor), "one flat list: not one for each alphabet, and without "
-                                                           "the rest."),
-                        (float, "indices are whole numbers.")):
+    for kinds, hint in ((str, "you returned names. At which positions do they stand in the list `alphabets`?"),
+                        (bool, "you returned a mask, a yes or no for each class. At which positions is it True?"),
+                        ((list, tuple, set, torch.Tensor), "return one flat list of the classes held out: not one list "
+                                                           "for each alphabet, and not the rest."),
+                        (float, "you returned floats, but indices are whole numbers.")):
         require(not any(isinstance(i, kinds) for i in held), "indices of classes", f"{held[0]!r} first", hint)
     require(set(held) <= set(range(len(alphabets))), f"indices from 0 to {len(alphabets) - 1}", f"{sorted(held)}",
-             "positions in the list `alphabets`, the first of which is 0.")
+            "some of these are not positions in the list `alphabets`, the first of which is 0.")
     require(len(held) != n_held, f"all classes of {n_held} alphabets", f"{n_held} indices, {held}",
-             "n_held counts alphabets, and each of these has several classes.")
+            "you returned n_held classes, but n_held counts alphabets. How many classes has an alphabet?")
     taken = [alphabets[i] for i in set(held)]
     for name in dict.fromkeys(taken):
         require(taken.count(name) == alphabets.count(name), "each alphabet on one side of the split",
-                 f"{taken.count(name)} of the {alphabets.count(name)} classes of '{name}' held out",
-                 "with some of its letters seen in training, an alphabet is not new. What is to be drawn, and are the "
-                 "classes of an alphabet next to each other?")
-    require(len(taken) == len(held), "every index once", f"{sorted(held)}", "what puts an index there twice?")
+                f"{taken.count(name)} of the {alphabets.count(name)} classes of '{name}' held out",
+                "this alphabet is not new, because training has seen some of its letters. Do you draw alphabets or "
+                "classes, and are the classes of an alphabet next to each other in the list?")
+    require(len(taken) == len(held), "every index once", f"{sorted(held)}",
+            "some index is there twice. Which line adds it again?")
     n_taken, n_all = len(set(taken)), len(set(alphabets))
     require(n_taken != n_all - n_held, f"{n_held} alphabets of {n_all}", f"{n_taken}",
-             "are these the ones held out, or the rest?")
+            "that is how many alphabets remain. Did you return the classes held out, or the rest?")
     require(n_taken == n_held, f"{n_held} alphabets of {n_all}", f"{n_taken}",
-             "was an alphabet drawn, put back, and drawn again?")
+            "the number of alphabets is wrong. Can your code draw the same alphabet twice?")
     return set(held)
 
 
@@ -74,45 +74,23 @@ def prototypes(function):
 
     Features: support float [S, F], query float [Q, F]; support_y int64 [S] in any order. Source: Snell et al. 2017.
     """
-    rng, unit = torch.Generator().manual_seed(8), torch.nn.functional.normalize
+    rng = torch.Generator().manual_seed(8)
     for n_way, labels, n_query, f in ((3, [2, 0, 1, 1, 2, 0], 5, 4), (4, [3, 1, 0, 3, 2, 1, 3, 1, 3, 2], 7, 5)):
         y = torch.tensor(labels)
         support, query = (torch.randn(n, f, generator=rng) * 2 + 1 for n in (len(y), n_query))
         inputs = support.clone().requires_grad_(), query.clone().requires_grad_()
         came = tensor(*returned(function(inputs[0], y.clone(), inputs[1], n_way), "logits"), "logits")
         shaped(came, (n_query, n_way), "logits", {
-            (n_way, n_query): "a row for each query, a column for each class.",
-            (n_query,): "a label is not enough: cross-entropy needs a number for every class.",
-            (n_query, len(y)): "a number for every support example. What stands for a class?",
-            (n_query, n_way, f): "the coordinates of the way to a class mean. How long is it?",
-        }, "one number for each query and each class.")
-        members = [support[y == c] for c in range(n_way)]
-        means, sums = torch.stack([x.mean(0) for x in members]), torch.stack([x.sum(0) for x in members])
-        pairs = [torch.cdist(query, x).square() for x in members]       # for each class: [Q, its examples]
-        right = _minus_squares(query, means)
-        in_order = "are the labels in order? What says to which class a support example belongs?"
-        length = "how long a vector is matters too: leave the features as they are."
-        compare(came, right, [
-            (-right, "a near class must get a large logit."),
-            ((-right).sqrt(), "a near class must get a large logit."),
-            (-(-right).sqrt(), "the distance, or its square?"),
-            (_minus_squares(query, sums), "that is the sum of a class. A prototype does not grow with the examples."),
-            (_minus_squares(query, sums * n_way / len(y)), "how many examples has each class? Count them."),
-            *([(_minus_squares(query, support.view(n_way, -1, f).mean(1)), in_order),
-               (_minus_squares(query, support.view(-1, n_way, f).mean(0)), in_order)] if len(y) % n_way == 0 else []),
-            (right / f, "a squared distance is a sum over the features, not an average."),
-            (right.softmax(1), "logits: the softmax is part of the cross-entropy."),
-            (right.log_softmax(1), "logits: the softmax is part of the cross-entropy."),
-            (right.softmax(0), "logits: the softmax is part of the cross-entropy."),
-            (query @ means.T, "that is an inner product: a far prototype would win by its length."),
-            (torch.stack([-d.amin(1) for d in pairs], 1), "that is the nearest example. What stands for the class?"),
-            (torch.stack([-d.mean(1) for d in pairs], 1), "first the mean of the examples, then one distance."),
-            (torch.stack([-d.sum(1) for d in pairs], 1), "first the mean of the examples, then one distance."),
-            (_minus_squares(unit(query), unit(means)), length), (unit(query) @ unit(means).T, length),
-            (_minus_squares(unit(query), torch.stack([unit(x).mean(0) for x in members])), length),
-            (-torch.cdist(query, means, p=1), "squares of the differences, not their absolute values."),
-        ], "the mean of one class, the difference of one query from it: square its coordinates and add them up. Sign?")
-        hint = "an encoder is to learn through both: no .item(), no .detach(), no .tolist()."
+            (n_way, n_query): "rows and columns are exchanged. Each query has a row, and each class a column.",
+            (n_query,): "a label for each query is not enough, because cross-entropy needs a number for every class.",
+            (n_query, len(y)): "you returned a number for every support example. What stands for a class?",
+            (n_query, n_way, f): "those are the coordinates of the difference from a class mean. How long is it?",
+        }, "return one number for each query and each class.")
+        arguments = support, y, query, n_way
+        compare(came, _prototypes()(*arguments), MISTAKES["prototypes"], arguments,
+                "take the mean of one class and the difference of one query from it. Square its coordinates and add "
+                "them up. Which sign does the sum get?")
+        hint = "an encoder should learn through support and queries. Is there an .item(), .detach() or .tolist()?"
         require(came.requires_grad, "logits that remember their graph", "plain numbers", hint)
         slopes = torch.autograd.grad(came.sum(), inputs, allow_unused=True)
         require(all(s is not None for s in slopes), "a gradient in the support and in the queries", "only one", hint)
@@ -121,6 +99,31 @@ def prototypes(function):
 
 def _minus_squares(query, means):
     return -(query[:, None] - means).square().sum(2)        # [Q, N]
+
+
+def _prototypes(use=_minus_squares, stands=lambda examples: examples.mean(0)):
+    """The exercise: `use` of the queries [Q, F] and of what `stands` for each class [N, F]."""
+    return lambda support, y, query, n_way: use(query, torch.stack([stands(support[y == c]) for c in range(n_way)]))
+
+
+def _from_rows(means):
+    """As if the rows of the support told the class: `means` of support and n_way."""
+    return lambda support, y, query, n_way: _minus_squares(query, means(support, n_way))
+
+
+def _from_distances(use):
+    """`use` of the squared distances [Q, K] from the queries to the examples of each class."""
+    return lambda support, y, query, n_way: torch.stack(
+        [-use(torch.cdist(query, support[y == c]).square()) for c in range(n_way)], 1)
+
+
+def _evenly(support, y, query, n_way):
+    """As if all classes had equally many examples."""
+    return _prototypes(stands=lambda examples: examples.sum(0) * n_way / len(y))(support, y, query, n_way)
+
+
+def _unit(x):
+    return torch.nn.functional.normalize(x, dim=-1)
 
 
 def leaks(function):
@@ -133,45 +136,50 @@ def leaks(function):
         came = tensor(*returned([answer] if isinstance(answer, list) else answer, "leaks"), "leaks")
         (n_tasks, n_support), n_query = support_x.shape[:2], query_x.shape[1]
         shaped(came, (n_tasks, n_query), "leaks", {
-            (n_tasks,): "which of the queries leaked? One answer for each.",
-            (n_tasks, n_support): "one answer for each query, not for each support image.",
+            (n_tasks,): "you gave one answer for each task. Which of its queries leaked?",
+            (n_tasks, n_support): "you gave one answer for each support image. Which queries leaked?",
             (n_tasks, n_query, n_support): "that is a table of pairs. When has a query leaked?",
             (n_tasks, n_support, n_query): "that is a table of pairs. When has a query leaked?",
-        }, "one yes or no for each query of each task.")
+        }, "return one yes or no for each query of each task.")
         require(came.dtype == torch.bool, "yes or no for each query (torch.bool)", f"{came.dtype}",
-                 "how often, or how near, is not asked.")
-        pixels = (query_x[:, :, None] == support_x[:, None]).flatten(3)         # [T, Q, S, pixels]
-        everywhere = query_x[:, :, None] == support_x.flatten(0, 1)             # [T, Q, T*S, 1, H, W]
-        ink_q, ink_s = query_x.flatten(2).sum(2), support_x.flatten(2).sum(2)   # [T, Q], [T, S]
-        pairs = pixels.all(3)                                                   # [T, Q, S]
-        right = pairs.any(2)
-        distances = torch.cdist(query_x.flatten(2), support_x.flatten(2))       # [T, Q, S]
-        for wrong, hint in (
-                (~right, "that is upside down: True is for a leak."),
-                (pairs.all(2), "no query is the same as all support images. One is enough: all or any?"),
-                ((distances == 0).any(2), "cdist multiplies matrices and rounds: equal images may get a distance just "
-                                          "above 0. Compare pixels."),
-                (pairs.diagonal(dim1=1, dim2=2), "each query with one support image only. May the leak be in another?"),
-                (pairs.any(1), "those are the support images that leaked. Which queries?"),
-                (everywhere.flatten(3).all(3).any(2), "the support set of another task cannot help. Whose support?"),
-                (pixels.any(3).any(2), "images of different characters agree in some pixels. How many must?"),
-                (pixels.any(2).all(2), "each pixel is found somewhere in the support, but is one image the same?"),
-                ((ink_q[:, :, None] == ink_s[:, None]).any(2), "as much ink in another place is another image."),
-                (right.any(1, keepdim=True).expand_as(right), "is it every query of the task?")):
-            _nowhere((came != right) & torch.equal(came, wrong), right, hint)
-        for mistakes, hint in (
+                "you returned numbers. The question is whether a query leaked, not how often, or how near it is.")
+        right = _leaks(support_x, query_x)
+        for misses, hint in (
+                *((came != right, hint) for wrong, hint in MISTAKES["leaks"]
+                  if torch.equal(came, wrong(support_x, query_x))),
                 (came & ~(right | near | turned), "no support image of this task is the same in every pixel."),
-                (came & near, "almost alike in all pixels, or in all but one, is not identical. Which difference do "
-                              "you allow?"),
-                (came & turned, "the same pixels in other places are another image."),
+                (came & near, "this query is almost alike in all pixels, or alike in all but one, so it is not "
+                              "identical. Which difference do you allow?"),
+                (came & turned, "the same pixels in other places make another image. Do you compare place by place?"),
                 (right & ~came, "some support image is the same in every pixel. Do you find it?")):
-            _nowhere(mistakes, right, hint)
+            _nowhere(misses, right, hint)
     done("leaks: every query that stands in its own support, and no other.")
 
 
-def _nowhere(mistakes, right, hint):
-    """Require that no answer be a mistake, bool [T, Q]; the message names the first that is."""
-    for task, query in mistakes.nonzero().tolist()[:1]:
+def _agreement(support_x, query_x):
+    return (query_x[:, :, None] == support_x[:, None]).flatten(3)       # [T, Q, S, pixels]
+
+
+def _leaks(support_x, query_x):
+    return _agreement(support_x, query_x).all(3).any(2)
+
+
+def _leaks_of(use):
+    """`use` of the table [T, Q, S, pixels] of where two images agree."""
+    return lambda support_x, query_x: use(_agreement(support_x, query_x))
+
+
+def _leaks_by_ink(support_x, query_x):
+    return (query_x.flatten(2).sum(2)[:, :, None] == support_x.flatten(2).sum(2)[:, None]).any(2)
+
+
+def _leaks_anywhere(support_x, query_x):
+    return _leaks(support_x.flatten(0, 1).expand(len(support_x), -1, -1, -1, -1), query_x)
+
+
+def _nowhere(misses, right, hint):
+    """Require that no answer miss, bool [T, Q]; the message names the first that does."""
+    for task, query in misses.nonzero().tolist()[:1]:
         wanted = right[task, query].item()
         require(False, f"{wanted} for task {task}, query {query}", f"{not wanted}", hint)
 
@@ -214,47 +222,122 @@ def paired_interval(function):
         a, b = (0.5 + 0.4 * ease + noise[0]).clamp(0, 1), (0.55 - gap + 0.3 * ease + noise[1]).clamp(0, 1)
         results = returned(function(a.clone(), b.clone()), "mean", "half-width")
         mean, half = (one_number(result, name) for result, name in zip(results, ("the mean", "the half-width")))
-        difference, root = a - b, n ** 0.5
-        middle, deviation = difference.mean().item(), difference.std().item()
-        right, (of_a, of_b) = 1.96 * deviation / root, (1.96 * x.std().item() / root for x in (a, b))
-        for wrong, hint in (
-                (-middle, "above 0 where a is the better learner, below 0 where b is."),
-                (difference.abs().mean(), "episodes on which b is the better count against a. Keep their sign."),
-                (middle - right, "that is an end; return the middle, and the distance from there to an end."),
-                (middle + right, "that is an end; return the middle, and the distance from there to an end."),
-                (right, "the mean first, then the half-width."),
-                (a.mean(), "that is one learner. How much better is it than the other?"),
-                (b.mean(), "that is one learner. How much better is it than the other?"),
-                (difference.sum(), "that is the sum over the episodes.")):
-            require(abs(mean - wrong) > 1e-5, f"the mean {middle:.4f} of a - b", f"{mean:.4f}", hint)
+        middle, right = (x.item() for x in _paired()(a, b))
+        mistakes = [(*wrong(a, b), hint) for wrong, hint in MISTAKES["paired_interval"]]
+        hints = [hint for wrong, _, hint in mistakes if abs(mean - wrong) <= 1e-5]
         require(abs(mean - middle) < 1e-5, f"the mean {middle:.4f} of a - b", f"{mean:.4f}",
-                 "the average over episodes of what a has more than b.")
-        expected = f"a half-width of {right:.5f} for these n={n} pairs"
-        apart = "right for two separate sets of episodes. Here the hard ones are hard for both: look at each pair."
-        heap = "that is one heap of both. What scatters from episode to episode here?"
-        for wrong, hint in (
-                ((of_a**2 + of_b**2) ** 0.5, apart),
-                (of_a + of_b, "two half-widths added up: too wide even for learners with episodes of their own. Look "
-                              "at each pair."),
-                (of_a - of_b, "b need not scatter where a does. Look at each pair, not at a and b apart."),
-                (a.std() - b.std(), "b need not scatter where a does. Look at each pair, not at a and b apart."),
-                (of_a, "that is the interval of one learner. What scatters from episode to episode here?"),
-                (of_b, "that is the interval of one learner. What scatters from episode to episode here?"),
-                (1.96 * torch.cat([a, b]).std() / root, heap), (1.96 * torch.cat([a, b]).std() / (2 * n) ** 0.5, heap),
-                (right / 2**0.5, "how many pairs are there?"),
-                (deviation, "that is how far single differences scatter. Their mean scatters less."),
-                (1.96 * deviation, "that is how far single differences scatter. Their mean scatters less."),
-                (1.96 * deviation / n, "the mean of n scatters less than one, but not n times less."),
-                (deviation / root, "that is one standard error: it covers about 68 %, not 95 %."),
-                (2 * right, "that is the whole width; give the distance from the mean to one end."),
-                (-right, "a half-width is positive."),
-                (middle + right, "that is an end; give the distance from the mean to there."),
-                (1.96 * difference.abs().std() / root, "differences without their sign scatter less."),
-                (1.96 * deviation**2 / root, "variance or standard deviation?"),
-                (deviation**2, "variance or standard deviation?"),
-                (deviation**2 / n, "variance or standard deviation?")):
-            require(abs(half - wrong) > 0.005 * abs(wrong), expected, f"{half:.5f}", hint)
-        require(abs(half / right - 1) < 0.02, expected, f"{half:.5f}",
-                 "how far does a - b scatter from episode to episode, how much less does its mean, and how many of "
-                 "those for 95 %?")
+                [*hints, "take the average over episodes of what a has more than b."][0])
+        hints = [hint for _, wrong, hint in mistakes if abs(half - wrong) <= 0.005 * abs(wrong)]
+        require(abs(half / right - 1) < 0.02, f"a half-width of {right:.5f} for these n={n} pairs", f"{half:.5f}",
+                [*hints, "how far does a - b scatter from episode to episode? How much less does its mean scatter, and "
+                         "how many of those for 95 %?"][0])
     done("paired_interval: what makes an episode hard for both cancels, and a smaller difference can be seen.")
+
+
+def _half_width(x):
+    return 1.96 * x.std() / len(x)**0.5
+
+
+def _paired(mean=lambda a, b: (a - b).mean(), half=lambda a, b: _half_width(a - b)):
+    return lambda a, b: (mean(a, b), half(a, b))
+
+
+def _half_of(half):
+    """The half-width is `half` of the differences [n]."""
+    return _paired(half=lambda a, b: half(a - b))
+
+
+MISTAKES = {
+    "prototypes": [
+        *((wrong, "the nearest class gets the smallest logit. Which class should get the largest?")
+          for wrong in (_prototypes(lambda q, p: -_minus_squares(q, p)), _prototypes(torch.cdist))),
+        (_prototypes(lambda q, p: -torch.cdist(q, p)),
+         "you took the distance. Does the formula have the distance, or its square?"),
+        (_prototypes(stands=lambda x: x.sum(0)),
+         "that is the sum of the examples of a class. Should a prototype grow with their number?"),
+        (_evenly, "you divided by the same number for every class. How many examples has each? Count them."),
+        *((_from_rows(means), "you took the support as sorted by class. What says to which class an example belongs?")
+          for means in (lambda support, n_way: support.view(n_way, -1, support.shape[1]).mean(1),
+                        lambda support, n_way: support.view(-1, n_way, support.shape[1]).mean(0))),
+        (_prototypes(lambda q, p: _minus_squares(q, p) / q.shape[1]),
+         "you averaged over the features. A squared distance is a sum over them."),
+        *((_prototypes(use), "you took the softmax. Return logits: the softmax is part of the cross-entropy.")
+          for use in (lambda q, p: _minus_squares(q, p).softmax(1), lambda q, p: _minus_squares(q, p).log_softmax(1),
+                      lambda q, p: _minus_squares(q, p).softmax(0))),
+        (_prototypes(lambda q, p: q @ p.T),
+         "that is an inner product, so a far prototype can win by its length. What says how near it is?"),
+        (_from_distances(lambda squares: squares.amin(1)),
+         "you took the nearest example of each class. What stands for the whole class?"),
+        *((_from_distances(use), "you took the distances to single examples. Which comes first, their mean or the "
+                                 "distance?")
+          for use in (lambda squares: squares.mean(1), lambda squares: squares.sum(1))),
+        *((wrong, "you scaled vectors to length 1, but their length matters too. Leave the features as they are.")
+          for wrong in (_prototypes(lambda q, p: _minus_squares(_unit(q), _unit(p))),
+                        _prototypes(lambda q, p: _unit(q) @ _unit(p).T),
+                        _prototypes(lambda q, p: _minus_squares(_unit(q), p), lambda x: _unit(x).mean(0)))),
+        (_prototypes(lambda q, p: -torch.cdist(q, p, p=1)),
+         "you added up absolute differences. Does the formula have absolute values or squares?"),
+    ],
+    "leaks": [
+        (lambda *given: ~_leaks(*given), "your answers are upside down. True is for a leak."),
+        (_leaks_of(lambda same: same.all(3).all(2)),
+         "you ask whether a query is the same as all support images. Is one enough?"),
+        (lambda support_x, query_x: (torch.cdist(query_x.flatten(2), support_x.flatten(2)) == 0).any(2),
+         "cdist multiplies matrices and rounds, so equal images may get a distance just above 0. Compare pixels."),
+        (_leaks_of(lambda same: same.all(3).diagonal(dim1=1, dim2=2)),
+         "you compare each query with one support image only. May the leak be in another?"),
+        (_leaks_of(lambda same: same.all(3).any(1)), "those are the support images that leaked. Which queries did?"),
+        (_leaks_anywhere, "you also search the support of other tasks, which cannot help. Whose support can?"),
+        (_leaks_of(lambda same: same.any(3).any(2)),
+         "one equal pixel is enough for you, but images of different characters agree in some. How many must agree?"),
+        (_leaks_of(lambda same: same.any(2).all(2)),
+         "each pixel is found in some support image, but not all in the same. Is one image the same everywhere?"),
+        (_leaks_by_ink, "you compare the amount of ink. Is as much ink in another place the same image?"),
+        (lambda *given: _leaks(*given).any(1, keepdim=True).expand(_leaks(*given).shape),
+         "you marked all queries of a task as soon as one leaked. Did every query leak?"),
+    ],
+    "paired_interval": [
+        (_paired(mean=lambda a, b: (b - a).mean()),
+         "the sign is wrong. The mean is above 0 where a is the better learner, below 0 where b is."),
+        (_paired(mean=lambda a, b: (a - b).abs().mean()),
+         "you dropped the signs. How should an episode count on which b is the better?"),
+        *((_paired(mean=mean), "that is an end of the interval. Return the middle, and the distance to an end.")
+          for mean in (lambda a, b: (a - b).mean() - _half_width(a - b),
+                       lambda a, b: (a - b).mean() + _half_width(a - b))),
+        (lambda a, b: (_half_width(a - b), (a - b).mean()),
+         "your results are in the wrong order. Return the mean first, then the half-width."),
+        *((_paired(mean=mean), "that is the mean of one learner. How much better is it than the other?")
+          for mean in (lambda a, b: a.mean(), lambda a, b: b.mean())),
+        (_paired(mean=lambda a, b: (a - b).sum()),
+         "that is the sum over the episodes. Should it grow with their number?"),
+        (_paired(half=lambda a, b: (_half_width(a)**2 + _half_width(b)**2)**0.5),
+         "that is right for two separate sets of episodes. Here hard episodes are hard for both learners. What varies "
+         "from pair to pair?"),
+        (_paired(half=lambda a, b: _half_width(a) + _half_width(b)),
+         "you added two half-widths, which is too wide even for learners with episodes of their own. What varies from "
+         "pair to pair?"),
+        *((_paired(half=half), "you subtracted one scatter from the other, but b need not scatter where a does. What "
+                               "varies from pair to pair?")
+          for half in (lambda a, b: _half_width(a) - _half_width(b), lambda a, b: a.std() - b.std())),
+        *((_paired(half=half), "that is the interval of one learner. What varies from pair to pair?")
+          for half in (lambda a, b: _half_width(a), lambda a, b: _half_width(b))),
+        *((_paired(half=half), "you pooled the accuracies of both learners. What varies from pair to pair?")
+          for half in (lambda a, b: _half_width(torch.cat([a, b])),
+                       lambda a, b: _half_width(torch.cat([a, b])) * 2**0.5)),
+        (_half_of(lambda d: _half_width(d) / 2**0.5),
+         "you counted the values of both learners. How many pairs are there?"),
+        *((_half_of(half), "that is how far single differences scatter. How much less does their mean scatter?")
+          for half in (lambda d: d.std(), lambda d: 1.96 * d.std())),
+        (_half_of(lambda d: 1.96 * d.std() / len(d)),
+         "the mean of n differences scatters less than one of them, but not n times less. How much less?"),
+        (_half_of(lambda d: d.std() / len(d)**0.5),
+         "that is one standard error, which covers about 68 %, not 95 %. How many of them cover 95 %?"),
+        (_half_of(lambda d: 2 * _half_width(d)), "that is the whole width. How far is it from the mean to one end?"),
+        (_half_of(lambda d: -_half_width(d)), "a half-width is a distance. Can it be negative?"),
+        (_half_of(lambda d: d.mean() + _half_width(d)), "that is an end of the interval. How far is it from the mean?"),
+        (_half_of(lambda d: _half_width(d.abs())),
+         "you dropped the signs, and differences without their sign scatter less. How far do they scatter with it?"),
+        *((_half_of(half), "you used the variance. Which has the unit of an accuracy: variance or standard deviation?")
+          for half in (lambda d: 1.96 * d.var() / len(d)**0.5, lambda d: d.var(), lambda d: d.var() / len(d))),
+    ],
+}

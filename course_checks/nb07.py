@@ -1,5 +1,7 @@
 """Checks of the exercises of notebook 07, MAML."""
 
+from functools import partial
+
 import torch
 
 from ._base import NotYet, compare, done, require, returned, tensor
@@ -16,54 +18,39 @@ def adapt(function):
         given = dict(params)
         came = _params(function(model, given, *support, lr, steps), params, "the new parameters")
         _check_untouched(model, given, params, k_shot)
-        right = _descend(model, params, *support, lr, steps)
-        _compare_params(came, right, _wrong_descents(model, params, support, lr, steps),
-                        f"{_EACH_STEP} Then every parameter goes lr times its gradient downhill.")
+        right, arguments = _descend(model, params, *support, lr, steps), (model, params, *support, lr, steps)
+        _compare_params(came, right, MISTAKES["adapt"], arguments,
+                        "each step takes the gradient at the parameters that the step before it left. Then every "
+                        "parameter goes lr times its gradient downhill.")
         _check_no_grad_left(model, params)
         _check_graph(_cross_entropy(model, came, *query), _cross_entropy(model, right, *query), right, params)
     done("adapt: a few steps away from any start; the start stays, and a graph leads back to it.")
 
 
-_EACH_STEP = "each step takes the gradient at the parameters that the step before it left."
-
-
-def _wrong_descents(model, params, support, lr, steps):
-    def descend(lr, steps, start=params, **mistake):
-        return _descend(model, start, *support, lr, steps, **mistake)
-
-    own, n = dict(model.named_parameters()), len(support[0])
-    at_own, at_start = (_slopes(_cross_entropy(model, start, *support), start) for start in (own, params))
-    return [
-        (descend(lr, 0), "nothing has moved."),
-        (descend(-lr, steps), "that goes uphill: the loss grows."),
-        (descend(lr, 1), f"that is one step; asked for are {steps}."),
-        (descend(lr, steps - 1), "one step is missing."),
-        (descend(lr, steps + 1), "that is one step too many."),
-        (descend(lr * steps, 1), "every step has the same gradient, that of the start. Where is the learner by then?"),
-        (descend(lr, steps, stay=True), f"{_EACH_STEP} And from where does it go?"),
-        (descend(lr, steps, of_start=True), f"{_EACH_STEP} With respect to what do you differentiate?"),
-        (descend(1, steps), "how long is a step? lr is missing."),
-        (descend(lr * n, steps), "that is the gradient of a sum over the images; the loss is their mean."),
-        (descend(lr / n, steps), "divided by the number of images twice: cross_entropy is a mean already."),
-        (descend(lr, steps, own), "that began at the model's own weights; `params` are the start."),
-        ({name: p - lr * steps * at_own[name] for name, p in params.items()},
-         "that is the gradient at the model's own weights. Which weights did the loss run with?"),
-        (at_start, "those are the gradients; where do they lead?"),
-    ]
-
-
 def _check_graph(loss, right_loss, adapted, params):
     """The query loss must have its right gradient with respect to the `params` from which the steps began."""
-    forgotten = ("the values are right, but somewhere between `params` and the result it is forgotten how it was made: "
-                 "a .detach(), .data, .item() or no_grad?")
-    require(loss.requires_grad, "a result with a graph that leads back to `params`", "one without", forgotten)
+    broken = ("the values are right, but the graph from `params` to the result is broken. Is there a .detach(), .data, "
+              ".item() or no_grad?")
+    require(loss.requires_grad, "a result with a graph that leads back to `params`", "one without", broken)
     first_order = dict(zip(params, _slopes(right_loss, adapted, retain_graph=True).values()))
     _compare_params(_slopes(loss, params, materialize_grads=True), _slopes(right_loss, params), [
-        ({name: torch.zeros_like(p) for name, p in params.items()}, forgotten),
-        (first_order, "the values are right, but each gradient counts as a constant: what flows back is first-order. A "
-                      "gradient that is to be differentiated needs a graph of its own, as for R1 in notebook 02."),
-    ], "the values are right, but the gradient of a query loss does not flow back through every step.",
-        "the meta-gradient ")
+        (lambda: {name: torch.zeros_like(p) for name, p in params.items()}, broken),
+        (lambda: first_order, "the values are right, but each inner gradient counts as a constant, so what flows back "
+                              "is first-order. What must a gradient have to be differentiated, as for R1 in notebook "
+                              "02?"),
+    ], (), "the values are right, but the gradient of a query loss does not flow back through every step. Which step "
+        "or which parameter is cut off?", "the meta-gradient ")
+
+
+def _with(change, **mistake):
+    """`adapt` after a `change` of lr and steps; it also knows the number of images. mistake: options of `_descend`."""
+    return lambda model, params, x, y, lr, steps: _descend(model, params, x, y, *change(lr, steps, len(x)), **mistake)
+
+
+def _slopes_at_own(model, params, x, y, lr, steps):
+    own = dict(model.named_parameters())
+    slopes = _slopes(_cross_entropy(model, own, x, y), own)
+    return {name: p - lr * steps * slopes[name] for name, p in params.items()}
 
 
 def meta_gradient(function):
@@ -79,17 +66,17 @@ def meta_gradient(function):
         came = _params(_gradients(function, model, given, *support, *query, lr), params, "the gradients")
         hook.remove()
         _check_untouched(model, given, params, k_shot)
-        adapted = _descend(model, params, *support, lr)
-        _compare_params(came, _slopes(_cross_entropy(model, adapted, *query), params),
-                        _wrong_meta_gradients(model, params, support, query, lr, _first_order_because(ran_with)),
-                        "first a step on the support, with a graph; then the loss on the query at its end; then, all "
-                        "the way back, its gradient with respect to `params`.")
+        arguments = model, params, *support, *query, lr
+        _compare_params(came, _second_order(*arguments),
+                        [(_first_order, _first_order_because(ran_with)), *MISTAKES["meta_gradient"]], arguments,
+                        "first take a step on the support, with a graph. Then compute the query loss at its end. Then "
+                        "differentiate this loss with respect to `params`, where the step began.")
         _check_no_grad_left(model, params)
     done("meta_gradient: back through the inner step to where it began, with the curvature that first order drops.")
 
 
-_CUT_OFF = ("to the query loss, `adapted` has no past: what cuts it off from `params`, of which the gradient is asked? "
-            "A .detach(), .data, no_grad?")
+_CUT_OFF = ("`adapted` has no graph that leads back to `params`, so no gradient can flow there. Is there a .detach(), "
+            ".data or no_grad?")
 
 
 def _gradients(function, *arguments):
@@ -116,44 +103,42 @@ def _first_order_because(ran_with):
             came_from.add(node)
             nodes += [before for before, _ in node.next_functions]
     leaves = sum(hasattr(node, "variable") for node in came_from)
-    return ("that is first-order MAML: " + [_CUT_OFF, "the step is remembered, but its gradient counts as a constant. "
-            "Does your inner gradient know how it was made?", "there is a graph back to `params`, but nobody walks it: "
-            "with respect to what do you differentiate?"][min(leaves, 2)])
+    return "that is first-order MAML: " + [
+        _CUT_OFF,
+        "the graph knows the step, but the inner gradient counts as a constant. Does your inner gradient have a graph "
+        "of its own?",
+        "there is a graph back to `params`, but you do not use it. With respect to what do you differentiate?",
+    ][min(leaves, 2)]
 
 
-def _wrong_meta_gradients(model, params, support, query, lr, first_order):
-    def second(inner, outer, lr):
-        return _slopes(_cross_entropy(model, _descend(model, params, *inner, lr), *outer), params)
+def _second_order(model, params, support_x, support_y, query_x, query_y, lr):
+    adapted = _descend(model, params, support_x, support_y, lr)
+    return _slopes(_cross_entropy(model, adapted, query_x, query_y), params)
 
-    def first(inner, outer, lr):
-        adapted = _descend(model, params, *inner, lr)
-        return _slopes(_cross_entropy(model, adapted, *outer), adapted)
 
-    def mix(factor, tree, other_factor, other):
-        return {name: factor * tree[name] + other_factor * other[name] for name in params}
+def _first_order(model, params, support_x, support_y, query_x, query_y, lr):
+    adapted = _descend(model, params, support_x, support_y, lr)
+    return _slopes(_cross_entropy(model, adapted, query_x, query_y), adapted)
 
-    right, cheap = second(support, query, lr), first(support, query, lr)
-    of_support, of_query = (_slopes(_cross_entropy(model, params, *part), params) for part in (support, query))
-    return [
-        (cheap, first_order),
-        (mix(0, right, 0, right), _CUT_OFF),
-        (mix(2, cheap, -1, right), "the part with the Hessian has the wrong sign: which way does the inner step go?"),
-        (mix(1, right, -1, cheap), "that is only the part that first-order MAML leaves out."),
-        (mix(-1, right, 0, cheap), "the gradient itself, not the direction of descent."),
-        (mix(len(query[0]), right, 0, cheap), "that is the gradient of a sum; the loss is a mean over the queries."),
-        (of_support, "that is what the inner step follows. Which loss is it that the outer step lowers?"),
-        (of_query, "that is without an inner step: at which parameters are the queries to be asked?"),
-        *((mix(1, of_support, 1, other), "two losses are added. The support is for the inner step alone.")
-          for other in (right, cheap, of_query)),
-        (_descend(model, params, *support, lr), "those are the adapted parameters. What do the queries say there?"),
-        *((order(*case), hint) for order in (second, first) for *case, hint in (
-            (query, support, lr, "support and query have changed places."),
-            (query, query, lr, "the inner step has seen the queries. On what may it learn?"),
-            (support, support, lr, "the images that the inner step learned from are no test. Which are?"),
-            (support, query, -lr, "the inner step goes uphill."),
-            (support, query, 1, "how long is the inner step? lr is missing."),
-            (support, query, lr * len(support[0]), "the inner loss is a sum over the images; it should be a mean."))),
-    ]
+
+def _on(change, order=_second_order):
+    """The gradient after a `change` of support, query (x and y each) and lr."""
+    def gradient(model, params, support_x, support_y, query_x, query_y, lr):
+        support, query, lr = change((support_x, support_y), (query_x, query_y), lr)
+        return order(model, params, *support, *query, lr)
+    return gradient
+
+
+_of_support = _on(lambda support, query, lr: (support, support, 0))
+_of_query = _on(lambda support, query, lr: (support, query, 0))
+
+
+def _sum(*parts):
+    """parts: (factor, function), ... The sum of the functions' gradients, each times its factor."""
+    def gradient(*arguments):
+        trees = [(factor, function(*arguments)) for factor, function in parts]
+        return {name: sum(factor * tree[name] for factor, tree in trees) for name in trees[0][1]}
+    return gradient
 
 
 def _learner(k_shot):
@@ -192,14 +177,14 @@ def _params(answer, like, what):
     require(answer is not None, expected, "None", "does your function end with `return ...`?")
     nameless = isinstance(answer, (tuple, list)) and not any(isinstance(part, dict) for part in answer)
     require(not nameless, expected, came,
-             "the names are lost, as in what torch.autograd.grad returns. Which name belongs to which tensor?")
-    require(isinstance(answer, dict), expected, came, f"return {what}, each tensor under its name, and nothing else.")
+            "the names are lost, as in what torch.autograd.grad returns. Which name belongs to which tensor?")
+    require(isinstance(answer, dict), expected, came, f"return only {what}, each tensor under its name.")
     require(set(answer) == set(like), expected, f"one of {', '.join(map(str, answer))}",
-             "the same names as in `params`, and all of them.")
+            "return the same names as in `params`, all of them.")
     for name, p in like.items():
         shape = list(tensor(answer[name], f"{what}, at {name},").shape)
         require(shape == list(p.shape), f"shape {list(p.shape)} at {name}", f"{shape}",
-                 "a parameter, its gradient and its step have the same shape.")
+                "a parameter, its gradient and its step have the same shape.")
     return answer
 
 
@@ -207,34 +192,34 @@ def _check_untouched(model, given, params, k_shot):
     """The dict that the function was given, the tensors in it, and the model must be as they were."""
     right_model, right, _, _ = _learner(k_shot)
     require(given.keys() == params.keys() and all(given[name] is p for name, p in params.items()),
-             "the dict `params` as it was", "one with other tensors in it",
-             "the next task wants to begin at the same start. Which line writes into the dict?")
+            "the dict `params` as it was", "one with other tensors in it",
+            "the next task needs the same start. Which line writes into the dict?")
     require(all(torch.equal(p, right[name]) for name, p in params.items()), "the tensors in `params` as they were",
-             "tensors changed in place", "the next task wants to begin at the same start: make new tensors. "
-                                         "`-=`, .data and an optimiser change those that are there.")
+            "tensors changed in place", "the next task needs the same start, so make new tensors. `-=`, .data and an "
+                                        "optimiser change the old ones.")
     require(all(torch.equal(p, old) for p, old in zip(model.parameters(), right_model.parameters())),
-             "the model's own weights as they were", "others", "functional_call(model, params, (x,)) runs the model "
-             "with any weights and leaves its own alone.")
+            "the model's own weights as they were", "others", "your code changes the model. "
+            "functional_call(model, params, (x,)) runs it with any weights and leaves its own alone.")
 
 
 def _check_no_grad_left(model, params):
     require(all(p.grad is None for p in [*model.parameters(), *params.values()]), "no .grad touched",
-             "gradients left behind in the parameters",
-             "`backward` writes into the parameters, and adds up. Which function only returns?")
+            "gradients left behind in the parameters",
+            "`backward` adds gradients to the .grad of the parameters. Which function only returns them?")
 
 
-def _compare_params(came, right, lookalikes, hint, what=""):
+def _compare_params(came, right, mistakes, arguments, hint, what=""):
     """`compare` for dicts {name: tensor}; the message says at which name."""
-    def close(wanted):
+    def fits(wanted):
         a, b = (torch.cat([tree[name].detach().flatten() for name in right]) for tree in (came, wanted))
         return (a - b).norm() <= 1e-6 * b.norm()
 
-    if not close(right):
-        hints = [its_hint for wrong, its_hint in lookalikes if close(wrong)]
+    if not fits(right):
+        hints = [its_hint for wrong, its_hint in mistakes if fits(wrong(*arguments))]
         name = max(right, key=lambda name: (came[name] - right[name]).abs().max())
         place = torch.unravel_index((came[name] - right[name]).abs().argmax(), right[name].shape)   # the worst
-        raise NotYet(f"expected {what}{right[name][place]:.6f} at {name}{[i.item() for i in place]}; "
-                     f"got {came[name][place]:.6f}. Hint: {[*hints, hint][0]}")
+        require(False, f"{what}{right[name][place]:.6f} at {name}{[i.item() for i in place]}",
+                f"{came[name][place]:.6f}", [*hints, hint][0])
 
 
 def reptile(function):
@@ -249,14 +234,13 @@ def reptile(function):
         given, *given_adapted = ({name: p.clone() for name, p in tree.items()} for tree in (params, *adapted))
         came = _params(function(given, given_adapted, outer_lr), params, "the new parameters")
         require(_equal([given], [params]), "`params` as they were", "changed ones",
-                 "make new tensors in a new dict: what you were given is not yours to change.")
+                "your code changes its argument, which the caller still needs. Make new tensors in a new dict.")
         require(_equal(given_adapted, adapted), "`adapted` as it was", "something else in it",
-                 "make new tensors: what you were given is not yours to change.")
-        ends = {name: torch.stack([task[name] for task in adapted]) for name in params}         # [T, ...] each
-        (right, _), *wrong = [({name: rule(p, ends[name], outer_lr) for name, p in params.items()}, hint)
-                              for rule, hint in _REPTILES]
-        _compare_params(came, right, wrong,
-                        "for each parameter: how far did the tasks move it, on average, and which part is outer_lr?")
+                "your code changes its argument, which the caller still needs. Make new tensors.")
+        arguments = params, adapted, outer_lr
+        _compare_params(came, _reptile(lambda p, ends, lr: p + lr * (ends.mean(0) - p))(*arguments),
+                        MISTAKES["reptile"], arguments, "for each parameter, how far did the tasks move it, on "
+                                                        "average? Which part of this way does outer_lr ask for?")
     done("reptile: from where all tasks began, a part of the way to where they ended on average.")
 
 
@@ -266,28 +250,16 @@ def _equal(trees, others):
         a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) for a, b in zip(trees, others))
 
 
+def _reptile(rule):
+    """`rule` of a parameter, of where it ended in each task [T, ...], and of outer_lr."""
+    return lambda params, adapted, outer_lr: {
+        name: rule(p, torch.stack([task[name] for task in adapted]), outer_lr) for name, p in params.items()}
+
+
 def _in_turn(p, ends, lr):
     for end in ends:
         p = p + lr * (end - p)
     return p
-
-
-_REPTILES = [       # (rule of a parameter, where it ended [T, ...], and outer_lr; hint), the right one first
-    (lambda p, ends, lr: p + lr * (ends.mean(0) - p), ""),
-    (lambda p, ends, lr: p - lr * (ends.mean(0) - p), "that moves away from where the tasks led."),
-    (lambda p, ends, lr: p + lr * (ends - p).sum(0), "with twice as many tasks it goes twice as far: sum or mean?"),
-    (lambda p, ends, lr: ends.mean(0), "that goes all the way; outer_lr says which part of it."),
-    (lambda p, ends, lr: p + lr * (ends[-1] - p), "one task alone decides. What of the others?"),
-    (lambda p, ends, lr: p + lr * (ends[0] - p), "one task alone decides. What of the others?"),
-    (_in_turn, "one task after the other, each from where the one before it led: then their order counts, and the last "
-               "weighs most. Yet all began at `params`."),
-    (lambda p, ends, lr: lr * ends.mean(0), "that shrinks everything towards 0. Where does the step begin?"),
-    (lambda p, ends, lr: lr * (ends.mean(0) - p), "that is the step. Where does it begin?"),
-    (lambda p, ends, lr: p + lr * ends.mean(0), "the way from one point to another is their difference."),
-    (lambda p, ends, lr: lr * p + (1 - lr) * ends.mean(0), "with outer_lr = 0 nothing should move; does it?"),
-    (lambda p, ends, lr: p + lr * (ends - p).mean(), "one number for a whole tensor: a mean over what?"),
-    (lambda p, ends, lr: p, "nothing has moved."),
-]
 
 
 def exact_batch_norm(function):
@@ -303,11 +275,13 @@ def exact_batch_norm(function):
         given = h.clone()
         came = tensor(*returned(function(given, weight.clone(), bias.clone(), eps), "the result"), "the result")
         require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
-                 "every number of h is shifted and scaled, and none is joined with another.")
-        require(torch.equal(given, h), "h as it was", "an h changed in place", "make a new tensor: `-=` changes h.")
-        compare(came, _batch_norm(h, weight, bias, eps), _wrong_norms(h, weight, bias, eps),
-                 "for each channel one mean and one biased variance, from all images and pixels; eps beside the "
-                 "variance, in the root; then weight and bias of the channel.", tolerance=1e-6)
+                "every number of h is shifted and scaled. Which line joins or drops some?")
+        require(torch.equal(given, h), "h as it was", "an h changed in place",
+                "make a new tensor, because the caller still needs h. Which line writes into it?")
+        arguments = h, weight, bias, eps
+        compare(came, _batch_norm(*arguments), MISTAKES["exact_batch_norm"], arguments,
+                "each channel has one mean and one biased variance, from all images and pixels. eps is added to the "
+                "variance, in the root. Weight and bias of the channel come last.", tolerance=1e-6)
     _check_slopes_of_norm(function)
     _check_norm_under_vmap(function)
     done("exact_batch_norm: right values, right gradients, and right gradients of gradients, under vmap too.")
@@ -321,28 +295,13 @@ def _batch_norm(h, weight, bias, eps, dims=(0, 2, 3), *, correction=0, constant=
     return (h - mean) / (variance + eps).sqrt() * weight[:, None, None] + bias[:, None, None]
 
 
-def _wrong_norms(h, weight, bias, eps):
-    mean, variance, square = h.mean((0, 2, 3)), h.var((0, 2, 3), correction=0), h.square().mean((0, 2, 3))
-    mean, variance, square, s, t = (each[:, None, None] for each in (mean, variance, square, weight, bias))
-    z = (h - mean) / (variance + eps).sqrt()
-    landed = "sizes are matched from the right. On which dimension of h did your [C] land?"
-    return [
-        (_batch_norm(h, weight, bias, eps, correction=1), "torch's var divides by n - 1 unless told; batch norm by n."),
-        (_batch_norm(h, weight, bias, eps, (2, 3)), "every image has statistics of its own: that is instance norm."),
-        (_batch_norm(h, weight, bias, eps, (1, 2, 3)), "one mean for all channels of an image: that is layer norm."),
-        (_batch_norm(h, weight, bias, eps, 0), "every pixel has statistics of its own; a channel has one mean."),
-        (_batch_norm(h, weight, bias, eps, (0, 1, 2, 3)), "all channels share one mean; each should have its own."),
-        (_batch_norm(h, weight, bias, 0), "where is eps?"),
-        ((h - mean) / (variance.sqrt() + eps) * s + t, "eps is added to the variance, before the root is taken."),
-        ((h - mean) / (variance + eps) * s + t, "divide by the standard deviation, not by the variance."),
-        ((h - mean) / (square + eps).sqrt() * s + t, "that is the mean square; the variance is about the mean."),
-        (h / (square + eps).sqrt() * s + t, "the mean is nowhere subtracted."),
-        (h / (variance + eps).sqrt() * s + t, "you divide by the right number, but what of the mean?"),
-        *((wrong, "weight and bias: which of the two, or both, is missing?") for wrong in (z, z * s, z + t)),
-        (z * t + s, "weight and bias have changed places."),
-        ((z + t) * s, "which comes first, weight or bias?"),
-        *((z * weight.view(sizes) + bias.view(sizes), landed) for sizes in ((4,), (4, 1), (4, 1, 1, 1)) if len(h) == 4),
-    ]
+def _norm(normalise=lambda h, mean, variance, eps: (h - mean) / (variance + eps).sqrt(),
+          finish=lambda z, weight, bias: z * weight + bias):
+    """Batch norm in two steps, with mean and variance [1, C, 1, 1], weight and bias [C, 1, 1]."""
+    def norm(h, weight, bias, eps):
+        mean, variance = h.mean((0, 2, 3), keepdim=True), h.var((0, 2, 3), correction=0, keepdim=True)
+        return finish(normalise(h, mean, variance, eps), weight[:, None, None], bias[:, None, None])
+    return norm
 
 
 def _check_slopes_of_norm(function):
@@ -356,12 +315,12 @@ def _check_slopes_of_norm(function):
         return _slopes((result * factors).sum(), inputs, materialize_grads=True)
 
     result = function(*inputs.values(), 0.1)
-    graph = "no .detach(), .data, .item() or no_grad: h, weight and bias all pass on a gradient."
-    require(result.requires_grad, "a result that knows its graph", "one without", graph)
+    graph = "h, weight and bias all pass on a gradient. Is there a .detach(), .data, .item() or no_grad?"
+    require(result.requires_grad, "a result with a graph", "one without", graph)
     _compare_params(slopes(result), slopes(_batch_norm(*inputs.values(), 0.1)), [
-        (slopes(_batch_norm(*inputs.values(), 0.1, constant=True)),
-         "the values are right, the gradient is not: mean and variance depend on h too. What hides that?"),
-    ], f"the values are right, the gradient is not: {graph}", "the gradient ")
+        (lambda: slopes(_batch_norm(*inputs.values(), 0.1, constant=True)),
+         "the values are right, but not the gradient, because mean and variance depend on h too. What hides that?"),
+    ], (), f"the values are right, but not the gradient: {graph}", "the gradient ")
 
 
 def _check_norm_under_vmap(function):
@@ -389,14 +348,123 @@ def _check_norm_under_vmap(function):
         came = meta_loss(function, torch.vmap)
     except RuntimeError as error:
         reason = str(error).partition("\n")[0].partition(". ")[0]
-        raise NotYet(f"expected a function that runs under vmap; got {type(error).__name__}: {reason}. Hint: there "
-                     "a tensor stands for those of all tasks at once: make new tensors, write into none, ask none for "
-                     "its number.") from error
+        raise NotYet(f"expected a function that runs under vmap; got {type(error).__name__}: {reason}. Hint: "
+                     "under vmap one tensor stands for those of all tasks. Make new tensors, do not write into old "
+                     "ones, and do not ask a tensor for its number.") from error
     require(abs(came - truth) < 1e-9, f"the loss {truth:.6f} under vmap, as in a loop over tasks", f"{came:.6f}",
-             "does your function count the dimensions or sizes of h, or remember an earlier call?")
+            "does your function count the dimensions or sizes of h, or remember an earlier call?")
     right, slopes = (torch.cat([s.flatten() for s in _slopes(loss, params).values()]) for loss in (truth, came))
     error = ((slopes - right).norm() / right.norm()).item()
     require(error < 1e-6, "under vmap the meta-gradient of a loop over tasks",
-             f"the same loss, {came:.6f}, and a meta-gradient that is off by {error:.2%}",
-             "the loss is right, the second-order gradient under vmap is not. Which of torch's functions does the "
-             "normalising for you? Write out what it computes.")
+            f"the same loss, {came:.6f}, and a meta-gradient that is off by {error:.2%}",
+            "the loss is right, but not the second-order gradient under vmap. Which of torch's functions does the "
+            "normalising for you? Write out what it computes.")
+
+
+MISTAKES = {
+    "adapt": [
+        (lambda model, params, *rest: params, "the parameters are where they were. Which line moves them?"),
+        (_with(lambda lr, steps, n: (-lr, steps)),
+         "your steps go uphill, so the loss grows. Which way does a gradient point?"),
+        (_with(lambda lr, steps, n: (lr, 1)), "that is one step, whatever `steps` is. What should be repeated?"),
+        (_with(lambda lr, steps, n: (lr, max(steps - 1, 1))), "one step is missing. How often does your loop run?"),
+        (_with(lambda lr, steps, n: (lr, steps + 1)), "that is one step too many. How often does your loop run?"),
+        (_with(lambda lr, steps, n: (lr * steps, 1)),
+         "every step has the same gradient, that of the start. Where is the learner by then?"),
+        (_with(lambda lr, steps, n: (lr, steps), stay=True),
+         "every step goes from the start again, so only the last one counts. From where should the second step go?"),
+        (_with(lambda lr, steps, n: (lr, steps), of_start=True),
+         "you differentiate with respect to the start in every step. With respect to what should the second step?"),
+        (_with(lambda lr, steps, n: (1, steps)), "lr is missing. How long is a step?"),
+        (_with(lambda lr, steps, n: (lr * n, steps)),
+         "that is the gradient of a sum over the images. Is the loss their sum or their mean?"),
+        (_with(lambda lr, steps, n: (lr / n, steps)),
+         "you divided by the number of images, but cross_entropy is a mean already."),
+        (lambda model, params, *rest: _descend(model, dict(model.named_parameters()), *rest),
+         "you began at the model's own weights. Where should the steps start?"),
+        (_slopes_at_own, "that is the gradient at the model's own weights. Which weights did the loss run with?"),
+        (lambda model, params, x, y, lr, steps: _slopes(_cross_entropy(model, params, x, y), params),
+         "you returned the gradients. Where do they lead?"),
+    ],
+    "meta_gradient": [
+        (_sum((0, _second_order)), _CUT_OFF),
+        (_sum((2, _first_order), (-1, _second_order)),
+         "the part with the Hessian has the wrong sign. Which way does the inner step go?"),
+        (_sum((1, _second_order), (-1, _first_order)),
+         "that is only the part that first-order MAML leaves out. Which part do you leave out?"),
+        (_sum((-1, _second_order)), "that is the direction of descent. Return the gradient itself."),
+        (lambda *given: _sum((len(given[4]), _second_order))(*given),       # given[4]: the queries
+         "that is the gradient of a sum over the queries. Is the loss their sum or their mean?"),
+        (_of_support, "that is the gradient that the inner step follows. Which loss does the outer step lower?"),
+        (_of_query, "you left out the inner step. At which parameters should the query loss be computed?"),
+        *((_sum((1, _of_support), (1, other)), "you added the gradient of the support loss. What is the support for?")
+          for other in (_second_order, _first_order, _of_query)),
+        (lambda model, params, support_x, support_y, query_x, query_y, lr:
+         _descend(model, params, support_x, support_y, lr),
+         "you returned the adapted parameters. Compute the query loss with them, then differentiate it."),
+        *((_on(change, order), hint) for order in (_second_order, _first_order) for change, hint in (
+            (lambda support, query, lr: (query, support, lr),
+             "support and query have changed places. Which does the inner step learn from?"),
+            (lambda support, query, lr: (query, query, lr),
+             "the inner step has seen the queries, so they are no test. What may it learn from?"),
+            (lambda support, query, lr: (support, support, lr),
+             "your outer loss is on the images that the inner step learned from. Which images are the test?"),
+            (lambda support, query, lr: (support, query, -lr),
+             "your inner step goes uphill. Which way does a gradient point?"),
+            (lambda support, query, lr: (support, query, 1), "lr is missing. How long is the inner step?"),
+            (lambda support, query, lr: (support, query, lr * len(support[0])),
+             "your inner loss is a sum over the images. It should be a mean."))),
+    ],
+    "reptile": [(_reptile(rule), hint) for rule, hint in (
+        (lambda p, ends, lr: p - lr * (ends.mean(0) - p),
+         "that moves away from where the tasks led. Which way should the step go?"),
+        (lambda p, ends, lr: p + lr * (ends - p).sum(0),
+         "with twice as many tasks it goes twice as far. Should it be a sum or a mean?"),
+        (lambda p, ends, lr: ends.mean(0), "that goes all the way. Which part of it does outer_lr ask for?"),
+        *((lambda p, ends, lr, i=i: p + lr * (ends[i] - p), "one task alone decides. How do the others count?")
+          for i in (0, -1)),
+        (_in_turn, "you take one task after the other, each from where the one before it led, so their order counts. "
+                   "Where did all of them begin?"),
+        (lambda p, ends, lr: lr * ends.mean(0), "that shrinks everything towards 0. Where does the step begin?"),
+        (lambda p, ends, lr: lr * (ends.mean(0) - p), "that is the step alone. Where does it begin?"),
+        (lambda p, ends, lr: p + lr * ends.mean(0),
+         "you added where the tasks ended. What is the way from one point to another?"),
+        (lambda p, ends, lr: lr * p + (1 - lr) * ends.mean(0),
+         "with outer_lr = 0 your parameters go all the way. How far should they go?"),
+        (lambda p, ends, lr: p + lr * (ends - p).mean(),
+         "you moved a whole tensor by one number. Over what should the mean be?"),
+        (lambda p, ends, lr: p, "the parameters are where they were. Which line moves them?"),
+    )],
+    "exact_batch_norm": [
+        (partial(_batch_norm, correction=1),
+         "torch's var divides by n - 1 unless told otherwise, but batch norm divides by n."),
+        (partial(_batch_norm, dims=(2, 3)),
+         "every image has statistics of its own, so that is instance norm. What should a batch share?"),
+        (partial(_batch_norm, dims=(1, 2, 3)),
+         "all channels of an image share one mean, so that is layer norm. What should share one mean?"),
+        (partial(_batch_norm, dims=0), "every pixel has statistics of its own. What should share one mean?"),
+        (partial(_batch_norm, dims=(0, 1, 2, 3)), "all channels share one mean. Each channel should have its own."),
+        (_norm(lambda h, mean, variance, eps: (h - mean) / variance.sqrt()), "eps is missing. Where does it belong?"),
+        (_norm(lambda h, mean, variance, eps: (h - mean) / (variance.sqrt() + eps)),
+         "you added eps to the root. What should it be added to?"),
+        (_norm(lambda h, mean, variance, eps: (h - mean) / (variance + eps)),
+         "you divided by the variance. Which has the unit of h: variance or standard deviation?"),
+        (_norm(lambda h, mean, variance, eps: (h - mean) / (variance + mean**2 + eps).sqrt()),
+         "that is the mean square, not the variance. About what is a variance measured?"),
+        (_norm(lambda h, mean, variance, eps: h / (variance + mean**2 + eps).sqrt()),
+         "you never subtract the mean. Which two places need it?"),
+        (_norm(lambda h, mean, variance, eps: h / (variance + eps).sqrt()),
+         "you divide by the right number, but do not subtract the mean."),
+        *((_norm(finish=finish), "weight, bias or both are missing. Which?")
+          for finish in (lambda z, weight, bias: z, lambda z, weight, bias: z * weight,
+                         lambda z, weight, bias: z + bias)),
+        (_norm(finish=lambda z, weight, bias: z * bias + weight),
+         "weight and bias have changed places. Which of them scales?"),
+        (_norm(finish=lambda z, weight, bias: (z + bias) * weight),
+         "you scale the bias too. Which comes first, weight or bias?"),
+        *((_norm(finish=finish), "torch matches sizes from the right. On which dimension of h did your [C] land?")
+          for finish in (lambda z, weight, bias: z * weight.flatten() + bias.flatten(),
+                         lambda z, weight, bias: z * weight[:, 0] + bias[:, 0],
+                         lambda z, weight, bias: z * weight[..., None] + bias[..., None])),
+    ],
+}

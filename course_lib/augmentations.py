@@ -23,7 +23,6 @@ class Strength(NamedTuple):
     stroke_width: float = 0.3   # 1 is a stroke thicker by a pixel on either side, -1 one thinner
 
     def times(self, factor):
-        """All standard deviations multiplied by `factor`."""
         return Strength(*(factor * value for value in self))
 
 

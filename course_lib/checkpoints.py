@@ -13,24 +13,19 @@ from .runtime import atomic_path, positive, progress, versions
 def save(path, state, **made):
     """Write nested `state` (dicts, lists, numbers, strings, tensors) to `path`, atomically.
 
-    Tensors go to safetensors, all else to JSON in its header: loading never runs code. `made` says how it was
-    made (profile, seed, data, numbers reached) and is also written beside it as `<stem>.json`, with versions.
+    Tensors go to safetensors, all else to JSON in its header: loading never runs code. made: how it was made (profile,
+    seed, data, ...), which is also written beside it as `<stem>.json`, with versions.
     """
     path, tensors = Path(path), {}
     header = {"state": json.dumps(_pack(state, tensors)), "made": json.dumps({**made, "versions": versions()})}
     with atomic_path(path) as part:
-        write_tensors(part, tensors, header)
+        try:
+            save_file(tensors, part, metadata=header)
+        except SafetensorError as error:        # a full disk, say
+            raise OSError(f"cannot write {path}: {error}") from None
     if made:
         with atomic_path(path.with_suffix(".json")) as part:
             part.write_text(json.dumps(json.loads(header["made"]), indent=1) + "\n", encoding="utf-8")
-
-
-def write_tensors(path, tensors, header):
-    """safetensors' save_file, with a full disc reported as the OSError that it is."""
-    try:
-        save_file(tensors, path, metadata=header)
-    except SafetensorError as error:
-        raise OSError(f"cannot write {path}: {error}") from None
 
 
 def load(path, device="cpu"):
@@ -70,16 +65,32 @@ def _unpack(packed, tensors):
     return {"list": list, "tuple": tuple}[kind](_unpack(item, tensors) for item in value)
 
 
+class History:
+    """The losses so far, on their device, as state that a checkpoint keeps."""
+
+    LOOK_EVERY = 20         # steps between looks at them, since each look makes a GPU wait
+
+    def __init__(self, device):
+        self.device, self.losses = device, []
+
+    def latest(self):
+        """The losses since the last look: [up to LOOK_EVERY, ...]."""
+        return torch.stack(self.losses[-self.LOOK_EVERY:])
+
+    def state_dict(self):
+        return {"losses": torch.stack(self.losses) if self.losses else torch.zeros(0)}
+
+    def load_state_dict(self, state):
+        self.losses = list(state["losses"].to(self.device))
+
+
 def training_steps(n_steps, *, path=None, save_every=100, made=None, desc="training", **parts):
     """Yield the step numbers 0 .. n_steps-1 with a progress bar; kill the process and call again to go on.
 
-    `parts` is everything that changes while training: modules, optimisers, schedulers (anything with
-    `state_dict`) and torch.Generators. With a `path`, they are saved there every `save_every` steps and at the
-    end, and a later call restores them and continues after the last saved step. On CPU the resumed run ends in
-    the same bits as one that was never stopped, provided all randomness comes from generators in `parts`.
-    made: what defines the run (dataset, seed, learning rate, ...), a dict that JSON can hold; kept with the state.
-    Under torchrun (`join_processes`), process 0 alone reads and writes `path`, and all start with its parts.
-
+    parts: everything that changes while training: modules, optimisers, schedulers (anything with `state_dict`) and
+    torch.Generators. With a `path`, they are saved there every `save_every` steps and at the end, and a later call goes
+    on after the last saved step. On a CPU the resumed run ends in the same bits as one that was never stopped, if all
+    randomness comes from generators in `parts`. made: what defines the run (dataset, seed, ...), a dict for JSON.
     Raises ValueError if what is saved belongs to another run: other parts, other shapes, another `made`, more steps.
     """
     if n_steps:
@@ -99,10 +110,6 @@ def _state_of(part):
     return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
 
 
-def _set_state(part, state):
-    (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state)
-
-
 def _restore(path, parts, made, n_steps):
     saved = load(path)
     way_out = "Delete the file to start afresh, or give another path."
@@ -116,7 +123,7 @@ def _restore(path, parts, made, n_steps):
         raise ValueError(f"{path} has {saved['step']} steps, this run is to have {n_steps}. {way_out}")
     for name, part in parts.items():
         try:
-            _set_state(part, saved["parts"][name])
+            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(saved["parts"][name])
         except (RuntimeError, ValueError, KeyError) as error:
             raise ValueError(f"{path} holds another {name} ({str(error).splitlines()[0]}). {way_out}") from None
     return saved["step"]

@@ -1,7 +1,4 @@
-"""N-way K-shot episodes: small classification tasks cut out of a set of classes.
-
-The sampler is vectorised over tasks: random numbers for all tasks at once, one gather for all images.
-"""
+"""N-way K-shot episodes: small classification tasks cut out of a set of classes, many at a time."""
 
 from typing import NamedTuple
 
@@ -23,18 +20,15 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, rng, within_alphabet=Fal
     """Draw `n_tasks` episodes of `n_way` classes with `k_shot` support and `q_query` query images each.
 
     classes: `datasets.ImageClasses` with images [C, M, 1, H, W]. rng: a torch.Generator on the images' device.
-    No class comes twice in an episode and no image is both support and query. Every class is equally likely;
-    with `within_alphabet` all classes of an episode come from one alphabet (chosen in proportion to its size,
-    so that classes stay equally likely).
-
-    Returns `Episodes`, on the images' device. Raises ValueError for sizes that do not fit the classes.
-    Protocol: Vinyals et al. 2016, "Matching networks for one shot learning"; within alphabets: Lake et al. 2015.
+    No class comes twice in an episode and no image is both support and query. Every class is equally likely, also
+    with `within_alphabet`, where all classes of an episode come from one alphabet. Returns `Episodes`, on the images'
+    device. Raises ValueError for sizes that do not fit the classes. Protocol: Vinyals et al. 2016, "Matching networks
+    for one shot learning"; within alphabets: Lake et al. 2015.
     """
     images = classes.images
-    n_classes, n_drawings = images.shape[:2]
+    n_drawings = images.shape[1]
     _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet)
-    alphabet_ids = _alphabet_ids(classes) if within_alphabet else None
-    drawn = _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, images.device, rng)        # [T, N]
+    drawn = _draw_classes(classes, n_way, n_tasks, within_alphabet, rng)                            # [T, N]
     keys = torch.rand(n_tasks, n_way, n_drawings, device=images.device, generator=rng)
     drawings = keys.topk(k_shot + q_query).indices                                                  # [T, N, K+Q]
     rows = drawn[:, :, None] * n_drawings + drawings                                                # [T, N, K+Q]
@@ -44,12 +38,15 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, rng, within_alphabet=Fal
                     query_x, labels.repeat_interleave(q_query).repeat(n_tasks, 1))
 
 
-def _draw_classes(n_classes, n_way, n_tasks, alphabet_ids, device, rng):
+def _draw_classes(classes, n_way, n_tasks, within_alphabet, rng):
     """Class numbers [T, N], no class twice in a row: the N largest of one random key per class, a loopless shuffle."""
+    n_classes, device = len(classes.alphabets), classes.images.device
     keys = torch.rand(n_tasks, n_classes, device=device, generator=rng)
-    if alphabet_ids is not None:    # a class drawn evenly names the alphabet; classes of others lose their key
+    if within_alphabet:     # a class drawn evenly names the alphabet; classes of others lose their key
+        number = {name: i for i, name in enumerate(dict.fromkeys(classes.alphabets))}
+        alphabets = torch.tensor([number[name] for name in classes.alphabets], device=device)
         first = torch.randint(n_classes, (n_tasks, 1), device=device, generator=rng)
-        keys = keys.masked_fill(alphabet_ids != alphabet_ids[first], -1.0)
+        keys = keys.masked_fill(alphabets != alphabets[first], -1.0)
     return keys.topk(n_way).indices
 
 
@@ -58,11 +55,6 @@ def _gather(classes, *parts):
     x = classes.ink.index_select(0, torch.cat([part.flatten() for part in parts]))
     return [chunk.view(len(part), -1, *classes.images.shape[2:])
             for part, chunk in zip(parts, x.split([part.numel() for part in parts]))]
-
-
-def _alphabet_ids(classes):
-    number = {name: i for i, name in enumerate(dict.fromkeys(classes.alphabets))}
-    return torch.tensor([number[name] for name in classes.alphabets], device=classes.images.device)
 
 
 def _check_sizes(classes, n_way, k_shot, q_query, n_tasks, within_alphabet):
@@ -89,7 +81,7 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, wit
     positive(n_episodes=n_episodes, chunk=chunk)
     scores = []
     for start in progress(range(0, n_episodes, chunk), desc="episodes"):
-        tasks = sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, rng=rng,
-                                n_tasks=min(chunk, n_episodes - start), within_alphabet=within_alphabet)
+        tasks = sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, rng=rng, within_alphabet=within_alphabet,
+                       n_tasks=min(chunk, n_episodes - start))
         scores.append((learner(tasks) == tasks.query_y).float().mean(1).cpu())
     return torch.cat(scores)

@@ -1,7 +1,4 @@
-"""Five games side by side: small GANs stacked into one, so that a set-up is judged by five runs at the cost of one.
-
-Rows 0 to B-1 of a batch belong to game 0, the next B to game 1, and so on.
-"""
+"""Five games side by side: small GANs stacked into one. Rows 0 to B-1 of a batch belong to game 0, and so on."""
 
 import time
 from typing import NamedTuple
@@ -97,12 +94,11 @@ def gradient_norm(G, D, g_loss, z):
     """The norm of the gradient of G's loss, over all weights of G, in each of the five games: [5]."""
     objective = N_GAMES * g_loss(D.eval()(G(z)))      # the mean over five games -> their sum
     D.train()
-    gradients = torch.autograd.grad(objective, list(G.parameters()))
-    return torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1).cpu()
+    return torch.cat([g.flatten(1) for g in torch.autograd.grad(objective, list(G.parameters()))], 1).norm(dim=1).cpu()
 
 
 def play(setup, draw, score, *, n_steps, every, batch, seed, device):
-    """Play five games with one `Setup`, looking at them `every` few iterations: a `Run`.
+    """Play five games with one `Setup`, looking at them every `every` iterations: a `Run`.
 
     draw: a function (n, rng) that returns real points [n, 2]. score: a function of samples [5, 2000, 2] that returns
     (modes covered, share of high quality), [5] each.

@@ -1,7 +1,7 @@
 """Adversarial training: one step of D, one step of G, and the loop.
 
-G is called as G(z, *condition) and returns samples; D as D(x, *condition) and returns logits [B]. The condition is
-whatever the two agreed on (nothing, labels, examples), as a tuple.
+G is called as G(z, *condition) and returns samples; D as D(x, *condition) and returns logits [B]. The condition is a
+tuple of what the two agreed on: labels, examples, or empty.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .checkpoints import load, training_steps
+from .checkpoints import History, load, training_steps
 from .runtime import positive
 
 
@@ -75,7 +75,7 @@ def fit(G, D, draw, *, n_steps, loss, rng, penalty=None, d_steps=1, lr=(2e-4, 2e
     G.train(), D.train()
     g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), rate, betas) for net, rate in zip((G, D), lr))
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
-    history = _History(rng.device)
+    history = History(rng.device)
     for iteration in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="GAN", G=G, D=D,
                                     g_optimiser=g_optimiser, d_optimiser=d_optimiser, average=average,
                                     history=history, rng=rng):
@@ -87,40 +87,24 @@ def fit(G, D, draw, *, n_steps, loss, rng, penalty=None, d_steps=1, lr=(2e-4, 2e
         g_loss = g_step(G, D, len(real), condition, loss=loss, optimiser=g_optimiser, rng=rng)
         average.update_parameters(G)
         history.losses.append(torch.stack([d_loss, g_loss]))
-        if (iteration + 1) % CHECK_EVERY == 0 or (iteration + 1) % save_every == 0 or iteration + 1 == n_steps:
-            _refuse_divergence(history.losses, [*G.parameters(), *D.parameters()], path)
+        if (iteration + 1) % History.LOOK_EVERY == 0 or (iteration + 1) % save_every == 0 or iteration + 1 == n_steps:
+            _refuse_divergence(history, [*G.parameters(), *D.parameters()], path)
         if watch:
             watch(iteration + 1, average.module)
     return TrainedGAN(average.module, *torch.stack(history.losses, dim=1).cpu())
 
 
-CHECK_EVERY = 20        # iterations between looks at the losses, since each look makes a GPU wait
-
-
-class _History:
-    """The losses so far, as state that a checkpoint keeps."""
-
-    def __init__(self, device):
-        self.device, self.losses = device, []       # of each iteration: [2], on the device
-
-    def state_dict(self):
-        return {"losses": torch.stack(self.losses)}
-
-    def load_state_dict(self, state):
-        self.losses = list(state["losses"].to(self.device))
-
-
-def _refuse_divergence(losses, parameters, path):
-    """Raise Diverged if one of the last losses, or a weight, is not finite. Called before every save."""
-    finite = torch.stack(losses[-CHECK_EVERY:]).isfinite().all(1)     # those before were looked at before
+def _refuse_divergence(history, parameters, path):
+    """Raise Diverged if one of the last losses [2], or a weight, is not finite. Called before every save."""
+    losses, finite = history.losses, history.latest().isfinite().all(1)     # those before were looked at before
     if finite.all() and all(p.isfinite().all() for p in parameters):
         return
-    iteration = len(losses) - len(finite) + finite.long().argmin().item() if not finite.all() else len(losses) - 1
-    what = "a weight is not finite"
+    iteration, what = len(losses), "a weight is not finite"
     if not finite.all():
-        what = f"D's loss is {losses[iteration][0]:g}, G's {losses[iteration][1]:g}"
-    kept = path and Path(path).exists()
-    rescue = (f"the last good state, after {load(path)['step']} iterations, is in {path}" if kept
-              else "no earlier state was kept")
-    raise Diverged(f"training diverged in iteration {iteration + 1}: {what}; {rescue}. Try a lower learning rate (lr), "
-                   "a penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")
+        iteration -= len(finite) - 1 - finite.long().argmin().item()
+        what = "D's loss is {:g}, G's {:g}".format(*losses[iteration - 1])
+    rescue = "no earlier state was kept"
+    if path and Path(path).exists():
+        rescue = f"the last good state, after {load(path)['step']} iterations, is in {path}"
+    raise Diverged(f"training diverged in iteration {iteration}: {what}; {rescue}. Try a lower learning rate (lr), a "
+                   "penalty on D's gradient or spectral norm, or check the data for numbers that are not finite.")

@@ -44,20 +44,18 @@ def protonet_backward(model, tasks):
     return loss.detach()
 
 
-def train_protonet(network, classes, *, n_steps, rng, n_way=40, augmentation=None, **options):
+def train_protonet(network, classes, *, n_steps, rng, n_way=40, place=None, outer_lr=3e-3,
+                   gradient=protonet_backward, **options):
     """Train `network` in place on n_way 1-shot tasks of `classes`, or of as many as there are; returns it.
 
-    network: as for `protonet_backward`. rng: on the classes' device; it draws the tasks. augmentation: puts an
-    augmented copy in place of every image. options: those of `maml.fit`. With its `validate`, the best look is kept.
+    network: as for `protonet_backward`. rng: on the classes' device; it draws the tasks. place: a function (tasks, rng)
+    that puts something in their place, such as `placements.in_training(augmentation)`. options: those of `maml.fit`.
     """
-    replaced = placements.in_training(augmentation) if augmentation else lambda tasks, rng: tasks
-
     def draw(rng):
-        return replaced(sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=rng),
-                        rng)
+        tasks = sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=rng)
+        return place(tasks, rng) if place else tasks
 
-    trained = maml.fit(network, draw, gradient=protonet_backward, n_steps=n_steps, rng=rng,
-                       **{"outer_lr": 3e-3, **options})
+    trained = maml.fit(network, draw, gradient=gradient, n_steps=n_steps, rng=rng, outer_lr=outer_lr, **options)
     network.load_state_dict(trained.params)
     return network
 
@@ -65,8 +63,7 @@ def train_protonet(network, classes, *, n_steps, rng, n_way=40, augmentation=Non
 def protonet(network, versions=1, augmentation=None, rng=None):
     """A learner: the nearest class mean in the features of a trained `networks.ConvNet`. Inductive (eval mode).
 
-    versions: with more than 1, the features of support and query are means over the image and `versions - 1` augmented
-    copies of it (`placements.mean_features`).
+    versions: if over 1, features are means over the image and `versions - 1` augmented copies of it.
     """
     features_of = placements.mean_features(network, augmentation, versions, rng)
     return lambda tasks: protonet_logits(lambda features: features, features_of(tasks)).argmax(2)
@@ -75,9 +72,9 @@ def protonet(network, versions=1, augmentation=None, rng=None):
 def fine_tune(network, *, lr, steps, head_only=False):
     """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
 
-    network: with nn.BatchNorm2d, whose running statistics are used as they are, so that the learner is inductive; it is
-    left unchanged. lr, steps: of plain gradient descent on the whole support. head_only: all else stays fixed.
-    The baseline of Chen et al. 2019, "A closer look at few-shot classification".
+    network: with nn.BatchNorm2d, whose running statistics stay as they are: inductive. lr, steps: of plain gradient
+    descent on the whole support. head_only: all else stays fixed. The baseline of Chen et al. 2019, "A closer look at
+    few-shot classification".
     """
     def labels(tasks):
         model = copy.deepcopy(network).eval()

@@ -1,8 +1,7 @@
 """Learning an initialisation from which a few gradient steps solve a new task: MAML, FOMAML, ANIL, Reptile.
 
-Parameters are dicts, as from `dict(model.named_parameters())`. A model is called as model(x); for inductive
-predictions and for `vmap` as model(x, n_support) (see `networks.BatchNorm`), where a model without batch statistics
-ignores `n_support`.
+Parameters are dicts, as from `dict(model.named_parameters())`. A model is called as model(x); for inductive predictions
+and for `vmap` as model(x, n_support) (see `networks.BatchNorm`; a model without batch statistics ignores n_support).
 """
 
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
-from .checkpoints import training_steps
+from .checkpoints import History, training_steps
 from .parallel import each_task, mean
 from .runtime import positive
 
@@ -87,16 +86,14 @@ WRONG_UNDER_VMAP = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._In
 def _refuse_wrong_gradients(model):
     for name, module in model.named_modules():
         if isinstance(module, WRONG_UNDER_VMAP):
-            raise ValueError(f"{name} is a {type(module).__name__}: under vmap its loss is right and its second-order "
-                             "gradient wrong (pytorch/functorch issue 534). Use networks.BatchNorm or nn.GroupNorm, or "
-                             "vmapped=False.")
+            raise ValueError(f"{name} is a {type(module).__name__}: under vmap its second-order gradient is wrong (see "
+                             "pytorch/functorch issue 534). Use networks.BatchNorm or nn.GroupNorm, or vmapped=False.")
 
 
 def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
     """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
-    settings: those of `meta_loss`. vmapped: None takes what is fastest for the device: on cuda all tasks at once, by
-    vmap; else as many as there are threads, which also needs the memory of so many tasks only.
+    settings: those of `meta_loss`. vmapped: None is True on cuda; elsewhere each task has a thread.
     """
     learned = isinstance(inner_lr, torch.Tensor) and inner_lr.requires_grad
     rates = inner_lr.detach().requires_grad_() if learned else inner_lr
@@ -112,7 +109,7 @@ def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
         loss, *gradient = task_gradient(model, *tasks)
     else:
         loss, *gradient = mean(each_task(lambda model, *task: task_gradient(model, *(part[None] for part in task)),
-                                           model, tasks))
+                                         model, tasks))
     for tensor, slope in zip([*leaves, *([inner_lr] if learned else [])], gradient):
         tensor.backward(slope)
     return loss
@@ -151,12 +148,10 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
     """Train the model over episodes: `n_steps` outer steps; it changes in place. Keeps the best on validation.
 
     draw: a function of rng that returns `Episodes`. gradient: a function (model, tasks) that adds to .grad and returns
-    a loss, such as partial(backward, inner_lr=0.4, steps=1, first_order=True).
-    optimiser: made with the parameters and the rate `outer_lr`, which falls to 0 in a straight line.
-    validate: a function of the model that returns an accuracy on episodes of *validation* classes; the best look wins,
-    the earliest of equals.
-    path, save_every, made: keep all state there and go on from it, see `checkpoints.training_steps`. parts: further
-    modules to train and to keep, such as rates.
+    a loss, such as partial(backward, inner_lr=0.4, steps=1, first_order=True). optimiser: made with the parameters and
+    the rate `outer_lr`, which falls to 0 in a straight line. validate: a function of the model that returns an accuracy
+    on episodes of *validation* classes; the best look wins, the earliest of equals. path, save_every, made: see
+    `checkpoints.training_steps`. parts: further modules to train and to keep, such as learned rates.
     Raises FloatingPointError when the loss is no longer finite.
     """
     positive(n_steps=n_steps, validate_every=validate_every)
@@ -167,9 +162,9 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
         optimiser.param_groups[0]["lr"] = outer_lr * (1 - step / n_steps)
         optimiser.zero_grad()
         record.losses.append(gradient(model, draw(rng)))
-        if not (step + 1) % CHECK_EVERY and not torch.stack(record.losses[-CHECK_EVERY:]).isfinite().all():
-            raise FloatingPointError(f"the loss is not finite in the {CHECK_EVERY} steps before {step + 1}. Try a "
-                                     "lower inner or outer learning rate.")
+        if not (step + 1) % History.LOOK_EVERY and not record.latest().isfinite().all():
+            raise FloatingPointError(f"the loss is not finite in the {History.LOOK_EVERY} steps before {step + 1}. Try "
+                                     "a lower inner or outer learning rate.")
         optimiser.step()
         if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
             record.look(step + 1, float(validate(model)), model)
@@ -177,14 +172,12 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
     return MetaTrained(best, torch.stack(record.losses).cpu(), torch.tensor(record.scores), record.best_step or n_steps)
 
 
-CHECK_EVERY = 20        # steps between looks at the losses, since each look makes a GPU wait
-
-
-class _Record:
+class _Record(History):
     """Losses, validation scores and the best parameters so far, as state that a checkpoint keeps."""
 
     def __init__(self, model, device):
-        self.device, self.losses, self.scores, self.best, self.best_step = device, [], [], _copy(model), 0
+        super().__init__(device)
+        self.scores, self.best, self.best_step = [], _copy(model), 0
 
     def look(self, step, score, model):
         if not self.scores or score > max(self.scores):
@@ -192,13 +185,12 @@ class _Record:
         self.scores.append(score)
 
     def state_dict(self):
-        losses = torch.stack(self.losses) if self.losses else torch.zeros(0)
-        return {"losses": losses, "scores": self.scores, "best": self.best, "step": self.best_step}
+        return super().state_dict() | {"scores": self.scores, "best": self.best, "step": self.best_step}
 
     def load_state_dict(self, state):
-        self.losses, self.scores = list(state["losses"].to(self.device)), state["scores"]
+        super().load_state_dict(state)
+        self.scores, self.best_step = state["scores"], state["step"]
         self.best = {name: p.to(self.device) for name, p in state["best"].items()}
-        self.best_step = state["step"]
 
 
 def _copy(model):
@@ -206,10 +198,7 @@ def _copy(model):
 
 
 def learner(model, params, *, inner_lr, steps, only="", inductive=False):
-    """A learner for `episodes.accuracies`: adapts `params` to each task and returns labels [T, N*Q].
-
-    What the number is called, inductive or transductive, is what `inductive` says.
-    """
+    """A learner: adapts `params` to each task and returns labels [T, N*Q], inductively or transductively."""
     @torch.no_grad()
     def task_labels(model, support_x, support_y, query_x, query_y):
         adapted = adapt(model, params, support_x, support_y, lr=inner_lr, steps=steps, first_order=True, only=only)

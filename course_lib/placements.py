@@ -38,8 +38,8 @@ def with_support(learner, augmenter, rng):
 def with_votes(learner, augmentation, versions, rng):
     """The learner with test-time augmentation: each query and `versions - 1` copies of it vote for its label.
 
-    Of labels with as many votes, the query's own wins, then the least. A query's copies see the support as the task
-    and no other query: inductive, if the learner is.
+    Of labels with as many votes, the query's own wins, then the least. No query sees another: inductive, if the learner
+    is.
     """
     def labels(tasks):
         x, task = tasks.query_x, tasks.support_x
@@ -51,10 +51,7 @@ def with_votes(learner, augmentation, versions, rng):
 
 
 def first_shots(learner, k_shot):
-    """The learner, given only the first `k_shot` support images of each class.
-
-    From episodes with more shots, it makes arms that are paired with the oracle: the learner that is given them all.
-    """
+    """The learner, given only the first `k_shot` support images of each class: paired with one that gets more."""
     def labels(tasks):
         n_way, x = int(tasks.support_y.max()) + 1, tasks.support_x
         kept = x.view(len(x), n_way, -1, *x.shape[2:])[:, :, :k_shot]               # [T, N, K, 1, H, W]
@@ -67,7 +64,7 @@ def mean_features(network, augmentation=None, versions=1, rng=None):
     """A function of `Episodes` that puts mean features [T, M, F] in place of images, of support and query alike.
 
     The mean is over each image and `versions - 1` augmented copies of it, in the features of a trained
-    `networks.ConvNet`. A query's copies see the support as the task and no other query: inductive.
+    `networks.ConvNet`. No query sees another: inductive.
     """
     @torch.no_grad()
     def features(x, task):
@@ -89,10 +86,7 @@ def in_training(augmentation):
 
 
 def importance_weights(logits):
-    """D's logits [n, ...] of n samples to weights [n, ...], proportional to e^logit, that sum to 1 over the n.
-
-    For the best discriminator e^logit is p/q, and a mean with these weights is one over real drawings.
-    """
+    """D's logits [n, ...] to weights [n, ...], e^logit divided by its sum over n. For the best D, e^logit is p/q."""
     return logits.softmax(0)
 
 

@@ -19,34 +19,29 @@ def jsd(p, q, dx):
 def frechet_distance(a, b):
     """|m_a - m_b|^2 + Tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of features a [N, F] and b [M, F]: a float, 0 if alike.
 
-    m and C are the sample mean and covariance (over N-1). It is the squared distance of two Gaussians (Dowson &
-    Landau 1982; Heusel et al. 2017, eq. 6). Finite samples make it too large, by an amount that shrinks like 1/N and
-    depends on the generator (Chong & Forsyth 2020): compare equal sizes only, and against `frechet_floor`.
-    Raises ValueError for fewer than two rows, different F, or features that are not finite.
+    m, C: sample mean and covariance (over N-1). The squared distance of two Gaussians (Dowson & Landau 1982; Heusel et
+    al. 2017, eq. 6). Finite samples make it too large, by about 1/N (Chong & Forsyth 2020): compare equal sizes only,
+    and against `frechet_floor`. Raises ValueError for fewer than two rows, different F, or features not finite.
     """
     a, b = _vectors(a, b)
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a covariance needs at least 2 rows; there are {len(a)} and {len(b)}. Draw more samples.")
     root_a, root_b = _covariance_root(a), _covariance_root(b)
-    trace_of_root = torch.linalg.svdvals(root_a @ root_b.T).sum()
+    trace_of_root = torch.linalg.svdvals(root_a @ root_b.T).sum()       # = Tr (C_a C_b)^(1/2)
     squared = (a.mean(0) - b.mean(0)).square().sum() + root_a.square().sum() + root_b.square().sum()
     return max((squared - 2 * trace_of_root).item(), 0.0)       # rounding can end just below 0
 
 
 def _covariance_root(x):
-    """R [min(N, F), F] with R^T R = C, the covariance of x [N, F].
-
-    C_a C_b has the eigenvalues of (R_a R_b^T)(R_a R_b^T)^T, so Tr (C_a C_b)^(1/2) is the sum of the singular values
-    of R_a R_b^T. No root of a rounding error is taken, as it would be where C has eigenvalue 0.
-    """
+    """R [min(N, F), F] with R^T R = C, the covariance of x [N, F]. Takes no root of a rounded eigenvalue 0."""
     return torch.linalg.qr(x - x.mean(0), mode="r").R / (len(x) - 1) ** 0.5
 
 
 def frechet_floor(real, n, *, repeats, rng):
     """What a perfect generator would get: `frechet_distance` of two disjoint random sets of n rows of real [N, F].
 
-    Returns float64 [repeats]. All repeats draw from the same N rows and are not independent: they show the spread of
-    one comparison. Raises ValueError if 2 n > N.
+    Returns float64 [repeats]. Repeats share the N rows: they show the spread of one comparison. Raises ValueError if
+    2 n > N.
     """
     positive(n=n, repeats=repeats)
     if 2 * n > len(real):
@@ -72,8 +67,8 @@ def prdc(real, fake, k=5):
     """`Quality` of fake [M, F] against real [N, F]; each point's ball reaches to its k-th nearest other of its set.
 
     precision, recall: Kynkäänniemi et al. 2019, eq. 1-2. density, coverage: Naeem et al. 2020, section 3. A ball
-    includes its surface, so a set against itself gets 1, 1, (k+1)/k, 1. All depend on N, M and k: compare only where
-    these are equal, and with prdc of two real sets. Raises ValueError if k is not below N and M.
+    includes its surface. All depend on N, M and k: compare where these are equal, and with prdc of two real sets.
+    Raises ValueError if k is not below N and M.
     """
     positive(k=k)
     real, fake = _vectors(real, fake)
@@ -126,12 +121,8 @@ def memorisation(fake, training, held_out):
     1: all fakes are nearer, as copies are; 0.5: as far as fresh real images; 0: all are farther; ties count half.
     Distances are those of `nearest_training`. held_out: real images kept from the generator, of the classes of training
     and of fake, in the same shares. The Mann-Whitney statistic of Meehan, Chaudhuri & Dasgupta 2020 ("A non-parametric
-    test to detect data-copying in generative models") without their cells, turned so that copies score high. For n
-    fakes and m held-out images of one law its standard error is sqrt((n + m + 1) / (12 n m)).
-
-    A high value alone does not prove copying: in pixels, thin strokes that miss each other are farther apart than
-    either is from an empty image. On 200 classes of `glyphs` blurred drawings score 0.8, empty images 0.9. Look at
-    the pairs.
+    test to detect data-copying in generative models") without their cells, turned so that copies score high. A high
+    value does not prove copying: blurred and empty images score high too, because thin strokes miss each other.
     """
     ours = nearest_training(fake, training)[0]
     theirs = nearest_training(held_out, training)[0].sort().values
@@ -141,6 +132,7 @@ def memorisation(fake, training, held_out):
 
 
 def check_images(images):
+    """Raise ValueError unless images are float, at least one, and in [0, 1]."""
     if not images.is_floating_point() or not len(images):
         raise ValueError(f"images must be float and at least one, not {images.dtype} {list(images.shape)}. "
                          f"Divide uint8 images by 255.")

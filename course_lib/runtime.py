@@ -1,28 +1,23 @@
-"""What every run needs: sizes (the profile), a device, random numbers, folders, progress bars.
-
-Nothing here knows about images, networks or tasks.
-"""
+"""What every run needs: sizes (the profile), a device, random numbers, folders, progress bars."""
 
 import os
 import platform
 import random
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """The sizes of a run. Every profile walks the same code; only these numbers differ."""
 
     name: str
     eval_episodes: int      # episodes behind each reported accuracy
-    train_steps: int        # gradient steps of a training loop
     batch: int              # images, or tasks, in one step
 
     def pick(self, *, smoke, cpu, gpu):
@@ -30,11 +25,9 @@ class Profile:
         return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[self.name]
 
 
-PROFILES = {p.name: p for p in (
-    Profile("smoke", eval_episodes=200, train_steps=5, batch=16),            # seconds: CI
-    Profile("cpu", eval_episodes=1_000, train_steps=300, batch=64),         # minutes: a laptop
-    Profile("gpu", eval_episodes=10_000, train_steps=30_000, batch=256),    # published scale
-)}
+PROFILES = {p.name: p for p in (Profile("smoke", eval_episodes=200, batch=16),         # seconds: CI
+                                Profile("cpu", eval_episodes=1_000, batch=64),         # minutes: a laptop
+                                Profile("gpu", eval_episodes=10_000, batch=256))}      # published scale
 
 
 def profile(name):
@@ -60,9 +53,9 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def device(name="auto"):
-    """The torch.device called `name` (or `name` itself, if it is one); "auto" takes cuda, else mps, else cpu.
+    """The torch.device called `name` (or that itself); "auto" takes cuda, else mps, else cpu.
 
-    Raises ValueError for an unknown name, or for one this machine or this build of torch does not have.
+    Raises ValueError for an unknown name, or for one that this machine or this build of torch does not have.
     """
     name = one_of("device", getattr(name, "type", name), DEVICES)
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -92,10 +85,7 @@ def project_root():
 
 
 def output_dir():
-    """Where a notebook leaves figures and results: $COURSE_OUT, set by `course run`, else runs/lab.
-
-    Raises PermissionError naming the folder and the way out, if it cannot be made.
-    """
+    """Where figures and results go: $COURSE_OUT, set by `course run`, else runs/lab. May raise PermissionError."""
     folder = Path(os.environ.get("COURSE_OUT") or project_root() / "runs" / "lab")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +104,8 @@ def versions():
 def atomic_path(path):
     """Yield a temporary path beside `path`; on success move it there in one step, on any failure remove it.
 
-    Readers see the old file or the new one, never half of one, also when two processes write at once.
-    Raises PermissionError naming the folder and the way out, if it cannot be written to.
+    Readers see the old file or the new one, also when two processes write at once. Raises PermissionError that says the
+    way out.
     """
     path = Path(path)
     try:

@@ -7,9 +7,8 @@ from scipy.stats import t as student
 def mean_interval(values):
     """(mean, half-width of its 95 % interval) of independent values [n]: 1.96 s / sqrt(n).
 
-    Below 30 values, Student's t for n - 1 degrees of freedom takes the place of 1.96. The interval covers what another
-    draw of values would change; not another seed or another split of the classes.
-    Raises ValueError for fewer than two values.
+    Below 30 values, Student's t takes the place of 1.96. The interval covers what another sample of values would
+    change; not another seed or another split of the classes. Raises ValueError for fewer than two values.
     """
     values = torch.as_tensor(values, dtype=torch.float64)
     if values.numel() < 2:
@@ -21,9 +20,8 @@ def mean_interval(values):
 def paired_difference(a, b):
     """a - b [n] of two learners' accuracies on the *same* episodes: its `mean_interval` says which is better.
 
-    Episodes differ in difficulty, for both learners alike; in the difference that cancels, so the interval is narrower
-    than those of a and b. To see the same episodes, start both with an rng of one seed.
-    Raises ValueError for different numbers of episodes.
+    What makes an episode hard for both cancels, so the interval is narrower than those of a and b. To see the same
+    episodes, start both with an rng of one seed. Raises ValueError for different numbers of episodes.
     """
     if a.shape != b.shape:
         raise ValueError(f"pairs need as many episodes for both: {list(a.shape)} and {list(b.shape)}. Evaluate both "
@@ -31,18 +29,18 @@ def paired_difference(a, b):
     return a - b
 
 
-def fraction_recovered(none, arm, real):
-    """Which part of the way from `none` to `real` the arm goes, of runs [n] that are paired: values [n].
+def fraction_recovered(baseline, arm, oracle):
+    """What fraction of the gap from `baseline` to `oracle` the arm recovers, of runs [n] that are paired: values [n].
 
-    Their mean estimates (arm - none) / (real - none), a ratio of means, and `mean_interval` of them its interval: they
-    are the jackknife's pseudo-values (Tukey 1958), n r - (n - 1) r_i where r_i leaves out run i.
+    Their mean estimates (arm - baseline) / (oracle - baseline), a ratio of means, and `mean_interval` of them its
+    interval: they are the jackknife's pseudo-values (Tukey 1958), n r - (n - 1) r_i where r_i leaves out run i.
     Raises ValueError for different numbers of runs, or fewer than two.
     """
-    n = len(none)
-    if not len(arm) == len(real) == n or n < 2:
-        raise ValueError(f"a share needs the same runs of all three, at least 2: {n}, {len(arm)} and {len(real)}. "
-                         "Evaluate them on the same episodes.")
-    gained, possible = (arm - none).double(), (real - none).double()
+    n = len(baseline)
+    if not len(arm) == len(oracle) == n or n < 2:
+        raise ValueError(f"a fraction of the gap needs the same runs of all three, at least 2: {n}, {len(arm)} and "
+                         f"{len(oracle)}. Evaluate them on the same episodes.")
+    gained, possible = (arm - baseline).double(), (oracle - baseline).double()
     without = (gained.sum() - gained) / (possible.sum() - possible)                 # [n] each leaves out one run
     return n * gained.sum() / possible.sum() - (n - 1) * without
 

@@ -10,7 +10,6 @@ What no script repeats is added to each: below its title the badges, and behind 
 Needs the extra `teach` (jupytext, nbgrader).
 """
 
-import ast
 import copy
 import hashlib
 import os
@@ -23,7 +22,9 @@ from pathlib import Path
 
 import nbformat
 
-from course_lib.runtime import PROFILES, atomic_path, project_root
+from course_lib.runtime import atomic_path, project_root
+
+from .source import imported, meaning
 
 MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]     # a kernel's own log is no message to the reader
@@ -100,26 +101,39 @@ def readdress_readme():
     return after != before
 
 
-def readdress(script):
-    """Write badges and set-up cell anew in notebooks that differ from `script` in nothing else, without executing them.
+def refresh(script):
+    """Bring the stored notebooks up to `script` without executing them, where only what no kernel sees has changed.
 
-    Returns whether a notebook has changed.
+    That is text, comments, docstrings, layout, badges and the set-up cell. Returns whether a notebook has changed.
     """
-    source, changed = read_script(script), False
-    for path, wanted in ((executed_path(script), source), (exercise_path(script), exercise_edition(source))):
-        stored = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
-        if _content(stored) != _content(wanted) and _without_address(stored) == _without_address(wanted):
-            for old, new in zip(stored.cells, wanted.cells):
-                old.source, old["id"] = new.source, new["id"]
-            with atomic_path(path) as part:
-                nbformat.write(stored, part)
-            changed = True
+    source, path, changed = read_script(script), executed_path(script), False
+    stored = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
+    if _content(stored) != _content(source) and _meaning(stored) == _meaning(source):
+        for old, new in zip(_code(stored), _code(source)):
+            new.outputs, new.execution_count = old.outputs, old.execution_count
+        source.metadata = stored.metadata
+        _write(source, path)
+        changed = True
+    edition, path = exercise_edition(read_script(script)), exercise_path(script)
+    if not path.is_file() or _content(nbformat.read(path, as_version=4)) != _content(edition):
+        _write(edition, path)
+        changed = True
     return changed
 
 
-def _without_address(notebook):
-    return [(kind, "" if "colab" in tags else BADGES.sub("", source), tags, graded)
-            for kind, source, tags, graded in _content(notebook)]
+def _write(notebook, path):
+    with atomic_path(path) as part:
+        nbformat.write(notebook, part)
+
+
+def _code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _meaning(notebook):
+    """What the kernel sees of each code cell, and its tags."""
+    return [("" if "colab" in (tags := cell.metadata.get("tags", [])) else meaning(cell.source), tags)
+            for cell in _code(notebook)]
 
 
 def read_script(script):
@@ -169,40 +183,26 @@ def exercise_edition(notebook):
     return edition
 
 
+HOMES = {"png": "figures", "jsonl": "figures/results", "safetensors": "checkpoints"}
+
+
 def code_fingerprint(script):
-    """Eight digits that change with the code behind a notebook's numbers, and with the files it shows or reads.
+    """Eight digits that change with the code behind a notebook's outputs, and with the files it shows or reads.
 
-    Covers the rooms of course_lib that the script imports, and theirs, but for those that move no number; and the
-    figures ("x.png"), results ("x.json") and checkpoints it names but does not make: its own start with its number.
+    Code: the meaning of each module of the course that the script imports, and of those that they import. The checks
+    are left out, for nbval compares what they print. Files: the figures ("x.png"), results ("x.jsonl") and checkpoints
+    that it names but does not make; its own start with its number.
     """
-    rooms, todo = {}, [Path(script)]
+    root, modules, todo = project_root(), {}, [Path(script)]
     while todo:
-        for name in _rooms_imported(todo.pop().read_text(encoding="utf-8")) - set(rooms) - MOVE_NO_NUMBER:
-            path = Path(__file__).with_name(f"{name}.py")
-            rooms[name] = path.read_text(encoding="utf-8")
-            todo.append(path)
-    named = re.findall(r'"([\w-]+\.(png|json|safetensors))"', Path(script).read_text(encoding="utf-8"))
-    files = [_md5(project_root() / HOMES[kind] / name) for name, kind in named if name[:2] != Path(script).stem[:2]]
-    return hashlib.md5(repr([*sorted(rooms.items()), PROFILES, files]).encode()).hexdigest()[:8]
-
-
-HOMES = {"png": "figures", "json": "figures/results", "safetensors": "checkpoints"}
-
-
-MOVE_NO_NUMBER = {"runtime", "torchvision_guard", "plots", "checks"}      # of runtime, the profiles count
-
-
-def _rooms_imported(source):
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom):
-            package, _, room = (node.module or "").partition(".")
-            if node.level == 1 or package == "course_lib":
-                room = room or (package if node.level == 1 else "")
-                names |= {room} if room else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("course_lib.")}
-    return names
+        for path in imported(todo.pop(), root) - set(modules):
+            if "course_checks" not in path.parts:
+                modules[path] = meaning(path.read_text(encoding="utf-8"))
+                todo.append(path)
+    named = re.findall(r'"([\w-]+\.(png|jsonl|safetensors))"', Path(script).read_text(encoding="utf-8"))
+    files = [_md5(root / HOMES[kind] / name) for name, kind in named if name[:2] != Path(script).stem[:2]]
+    code = sorted((path.relative_to(root).as_posix(), text) for path, text in modules.items())
+    return hashlib.md5(repr([code, files]).encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -274,9 +274,8 @@ def build(script):
         for path, name in zip(made, files):
             with atomic_path(project_root() / name) as part:
                 shutil.copyfile(path, part)
-    for path, notebook in ((executed_path(script), executed), (exercise_path(script), exercise_edition(source))):
-        with atomic_path(path) as part:
-            nbformat.write(notebook, part)
+    _write(executed, executed_path(script))
+    _write(exercise_edition(source), exercise_path(script))
 
 
 def _md5(path):
@@ -318,10 +317,10 @@ def stale(script):
     if not reasons:
         made = nbformat.read(executed_path(script), as_version=4).metadata.get("course", {})
         if made.get("code") != code_fingerprint(script):
-            reasons.append("the code of course_lib behind its numbers has changed")
+            reasons.append("the code behind its outputs has changed")
         reasons += [f"{name} is not the one it made" for name, digest in made.get("files", {}).items()
                     if _md5(project_root() / name) != digest]
-        code = [c for c in nbformat.read(executed_path(script), as_version=4).cells if c.cell_type == "code"]
+        code = _code(nbformat.read(executed_path(script), as_version=4))
         if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
             reasons.append(f"{executed_path(script).name} was not executed from top to bottom")
     return reasons
@@ -334,7 +333,7 @@ def _content(notebook):
 def build_stale(everything=False):
     """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt.
 
-    A new address of the repository goes into README and notebooks without a rebuild.
+    What no kernel sees (text, comments, the address of the repository) goes into them without a rebuild.
     """
     count = 0
     if not scripts():
@@ -342,8 +341,8 @@ def build_stale(everything=False):
     if readdress_readme():
         print("README.md: badges made anew", flush=True)
     for script in scripts():
-        if readdress(script):
-            print(f"{script.stem}: badges made anew", flush=True)
+        if refresh(script):
+            print(f"{script.stem}: text renewed, outputs kept", flush=True)
         reasons = ["asked for"] if everything else stale(script)
         print(f"{script.stem}: {'rebuilding, ' + '; '.join(reasons) if reasons else 'fresh'}", flush=True)
         if reasons:

@@ -217,8 +217,8 @@ def train_network(classes, augmentation, *, n_steps, seed, **options):
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = networks.ConvNet(60, width=32, pool=3).to(classes.images.device)
-    return learners.train_protonet(network, classes, n_way=60, augmentation=augmentation, n_steps=n_steps,
-                                   rng=runtime.rng(seed, classes.images.device), **options)
+    return learners.train_protonet(network, classes, n_way=60, place=placements.in_training(augmentation),
+                                   n_steps=n_steps, rng=runtime.rng(seed, classes.images.device), **options)
 
 
 def score(learner, runs):

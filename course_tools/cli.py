@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _parser():
 def _run(arguments):
     from course_lib import datasets, runtime
 
-    from . import running, sweep
+    from . import pages, running
 
     notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
     parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
@@ -93,52 +94,35 @@ def _run(arguments):
     if arguments.jobs is not None:
         runtime.positive(jobs=arguments.jobs)
     runtime.profile(parameters["profile"])
-    seeds = sweep.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
-    datasets = sweep.read_datasets(str(parameters["dataset"]))      # notebooks run elsewhere: whole paths
-    parameters["dataset"] = datasets[0]
+    seeds = running.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
+    names = running.read_datasets(str(parameters["dataset"]))       # notebooks run elsewhere: whole paths
+    parameters["dataset"] = names[0]
     if arguments.cluster is not None:
         one_of("device", parameters["device"], DEVICES)     # the workers' devices and data count
     else:
         parameters["device"] = str(runtime.device(parameters["device"]))
     for notebook in notebooks:
         running.check_parameters(notebook, parameters)
-    todo = sweep.jobs(notebooks, datasets, seeds)
-    for dataset in datasets if arguments.cluster is None else []:
-        datasets.load(dataset)          # an absent dataset is one clear line here, not a traceback per notebook
-    if arguments.cluster is not None or todo[0].folder or (arguments.jobs or 1) > 1:
-        return _sweep(arguments, todo, parameters)
-    folder = running.new_run_folder()
-    print(f"{len(notebooks)} notebook(s) into {folder}", flush=True)
-    outcomes = running.run(notebooks, parameters, folder)
-    print("\n".join(["", *running.table(folder, outcomes), "", f"open {folder / 'index.html'}"]))
-    if outcomes[-1].status == "interrupted":
-        print(f"stopped by Ctrl-C: {len(notebooks) - len(outcomes)} notebook(s) not started", file=sys.stderr)
-        return 130
-    return 0 if all(outcome.status == "ok" for outcome in outcomes) else 1
-
-
-def _sweep(arguments, todo, parameters):
-    """The same for several notebooks at a time, of one dataset and seed or of many."""
-    from . import running, sweep
-
-    client = None if arguments.cluster is None else sweep.connect(arguments.cluster)
-    processes = arguments.jobs or sweep.default_processes(len(todo), parameters["device"])
+    todo = running.jobs(notebooks, names, seeds)
+    for name in names if arguments.cluster is None else []:
+        datasets.load(name)             # an absent dataset is one clear line here, not a traceback per notebook
+    client = None if arguments.cluster is None else running.connect(arguments.cluster)
+    sweep = bool(todo[0].folder)
+    processes = arguments.jobs or (running.default_processes(len(todo), parameters["device"]) if sweep else 1)
     folder = running.new_run_folder()
     print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
           flush=True)
-    ending = (sweep.run_on_cluster(todo, parameters, folder, client) if client else
-              sweep.run_here(todo, parameters, folder, processes))
-    outcomes, interrupted = sweep.run(todo, parameters, folder, ending)
+    outcomes = running.run(todo, parameters, folder, processes, client)
     if outcomes:
-        lines = sweep.table(folder) if todo[0].folder else running.table(folder, outcomes)
+        lines = pages.sweep_table(folder) if sweep else pages.table(folder, outcomes)
         print("\n".join(["", *lines, "", f"open {folder / 'index.html'}"]))
-    failed = sum(outcome.status != "ok" for outcome in outcomes)
-    if failed:
-        print(f"{failed} of {len(todo)} job(s) failed", file=sys.stderr)
-    if interrupted:
-        print(f"stopped by Ctrl-C: {len(todo) - len(outcomes)} job(s) not finished", file=sys.stderr)
+    count = Counter(outcome.status for outcome in outcomes)
+    if count["failed"]:
+        print(f"{count['failed']} of {len(todo)} job(s) failed", file=sys.stderr)
+    if unfinished := len(todo) - count["ok"] - count["failed"]:
+        print(f"stopped by Ctrl-C: {unfinished} job(s) not finished", file=sys.stderr)
         return 130
-    return 1 if failed else 0
+    return 1 if count["failed"] else 0
 
 
 def _name_value(text):
@@ -266,10 +250,12 @@ def _machine():
 
     from course_lib import runtime
 
+    from .running import free_memory
+
     device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
     return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
-            f"{runtime.free_memory():.1f} GiB memory free")
+            f"{free_memory():.1f} GiB memory free")
 
 
 def _disk():

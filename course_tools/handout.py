@@ -58,11 +58,12 @@ def files(wanted=(), dataset="glyphs"):
     dataset, root = datasets.known_name(dataset), project_root()
     notebooks = [_exercises(path, dataset) for path in find_notebooks(wanted)]
     content = {name: _text(root / name) for name in ("pyproject.toml", "constraints.txt", "LICENSE")}
-    content |= {f"course_lib/{path.name}": _text(path) for path in (root / "course_lib").glob("*.py")}
+    content |= {path.relative_to(root).as_posix(): _text(path)
+                for wing in ("course_lib", "course_checks", "course_tools") for path in (root / wing).rglob("*.py")}
     for name, notebook in notebooks:
         content[f"notebooks/{name}"] = (nbformat.writes(notebook) + "\n").encode()
         for file in _read_by(notebook, dataset):
-            content[file] = _text(root / file) if file.endswith(".json") else (root / file).read_bytes()
+            content[file] = _text(root / file) if file.endswith(".jsonl") else (root / file).read_bytes()
     content |= _data(dataset)
     return content | {"README.md": _readme(notebooks, dataset).encode()}
 
@@ -88,7 +89,7 @@ def _exercises(path, dataset):
 def _read_by(notebook, dataset):
     """The figures, results and checkpoints that a notebook's code names, as paths in the project that exist."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    for name, kind in re.findall(r'"([^"\n]+\.(png|json|safetensors))"', code):
+    for name, kind in re.findall(r'"([^"\n]+\.(png|jsonl|safetensors))"', code):
         name = re.sub("{.*?}", datasets.short_name(dataset), name)      # f"characters_{...}.safetensors"
         file = f"{HOMES[kind]}/{name}"
         if (project_root() / file).is_file():
@@ -141,14 +142,14 @@ another Jupyter, set the variable `COURSE_DATA` to the whole path of `data/`.
 
 README = """# GANs for few-shot learning: class handout
 
-The exercise notebooks, the package they import, and the files they read. Installing needs the internet, or a folder of
+The exercise notebooks, the packages they import, and the files they read. Installing needs the internet, or a folder of
 wheels from your teacher; afterwards everything runs offline.
 
 {notebooks}
 
 ## Start
 
-You need Python 3.11 to 3.13 and 3 GB of disc. Unpack the zip, open a terminal in this folder, then:
+You need Python 3.11 to 3.13 and 3 GB of disk space. Unpack the zip, open a terminal in this folder, then:
 
 Linux or macOS
 
@@ -180,7 +181,7 @@ folder and replace the second line by the following (on Windows it begins with `
 If pip finds "no matching distribution", the wheels are for another system or Python: tell your teacher what
 `python -VV` prints.
 
-**Linux without an NVIDIA card, online.** To spare 3 GB, before the second line:
+**Linux without an NVIDIA card, online.** To avoid a download of 3 GB, run this before the second line:
 
 ```
 .venv/bin/python -m pip install {torch} --index-url https://download.pytorch.org/whl/cpu
@@ -197,8 +198,8 @@ Open a notebook in `notebooks/` and choose the kernel *gan-few-shot-course* at t
 {data}
 ## Work
 
-Guess before you run: a wrong guess teaches more than a read answer. Your code goes where `raise NotImplementedError()`
-stands; the cell below it calls your function, and says what to look at if it is not right yet. No later cell needs
+Guess before you run: you learn more from a wrong guess than from reading the answer. Your code goes where
+`raise NotImplementedError()` stands; the cell below it calls your function, and says what to look at if it is not right yet. No later cell needs
 your function: if you are stuck for long, go on.
 
 Slow machine? Write `profile = "smoke"` in the parameters cell: the exercises are the same.

@@ -1,236 +1,210 @@
 """The numbers of the course on one page, and README's tables of them.
 
-`course report` prints every headline number, that is, those of README and of the notebooks' answers, each with its 95 %
-interval, where it comes from, and what has been published beside it; then the faults that `claims` finds.
-`course report --write` renews README's tables first: each stands between two comments, <!-- table: NAME --> and
-<!-- end of table -->, where NAME is one of TABLES.
+`course report` prints every headline number, that is, those of README and of the notebooks' answers, each with its
+95 % interval, where it comes from, and what has been published beside it. cog puts `table(name)` into README (`make
+tables`). Whether the texts state these numbers is for tests/test_claims.py to say.
 """
 
 import json
-import re
-import subprocess
 import textwrap
-from contextlib import suppress
-from itertools import zip_longest
-from pathlib import Path
 
-from course_lib.records import percent
-from course_lib.runtime import atomic_path
+from course_lib.runtime import atomic_path, project_root
 
-from . import claims
-from .claims import Fault
+from . import records
 
-#
-# {NAME: function of {file: records} that returns rows of cells, the first the header}. A cell is a text, or
-# (text, record) where it shows a record.
+ONE_SHOT = "20-way 1-shot, within alphabet"
+HEADLINES = {       # by the text that states them: (file, fields of the records); a list has any of these
+    "README": [("resemblance", {"name": "5-way 1-shot"})],
+    "00": [("00_start_here", {"name": "pixel nearest neighbour, 5-way 1-shot"})],
+    "01": [("01_the_gan_game", {})],
+    "02": [("02_making_it_train", {"name": "modes covered"})],
+    "03": [("03_drawing_characters", {"name": ["Fréchet distance", "precision", "coverage", "memorisation"],
+                                      "arm": ["real, held out", "your run", "long run"]})],
+    "04": [("04_conditions", {"data": "digits"})],
+    "06": [("06_episodes", {"name": "5-way 1-shot"}),
+           ("few_shot", {"name": "20-way 1-shot within alphabet", "arm": "ProtoNet", "seed": "all"}),
+           ("published", {"arm": "people"})],
+    "07": [("few_shot", {"name": "5-way 1-shot", "seed": "all"})],
+    "08": [("08_from_one_example", {"name": ["class preservation: ProtoNet", "diversity"],
+                                    "arm": ["people", "pixel", "warp"]}),
+           ("08_from_one_example", {"name": "distance to the truth"})],
+    "09": [("augmentation", {"name": f"{ONE_SHOT}, difference", "setting": "inductive", "arm": [
+               "GAN - no augmentation", "GAN - classical", "GAN, test-time augmentation - no augmentation",
+               "GAN, test-time augmentation - classical, test-time augmentation"]}),
+           ("augmentation", {"name": f"{ONE_SHOT}, fraction of the gap recovered", "setting": "inductive",
+                             "arm": "GAN, test-time augmentation"}),
+           ("augmentation", {"name": "challenge",
+                             "arm": ["GAN|GAN", "classical|classical", "classical|no augmentation"]}),
+           ("augmentation", {"name": "challenge, difference", "arm": "GAN|GAN - classical|classical"})],
+    "10": [("10_where_samples_help", {"name": "error, difference"}),
+           ("placements", {"name": "error", "arm": ["no augmentation", "GAN: support and query"]})],
+}
 
 
-def _plain(record):
-    return percent(record).removesuffix(" %"), record
+def load(root=None):
+    """{file: records} of root/figures/results, published accuracies among them as records in [0, 1].
+
+    Raises ValueError where there are none.
+    """
+    paths = sorted(((root or project_root()) / "figures" / "results").glob("*.jsonl"))
+    if not paths:
+        raise ValueError(f"a report needs a clone of the course: {root or project_root()} has no figures/results")
+    results = {path.stem: records.read(path) for path in paths}
+    results["published"] = [_of_paper(row, name, text) for row in results.get("published", [])
+                            for name, text in row["accuracy"].items()]
+    return results
 
 
-KIND = "20-way 1-shot, within alphabet"
+def _of_paper(row, name, text):
+    value, half = (float(number) / 100 for number in (*text.split(" ± "), "0")[:2])
+    return {**row, "name": name, "text": text, "value": value, "low": value - half, "high": value + half}
 
 
-def _study(results, arms, differences):
-    study = {}
-    for r in results["augmentation"]:
-        study.setdefault((r["dataset"], r["learner"], r["setting"]), {})[r["name"], r["arm"]] = r
-    columns = [(KIND, arm) for arm in arms] + [(f"{KIND}, difference", arms) for arms in differences]
-    return [["characters", "learner", "setting", *(arm for _, arm in columns)]] + [
-        [*about, *map(_plain, map(cells.get, columns))] for about, cells in study.items() if columns[0] in cells]
+def select(results, file, **fields):
+    """The records of a file with these fields; a list has any of its values, and each must occur. Else ValueError."""
+    wanted = {key: value if isinstance(value, list) else [value] for key, value in fields.items()}
+    found = [r for r in results.get(file, []) if all(r.get(key) in values for key, values in wanted.items())]
+    for key, values in wanted.items():
+        if missing := [value for value in values if all(r[key] != value for r in found)]:
+            raise ValueError(f"figures/results/{file}.jsonl has no record of {key} = {missing[0]!r} among {fields}")
+    return found
+
+
+# A table is a function of all results that returns rows of cells, the first row its header. A cell is a text or a record.
+
+
+def _augmented(results, arms, differences):
+    rows = [["characters", "learner", "setting", *arms, *differences]]
+    for plain in select(results, "augmentation", name=ONE_SHOT, arm="no augmentation"):
+        same = {key: plain[key] for key in ("dataset", "learner", "setting")}
+        rows.append([*same.values(), *(_one(results, "augmentation", name=ONE_SHOT, arm=arm, **same) for arm in arms),
+                     *(_one(results, "augmentation", name=f"{ONE_SHOT}, difference", arm=arm, **same)
+                       for arm in differences)])
+    return rows
 
 
 def _augmentation(results):
-    arms = ("none", "classical", "GAN", "GAN + classical", "real")
-    return _study(results, arms, ("GAN - none", "GAN - classical"))
+    return _augmented(results, ["no augmentation", "classical", "GAN", "GAN + classical", "oracle"],
+                      ["GAN - no augmentation", "GAN - classical"])
 
 
-def _voted(results):
-    return _study(results, ("none", "classical, queries too", "GAN, queries too", "real"),
-                  ("GAN, queries too - none", "GAN, queries too - classical, queries too"))
+def _test_time(results):
+    generated, classical = (f"{name}, test-time augmentation" for name in ("GAN", "classical"))
+    return _augmented(results, ["no augmentation", classical, generated, "oracle"],
+                      [f"{generated} - no augmentation", f"{generated} - {classical}"])
 
 
 def _challenge(results):
-    error = {tuple(r["arm"].split("|")): r for r in results["augmentation"] if r["name"] == "challenge"}
-    versions = list(dict.fromkeys(at_test for _, at_test in error))
-    return [["variations in training", *(f"versions at test time: {at_test}" for at_test in versions)]] + [
-        [taught, *(_plain(error[taught, at_test]) for at_test in versions)]
-        for taught in dict.fromkeys(taught for taught, _ in error)]
+    at_test = ["no augmentation", "classical", "GAN", "GAN + classical"]
+    return [["in training", *(f"at test time: {name}" for name in at_test)]] + [
+        [arm, *(_one(results, "augmentation", name="challenge", arm=f"{arm}|{name}") for name in at_test)]
+        for arm in ("classical", "GAN")]
 
 
 def _placements(results):
-    error = {(r["arm"], r["at_test"]): r for r in results["placements"] if r["name"] == "error"}
-    rows = [["variations in training", "versions at test time", "error, 20-way 1-shot within an alphabet"]]
-    for key in (("nowhere", "nothing"), ("half classical: support and query", "nothing"),
-                ("half classical: support and query", "support and query, half classical"),
-                ("GAN: support and query", "nothing"), ("GAN: support and query", "support and query, GAN")):
-        rows.append([*key, (percent(error[key]), error[key])])
-    return rows
+    half, generated = "half classical: support and query", "GAN: support and query"
+    return [["in training", "at test time", "error in %"]] + [
+        [arm, at_test, _one(results, "placements", name="error", arm=arm, at_test=at_test)] for arm, at_test in (
+            ("no augmentation", "no augmentation"), (half, "no augmentation"),
+            (half, "support and query, half classical"), (generated, "no augmentation"),
+            (generated, "support and query, GAN"))]
 
 
 def _few_shot(results):
-    rows = {}
-    for r in results["few_shot"]:
-        if "difference" not in r["name"] and (r["seed"] == "all" or "pixels" in r["arm"]):
-            rows.setdefault((r["dataset"], r["arm"], r["setting"]), {})[r["name"]] = _plain(r)
-    kinds = list(next(iter(rows.values())))
-    return [["trained and tested on", "learner", "setting", *kinds]] + [
-        [*key, *(cells[kind] for kind in kinds)]
-        for key, cells in sorted(rows.items(), key=lambda row: row[0][0], reverse=True)]
+    kinds = ["5-way 1-shot", "5-way 5-shot", "20-way 1-shot", "20-way 1-shot within alphabet"]
+    rows = [["trained and tested on", "learner", "setting", *kinds]]
+    for dataset in ("omniglot", "glyphs"):
+        for first in select(results, "few_shot", name=kinds[0], dataset=dataset):
+            if first["seed"] == "all" or "pixels" in first["arm"]:
+                same = {key: first[key] for key in ("dataset", "arm", "setting", "seed")}
+                rows.append([dataset, first["arm"], first["setting"],
+                             *(_one(results, "few_shot", name=kind, **same) for kind in kinds)])
+    return rows
 
 
 def _meta_steps(results):
-    sizes = {}
-    for r in results["meta_steps"]:
-        if r["name"] == "second-order meta-step":
-            sizes.setdefault(f"{r['steps']}, {r['width']}", {})[r["arm"]] = r
-    rows = [["inner steps, filters", *next(iter(sizes.values())), "ours is faster by", "memory, MiB"]]
-    for size, row in sizes.items():
-        faster = " and ".join(f"{r['faster']:.2f}" for arm, r in row.items() if arm != "ours")
-        memory = ", ".join(f"{r['memory']:.0f}" for r in row.values())
-        rows.append([size, *((f"{1000 * r['median']:.0f} ms", r) for r in row.values()), faster, memory])
+    rows = [["inner steps, filters", "ours", "cloned modules", "higher", "ours is faster by", "memory, MiB"]]
+    for ours in select(results, "meta_steps", name="second-order meta-step", arm="ours"):
+        same = {key: ours[key] for key in ("name", "steps", "width")}
+        row = [_one(results, "meta_steps", arm=arm, **same) for arm in rows[0][1:4]]
+        rows.append([f"{ours['steps']}, {ours['width']}", *row, " and ".join(f"{r['faster']:.2f}" for r in row[1:]),
+                     ", ".join(f"{r['memory']:.0f}" for r in row)])
     return rows
 
 
-TABLES = {"augmentation": _augmentation, "voted": _voted, "challenge": _challenge, "placements": _placements,
+def _one(results, file, **fields):
+    record, = select(results, file, **fields)
+    return record
+
+
+TABLES = {"augmentation": _augmentation, "test_time": _test_time, "challenge": _challenge, "placements": _placements,
           "few_shot": _few_shot, "meta_steps": _meta_steps}
 
 
-def table(name, results):
-    """The rows of a table. Raises ValueError for an unknown one, and for one whose records are not there."""
-    if name not in TABLES:
-        raise ValueError(f"README has a table {name!r}. Name one of: {', '.join(TABLES)}.")
-    try:
-        return TABLES[name](results)
-    except (LookupError, StopIteration) as error:
-        raise ValueError(f"figures/results has no record {error} for the table {name}. Measure it, or change "
-                         f"course_lib/report.py") from None
+def table(name):
+    """README's table of this name, in Markdown."""
+    return _markdown(TABLES[name](load()))
 
 
-def markdown(rows):
-    lines = [f"| {' | '.join(cell if isinstance(cell, str) else cell[0] for cell in row)} |\n" for row in rows]
-    return "".join([lines[0], "|---" * len(rows[0]) + "|\n", *lines[1:]])
+def _markdown(rows):
+    def text(cell):
+        if isinstance(cell, str):
+            return cell
+        return f"{1000 * cell['median']:.0f} ms" if cell["unit"] == "seconds" else records.percent(cell)[:-2]
+    lines = [f"| {' | '.join(map(text, row))} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-MARKED = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end of table -->\n)", re.S)
+def headlines(results):
+    """What the report shows: each record of this course that README, its tables or a notebook's answer state.
+
+    Each is its record with four fields more: of, text, source and published.
+    """
+    stated = [record for entries in HEADLINES.values() for file, fields in entries
+              for record in select(results, file, **fields)]
+    stated += [cell for rows in TABLES.values() for row in rows(results) for cell in row if not isinstance(cell, str)]
+    known = {id(record) for record in stated}
+    return [{**record, "of": _of(record), "text": _text(record), "published": _beside(record, results["published"]),
+             "source": f"notebooks/{file}.ipynb" if file[0].isdigit() else f"studies/{file}.py"}
+            for file, found in results.items() if file != "published" for record in found if id(record) in known]
 
 
-def renewed(readme, results):
-    """README's text with all its tables made anew."""
-    return MARKED.sub(lambda match: match[1] + markdown(table(match[2], results)) + match[4], readme)
-
-
-def stale_tables(readme, results):
-    """A `Fault` for each table that README lacks or shows otherwise."""
-    shown = {match[2]: match for match in MARKED.finditer(readme)}
-    for name in dict.fromkeys([*TABLES, *shown]):
-        if name not in shown:
-            what = f"has no table {name}. Write <!-- table: {name} --> and <!-- end of table --> on lines of their own"
-            yield Fault("README.md:1", f"{what} where it should stand, then: course report --write")
-            continue
-        line = readme.count("\n", 0, shown[name].start(3)) + 1
-        try:
-            new = markdown(table(name, results))
-        except ValueError as error:
-            yield Fault(f"README.md:{line}", str(error))
-            continue
-        if (old := shown[name][3]) != new:
-            first = next((i for i, (a, b) in enumerate(zip(old.splitlines(), new.splitlines())) if a != b), 0)
-            what = f"the table {name} is not what figures/results has. Run: course report --write"
-            yield Fault(f"README.md:{line + first}", what)
-
-
-def headlines(root, results):
-    """What the report shows: a dict for each record that README, its tables or the answer of a notebook state."""
-    notebooks = [path.stem for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-    listed = claims.registry(root)
-    found = [cell[1] for name in TABLES for row in table(name, results) for cell in row if isinstance(cell, tuple)]
-    found += [r for notebook in notebooks for r in claims.headlines(results, listed, notebook)]
-    found += claims.bound_records(results, listed)
-    stated, days, rows = {id(record) for record in found}, _days(root), []
-    for stem, records in results.items():
-        source = f"notebooks/{stem}.ipynb" if stem in notebooks else f"benchmarks/{stem}.py"
-        rows += [{"number": r["name"], "of": _about(r), "text": _text(r), "source": source,
-                  "published": _published(r, results["published"]), "date": r.get("date") or days.get(stem, "-"),
-                  **{key: r.get(key, "-") for key in ("value", "low", "high", "n", "unit", "profile", "device")}}
-                 for r in records if id(r) in stated and stem != "published"]
-    return rows
-
-
-def _about(record):
-    found = [str(record[key]) for key in ("arm", "at_test", "learner", "setting", "dataset", "data")
-             if record.get(key) not in (None, "", "-")]
-    found += [f"{key} {record[key]}" for key in ("versions_of_each", "steps", "width", "seed") if key in record]
-    return ", ".join(found)
+def _of(record):
+    keys = ("arm", "at_test", "learner", "setting", "dataset", "data")
+    return ", ".join([str(record[key]) for key in keys if record.get(key) not in (None, "", "-")]
+                     + [f"{key} {record[key]}" for key in ("versions_of_each", "steps", "width", "seed") if key in record])
 
 
 def _text(record):
-    if record["unit"] in ("accuracy", "error", "share"):
-        return percent(record).replace("%", "points" if "difference" in record["name"] else "%")
+    if record["unit"] in ("accuracy", "error", "fraction"):
+        return records.percent(record).replace("%", "points" if "difference" in record["name"] else "%")
     unit = "" if record["unit"] == record["name"] else f" {record['unit']}"
     return f"{record['value']:.3g} ± {(record['high'] - record['low']) / 2:.2g}{unit}"
 
 
-def _published(record, rows):
+def _beside(record, published):
     """What was published for this learner, kind of episodes and setting: ['69.9 (5 (minimal); Lake et al. 2019)']."""
     if not record.get("dataset", "").startswith("omniglot"):
         return []
     kind = record["name"].replace("challenge", "20-way 1-shot within alphabet").replace(", within", " within")
-    about = kind, record.get("learner") or record["arm"], record["setting"]
+    same = kind, record.get("learner") or record["arm"], record["setting"]
     return [(row["text"] if record["unit"] == "accuracy" else f"{100 - 100 * row['value']:.1f}")
             + f" ({row['alphabets']}; {row['source']})"
-            for row in rows if (row["name"], row["arm"], row["setting"]) == about]
-
-
-def _days(root):
-    """{file of results: the day of its last commit, '2026-11-24'}, without those that have changed since."""
-    def git(*words):
-        command = ["git", *words, "--", "figures/results"]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True).stdout.splitlines()
-    days, day = {}, ""
-    with suppress(OSError):         # there may be no git
-        for line in git("log", "--format=%cs", "--name-only"):
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", line):
-                day = line
-            days.setdefault(Path(line).stem, day)
-        for line in git("status", "--porcelain"):
-            days.pop(Path(line).stem, None)
-    return days
-
-
-def collect(root):
-    """(headline numbers, faults) of the checkout in `root`."""
-    results, readme = claims.load(root), (root / "README.md").read_text(encoding="utf-8")
-    faults = [*stale_tables(readme, results), *claims.faults(root)]
-    try:
-        return headlines(root, results), faults
-    except ValueError as error:     # one of the faults says where
-        return [], faults or [Fault(claims.REGISTRY, str(error))]
-
-
-def write_tables(root):
-    """Renew the tables in README.md. Raises ValueError for one that cannot be made."""
-    path = root / "README.md"
-    text = renewed(path.read_text(encoding="utf-8"), claims.load(root))
-    with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8")
+            for row in published if (row["name"], row["arm"], row["setting"]) == same]
 
 
 NOTE = ("95 % intervals, over what each source says. Published: on Omniglot, of the same learner, episodes and setting "
-        "(alphabets it learned from; source). Date: of the record, else of the last commit; - if unknown.")
+        "(alphabets it learned from; source).")
 
 
-def save(folder, rows, faults):
+def save(folder, rows):
     """report.json and report.md in `folder`."""
-    page = [["number", "of", "value", "n", "published", "source", "profile", "device", "date"]] + [
-        [row["number"], row["of"], row["text"], str(row["n"]), "; ".join(row["published"]) or "-",
-         *(row[key] for key in ("source", "profile", "device", "date"))] for row in rows]
-    page = [[cell.replace("|", "\\|") for cell in row] for row in page]
-    text = "\n".join(["# The numbers of the course\n", NOTE + "\n", markdown(page), "## Faults\n",
-                      *(f"* {fault}" for fault in faults or ["none"])]) + "\n"
-    for name, content in (("report.md", text), ("report.json", json.dumps(
-            {"numbers": rows, "faults": [fault._asdict() for fault in faults]}, indent=1, ensure_ascii=False) + "\n")):
+    page = [["number", "of", "value", "n", "published", "source", "profile", "device"]] + [
+        [row["name"], row["of"], row["text"], str(row["n"]), "; ".join(row["published"]) or "-", row["source"],
+         row.get("profile", "-"), row["device"]] for row in rows]
+    page = _markdown([[cell.replace("|", "\\|") for cell in row] for row in page])
+    for name, content in (("report.md", f"# The numbers of the course\n\n{NOTE}\n\n{page}\n"),
+                          ("report.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")):
         with atomic_path(folder / name) as part:
             part.write_text(content, encoding="utf-8")
 
@@ -238,15 +212,13 @@ def save(folder, rows, faults):
 def lines(rows):
     """The headline numbers for a terminal, at most 120 columns."""
     yield from textwrap.wrap(NOTE, 120)
-    runs = {}
+    before = {}
     for row in rows:
-        run = f"{row['source']}  (profile {row['profile']}, device {row['device']}, {row['date']})"
-        runs.setdefault(run, {}).setdefault(row["number"], []).append(row)
-    for run, numbers in runs.items():
-        yield f"\n{run}"
-        for number, same in numbers.items():
-            yield f"  {number}"
-            for row in same:
-                of, published = (textwrap.wrap(text, 44) for text in (row["of"], "; ".join(row["published"]) or "-"))
-                for left, middle, right in zip_longest(of, [row["text"]], published, fillvalue=""):
-                    yield f"    {left:<44}  {middle:<24}  {right}".rstrip()
+        if row["source"] != before.get("source"):
+            yield f"\n{row['source']} (profile {row.get('profile', '-')}, device {row['device']})"
+        if (row["source"], row["name"]) != (before.get("source"), before.get("name")):
+            yield f"  {row['name']}"
+        published = f"; published: {'; '.join(row['published'])}" if row["published"] else ""
+        yield from textwrap.wrap(f"{row['text']:<24} {row['of']} (n {row['n']}){published}", 120, initial_indent="    ",
+                                 subsequent_indent=" " * 29)
+        before = row

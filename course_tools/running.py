@@ -1,22 +1,52 @@
-"""Execute notebooks one after the other and leave a folder that can be read in a browser."""
+"""Run notebooks: every notebook × dataset × seed is a job, done here or by the workers of a Dask cluster.
 
-import html
-import json
+`course run --seeds 0-9 --dataset glyphs,digits -j 4` leaves in runs/<time>/
+
+    glyphs-0/, glyphs-1/, ...   each what `course run` leaves for one dataset and one seed
+    results.json, index.html    of the whole; `pages` makes them
+
+A notebook runs in a process of its own, its kernel. A thread of a `concurrent.futures` executor waits for it: here a
+thread of this process, on a cluster a thread of a worker. So a job whose kernel is killed takes no other job with it,
+and a kernel ends by itself soon after the process that started it.
+"""
+
+import asyncio
+import io
+import logging
 import os
 import re
+import shutil
 import sys
+import tempfile
+import threading
 import time
-from dataclasses import asdict, dataclass
+import zipfile
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
+import psutil
 
-from course_lib.runtime import atomic_path, project_root, versions
+from course_lib import datasets
+from course_lib.runtime import atomic_path, project_root
 
-from .authoring import BADGES, QUIET_KERNEL, environment, tidy
+from . import pages
+from .authoring import BADGES, QUIET_KERNEL, tidy
 
-KERNEL_STARTS = 300     # within so many seconds; many kernels may be starting at once
+KERNEL_STARTS = 300         # within so many seconds; many kernels may be starting at once
+GIB_PER_NOTEBOOK = 2        # what a notebook and its kernel may take
+
+
+class Job(NamedTuple):
+    """One notebook on one dataset with one seed. folder: where its files go, below the run's; "" is the run's."""
+
+    notebook: Path
+    dataset: str
+    seed: int
+    folder: str
 
 
 @dataclass
@@ -56,6 +86,63 @@ def check_parameters(notebook, parameters):
             raise ValueError(f"{Path(notebook).stem} has no parameter {name!r}. It has: {', '.join(known)}.")
 
 
+def read_seeds(text):
+    """"0-9", "0,3,7", "5" or "0-2,7" as a list of whole numbers, each once. Raises ValueError for anything else."""
+    seeds = []
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if first > last or last - first >= 1000:
+            which = "no seeds" if first > last else "more than 1,000 seeds"
+            raise ValueError(f"--seeds {text!r} names {which}. Write for instance 0-9, or 0,3,7.")
+        seeds += range(first, last + 1)
+    return list(dict.fromkeys(seeds))
+
+
+def read_datasets(text):
+    """"glyphs,folder:/a" as a list of `datasets.known_name`s, each once.
+
+    A comma inside the path of a folder stays in it, unless a dataset's name or another folder: follows.
+    """
+    names = []
+    for part in text.split(","):
+        known = part.strip() in datasets.DATASETS or part.strip().startswith(datasets.FOLDER)
+        if names and names[-1].startswith(datasets.FOLDER) and not known:
+            names[-1] += f",{part}"
+        else:
+            names.append(part.strip())
+    return list(dict.fromkeys(datasets.known_name(name) for name in names))
+
+
+def jobs(notebooks, names, seeds):
+    """Every notebook on every dataset of these names with every seed, one seed after the other.
+
+    Raises ValueError if two folders of images have the same last name, since the results are called by it.
+    """
+    short = [datasets.short_name(name) for name in names]
+    if twice := {name for name in short if short.count(name) > 1}:
+        raise ValueError(f"two datasets are called {twice.pop()!r}. Rename a folder, or sweep over one at a time.")
+    alone = len(names) * len(seeds) == 1
+    return [Job(notebook, dataset, seed, "" if alone else f"{name}-{seed}")
+            for seed in seeds for dataset, name in zip(names, short) for notebook in notebooks]
+
+
+def cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def free_memory():
+    """Memory that this machine has to spare, in GiB."""
+    return psutil.virtual_memory().available / 2**30
+
+
+def default_processes(n_jobs, device):
+    """How many notebooks of a sweep run at once: one for each core and 2 GiB of free memory, one on a GPU."""
+    fit = min(cores(), int(free_memory() / GIB_PER_NOTEBOOK)) if str(device) == "cpu" else 1
+    return max(1, min(fit, n_jobs))
+
+
 def new_run_folder():
     """A fresh folder runs/<date>T<time>, also when two runs start in the same second.
 
@@ -74,43 +161,156 @@ def new_run_folder():
     raise RuntimeError(f"100 runs started in one second in {runs}")
 
 
-def run(notebooks, parameters, folder):
-    """Execute `notebooks` into `folder`; a failure does not stop the others, Ctrl-C does. Returns [Outcome]."""
-    outcomes = []
-    for notebook in notebooks:
-        outcomes.append(run_one(notebook, parameters, folder))
-        write_report(folder, outcomes, parameters)
-        if outcomes[-1].status == "interrupted":
-            return outcomes
-    point_latest(folder)
-    return outcomes
-
-
-def run_one(notebook, parameters, folder):
-    """Execute one notebook into `folder` and make its page; returns its Outcome."""
-    start = time.monotonic()
+def connect(address, timeout=10):
+    """A client of the Dask scheduler at `address`. Raises RuntimeError if none answers within `timeout` seconds."""
     try:
-        status, error = _execute(notebook, parameters, folder)
-        _write_page(folder / notebook.name)
+        from distributed import Client
+    except ImportError:
+        raise RuntimeError("--cluster needs the package distributed, which is not installed here: "
+                           'pip install -e ".[cluster]" -c constraints.txt') from None
+    try:
+        if not address:         # for which Client would start a cluster of its own
+            raise ValueError("no address")
+        client = Client(address, timeout=timeout)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"no Dask scheduler answers at {address!r} ({type(error).__name__}). Start one with "
+                           "'dask scheduler' and give the address that it prints, such as tcp://host:8786.") from None
+    if not client.nthreads():
+        print(f"{address} has no workers yet. Start some: dask worker {address} --nthreads 1", flush=True)
+    return client
+
+
+def run(todo, parameters, folder, processes=1, client=None):
+    """Run the jobs `todo`, `processes` at a time here, or on a cluster; returns [Outcome], in their order.
+
+    A failure stops no other job. Ctrl-C stops all: a job has then an Outcome "interrupted", or none. The reports in
+    `folder` always show what has ended. client: from `connect`; closed at the end.
+    """
+    stop, futures, outcomes = threading.Event(), {}, {}
+    executor = client.get_executor(pure=False) if client else ThreadPoolExecutor(processes)
+    shared = {"OMP_NUM_THREADS": str(max(1, cores() // processes))} if processes > 1 else {}
+
+    def submit(job):
+        given = {**parameters, "dataset": job.dataset, "seed": job.seed}
+        if client:
+            return executor.submit(execute_on_worker, job.notebook.name, job.notebook.read_bytes(), given)
+        return executor.submit(execute, job.notebook, given, folder / job.folder, stop.is_set, shared, processes == 1)
+
+    def take(future):
+        job = futures[future]
+        outcomes[job] = outcome = _outcome(future, job, folder)
+        here = [outcomes[other] for other in todo if other.folder == job.folder and other in outcomes]
+        pages.write_report(folder / job.folder, here, {**parameters, "dataset": job.dataset, "seed": job.seed})
+        if job.folder:
+            pages.write_sweep(folder, todo, outcomes, parameters)
+        print(f"{len(outcomes)} of {len(todo)}  {job.folder or 'this run'}  {outcome.notebook}  {outcome.status}  "
+              f"{outcome.minutes:.1f} min  {outcome.error[:150]}".rstrip(), flush=True)
+        del futures[future]     # last: Ctrl-C may come between two files of a report
+
+    try:
+        futures.update((submit(job), job) for job in todo)
+        while futures:
+            for future in wait(futures, timeout=1, return_when=FIRST_COMPLETED).done:   # on Windows no Ctrl-C reaches
+                take(future)                                                            # a wait without a timeout
+        point_latest(folder)
     except KeyboardInterrupt:
-        status, error = "interrupted", "stopped by Ctrl-C"
-    return Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error)
+        pass
+    finally:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        executor.shutdown()
+        if client:
+            client.close()      # the scheduler forgets the jobs, and the workers stop those that run
+    for future in [future for future in futures if not future.cancelled()]:
+        take(future)
+    return [outcomes[job] for job in todo if job in outcomes]
 
 
-def _execute(notebook, parameters, folder):
-    """(status, error) of one notebook, executed into `folder`."""
-    import papermill
-
+def _outcome(future, job, folder):
     try:
-        with environment(COURSE_OUT=folder):
-            papermill.execute_notebook(str(notebook), str(folder / notebook.name), parameters=parameters,
-                                       cwd=str(folder), extra_arguments=QUIET_KERNEL, start_timeout=KERNEL_STARTS,
-                                       progress_bar={"desc": notebook.stem, "dynamic_ncols": True})
+        outcome, files = future.result()
+        if files:
+            zipfile.ZipFile(io.BytesIO(files)).extractall(folder / job.folder)
+        return outcome
+    except Exception as error:      # a full disk, say, or a scheduler that gave the job up
+        return Outcome(job.notebook.stem, "failed", 0.0, f"{type(error).__name__}: {error}")
+
+
+def execute_on_worker(name, notebook, parameters):
+    """`execute` on a worker of a cluster: (Outcome, the folder zipped). Only bytes travel, no folder is shared."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def forgotten():
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == "cancelled"
+
+    with tempfile.TemporaryDirectory() as scratch:
+        path, folder = Path(scratch, name), Path(scratch, "run")
+        path.write_bytes(notebook)
+        outcome, _ = execute(path, parameters, folder, forgotten)
+        return outcome, Path(shutil.make_archive(str(path), "zip", folder)).read_bytes()
+
+
+def execute(notebook, parameters, folder, stopped, variables=(), bar=False):
+    """Execute one notebook into `folder` and make its page: (Outcome, None). Again, if its kernel did not start.
+
+    stopped: a function that says whether to stop. variables: of the environment, where it does not have them.
+    """
+    start = time.monotonic()
+    folder.mkdir(exist_ok=True)
+    for _ in range(2):
+        error = _papermill(notebook, parameters, folder, _kernel(folder, stopped, variables), bar)
+        if stopped() or "Kernel died before replying" not in error:     # two kernels were given the same port
+            break
+    _write_page(folder / notebook.name)
+    status = "ok" if not error else "interrupted" if stopped() else "failed"
+    error = "stopped by Ctrl-C" if status == "interrupted" else error
+    return Outcome(notebook.stem, status, (time.monotonic() - start) / 60, error), None
+
+
+def _papermill(notebook, parameters, folder, kernel, bar):
+    """Execute one notebook into `folder`; returns what went wrong, "" if nothing did."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)       # what goes wrong is said once, below
+    try:
+        papermill.execute_notebook(str(notebook), str(folder / notebook.name), parameters=parameters,
+                                   kernel_manager_class=kernel, extra_arguments=QUIET_KERNEL,
+                                   start_timeout=KERNEL_STARTS,
+                                   progress_bar=bar and {"desc": notebook.stem, "dynamic_ncols": True})
     except papermill.PapermillExecutionError as failure:
-        return "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
-    except Exception as failure:    # a kernel that died or timed out: the next notebook gets its chance
-        return "failed", f"{type(failure).__name__}: {failure}"
-    return "ok", ""
+        return f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+    except DeadKernelError as failure:
+        return f"{failure}. If memory ran out, give a smaller -j"
+    except Exception as failure:    # a kernel that did not start, say: the next notebook gets its chance
+        return f"{type(failure).__name__}: {failure}"
+    return ""
+
+
+def _kernel(folder, stopped, variables):
+    """The class of a kernel of this environment that works in `folder`, and is killed once `stopped` says so."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    class Kernel(AsyncKernelManager):
+        async def start_kernel(self, **options):
+            self.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])        # none but this environment's own
+            environment = {**dict(variables), **os.environ, "COURSE_OUT": str(folder)}
+            await super().start_kernel(**options, cwd=str(folder), env=environment)
+            threading.Thread(target=self._watch, args=[self.provisioner.process], daemon=True).start()
+
+        def _watch(self, process):
+            while process.poll() is None:
+                if stopped():
+                    asyncio.run(self.provisioner.kill())        # and what it has started
+                time.sleep(0.2)
+
+    return Kernel
 
 
 def _write_page(executed):
@@ -141,87 +341,3 @@ def point_latest(folder):
     except OSError as error:        # a real folder of that name, say
         temporary.unlink()
         print(f"runs/latest still shows an earlier run ({error.strerror})", file=sys.stderr)
-
-
-def write_report(folder, outcomes, parameters):
-    """results.json and index.html for what has finished so far."""
-    results = {outcome.notebook: records_of(folder, outcome.notebook) for outcome in outcomes}
-    report = {"parameters": parameters, "versions": versions(), "notebooks": [asdict(o) for o in outcomes],
-              "results": [record for records in results.values() for record in records]}
-    with atomic_path(folder / "results.json") as part:
-        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    with atomic_path(folder / "index.html") as part:
-        part.write_text(_index(folder, outcomes, parameters, results), encoding="utf-8")
-
-
-MEASURED = {"value", "low", "high", "n", "seed", "device", "versions", "dataset"}      # may differ between seeds
-NOT_IN_LABEL = MEASURED | {"notebook", "seeds", "unit", "profile", "split", "name", "arm", "setting"}
-
-
-def label(record):
-    """What a number is called, with all that sets it apart: '20-way 1-shot, classical, inductive, learner ProtoNet'."""
-    words = [record["name"], record.get("arm"), record.get("setting")]
-    details = [f"{key.replace('_', ' ')} {value}" for key, value in record.items()
-               if key not in NOT_IN_LABEL and isinstance(value, (str, int))]
-    return ", ".join([word for word in words if word and word != "-"] + details)
-
-
-def headline(record):
-    """One record as a line: '5-way 1-shot, no learning, inductive: 41.7 % (40.8 to 42.6, n=1000)'."""
-    numbers = [record[key] for key in ("value", "low", "high")]
-    if record["unit"] == "accuracy":
-        unit, (value, low, high) = "%", (f"{100 * number:.1f}" for number in numbers)
-    else:
-        unit, (value, low, high) = record["unit"], (f"{number:.3g}" for number in numbers)
-    unit = "" if unit == record["name"] else f" {unit}"
-    return f"{label(record)}: {value}{unit} ({low} to {high}, n={record['n']})"
-
-
-def table(folder, outcomes):
-    """The outcomes and the headline numbers as lines of text for a terminal."""
-    width, lines = max(len(o.notebook) for o in outcomes), []
-    for o in outcomes:
-        lines.append(f"{o.notebook:<{width}}  {o.status:<11}  {o.minutes:5.1f} min  {o.error[:150]}".rstrip())
-        lines += [f"{'':<{width}}  {headline(record)}" for record in records_of(folder, o.notebook)]
-    return lines
-
-
-def records_of(folder, stem):
-    """The records that notebook `stem` left in the run `folder`."""
-    path = folder / "figures" / "results" / f"{stem}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Course run {name}</title>
-<style>
- body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
- table {{ border-collapse: collapse; width: 100% }}
- th, td {{ text-align: left; vertical-align: top; padding: .6rem .8rem; border-top: 1px solid #ccc }}
- img {{ height: 7rem; max-width: 14rem; object-fit: contain; margin: 0 .5rem .5rem 0; border: 1px solid #ddd }}
- .ok {{ color: #00613f }} .failed, .interrupted {{ color: #a33b00; font-weight: bold }}
-</style>
-<h1>Course run {name}</h1>
-<p>{parameters}. Python {python}, torch {torch}. All numbers: <a href="results.json">results.json</a>.</p>
-<table><tr><th>notebook<th>status<th>minutes<th>headline numbers, 95 % intervals<th>figures</tr>
-{rows}
-</table></html>
-"""
-
-
-def _index(folder, outcomes, parameters, results):
-    rows = "\n".join(_row(folder, outcome, results.get(outcome.notebook, [])) for outcome in outcomes)
-    shown = html.escape(", ".join(f"{key} {value}" for key, value in parameters.items()) or "default parameters")
-    return _PAGE.format(name=folder.name, rows=rows, parameters=shown, **versions())
-
-
-def _row(folder, outcome, records):
-    page = f"{outcome.notebook}.html"
-    name = f'<a href="{page}">{outcome.notebook}</a>' if (folder / page).is_file() else outcome.notebook
-    numbers = "<br>".join(html.escape(headline(record)) for record in records)
-    figures = sorted((folder / "figures").glob(f"{outcome.notebook[:2]}_*.png"))
-    images = "".join(f'<a href="figures/{f.name}"><img src="figures/{f.name}" alt="{f.stem}"></a>' for f in figures)
-    status = f"{outcome.status}<br><small>{html.escape(outcome.error)}</small>"
-    return (f'<tr><td>{name}<td class="{outcome.status}">{status}'
-            f"<td>{outcome.minutes:.1f}<td>{numbers}<td>{images}</tr>")

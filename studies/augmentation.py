@@ -1,45 +1,57 @@
 """Does a generator help a learner that has seen one example? Five arms, four learners, one to five shots.
 
-    COURSE_DATA=... python benchmarks/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
-    COURSE_DATA=... python benchmarks/augmentation.py test        (half an hour; goes on where it was stopped)
-    python benchmarks/augmentation.py write                       (writes figures/results/augmentation.json)
+    COURSE_DATA=... python studies/augmentation.py train       (2 hours on 2 cores; goes on where it was stopped)
+    COURSE_DATA=... python studies/augmentation.py test        (half an hour; goes on where it was stopped)
+    python studies/augmentation.py write                       (writes figures/results/augmentation.jsonl)
 
 Worlds: `glyphs-0`, `glyphs-1`, `glyphs-2` are three ways to divide the 50 simulated alphabets into 35 that train, 5
 that validate and 10 that test (0 is the course's own); `omniglot` trains on the five alphabets of omniglot-small1 and
 their quarter turns and tests on those that only omniglot-small2 has. In each world one generator is trained, and five
 seeds of each learner, never with augmentation. The arms differ only in what is added to the support at test time,
-`N_EXTRA` drawings a class: nothing, classical variations, the generator's drawings, classical variations of these, or
-real ones (the ceiling). All arms see the same episodes and the same queries and take as many gradient steps. In two
-more arms, "queries too", each query gets `N_EXTRA` variations as well, and the labels of all six are votes.
+`N_EXTRA` drawings a class: no augmentation, classical augmentation, the generator's copies, classical augmentation of
+these, or real drawings (the oracle). All arms see the same episodes and the same queries and take as many gradient
+steps. Two more arms have test-time augmentation: each query gets `N_EXTRA` copies as well, and the labels of all six
+are votes.
 
 The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
-was trained on variations of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the generator's,
-and averages the features of support and query over versions of each: classical ones, the generator's, or both.
+was trained on augmented copies of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the
+generator's, and averages the features of support and query over augmented copies of each: classical ones, the
+generator's, or both.
 
-`--profile gpu` trains everything ten times as long on cuda. The learners' settings and the strength of the classical
-arm, and the votes, were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2), those of the
-generator on Greek and Korean after training on the other three real alphabets, those of the challenge there and on
-Balinese after training on the other four.
+`--profile gpu` trains everything ten times as long on cuda. The learners' settings, the strength of the classical arm
+and the votes were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2). Those of the
+generator were chosen on Greek and Korean after training on the other three real alphabets, those of the challenge
+there and on Balinese after training on the other four.
 """
 
 import argparse
-import os
 from functools import partial
 from typing import NamedTuple
 
 import torch
 
-from course_lib import augmentations, checkpoints, classifier, datasets, episodes, learners, maml, networks, pairs, placements, records, runtime, statistics
+import shared
+from course_lib import (
+    augmentations,
+    checkpoints,
+    classifier,
+    datasets,
+    learners,
+    maml,
+    networks,
+    pairs,
+    placements,
+    runtime,
+)
+from course_lib.episodes import sample
+from course_lib.statistics import fraction_recovered, paired_difference
 from course_tools import challenge
+from shared import LONGER, Kind, accuracies, load, new_network
 
 FOLDER = runtime.project_root() / "runs" / "augmentation"
 SEEDS = range(5)
 WORLDS = ("glyphs-0", "glyphs-1", "glyphs-2", "omniglot")
 N_EXTRA = 5
-LONGER = {"cpu": 1, "gpu": 10}
-
-
-# ---------------------------------------------------------------- worlds
 
 
 class World(NamedTuple):
@@ -63,50 +75,44 @@ def of_alphabets(classes, alphabets):
     return classes.take(i for i, alphabet in enumerate(classes.alphabets) if alphabet in alphabets)
 
 
-def fitting(classes, n_way):
-    """The classes of alphabets with at least n_way of them (Tagalog has 17)."""
-    return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= n_way)
-
-
-# ---------------------------------------------------------------- generators
-
 GENERATORS = {"warp": networks.WarpGenerator, "pixel": networks.PixelGenerator,
               "warp, no task": partial(networks.WarpGenerator, task=False),
-              "warp, blind D": networks.WarpGenerator}
-TURNS = 4000
+              "warp, unconditional D": networks.WarpGenerator}
+ITERATIONS = 4000
+
+
+def generator_path(world_name, kind):
+    return FOLDER / f"{world_name}-{kind.replace(', ', '-').replace(' ', '-')}.safetensors"
 
 
 def train_generator(world_name, kind, options):
     """Train one generator of GENERATORS in one world, or go on with it."""
-    path = FOLDER / f"{world_name}-{kind.replace(', ', '-').replace(' ', '-')}.safetensors"
+    path = generator_path(world_name, kind)
     if path.exists():
         return
+    unconditional = "unconditional" in kind
     runtime.seed_everything(0)
     G = GENERATORS[kind]().to(options.device)
-    D = networks.PairDiscriminator(task=kind in ("warp", "pixel"), pair="blind" not in kind).to(options.device)
-    penalty = {} if "blind" not in kind else {"penalty": pairs.R1}
-    turns = LONGER[options.profile] * TURNS
-    trained = pairs.train_generator(G, D, world(world_name).train.to(options.device), n_steps=turns,
-                                      rng=runtime.rng(0, options.device), path=path.with_suffix(".part"),
-                                      made={"kind": kind}, **penalty)
-    made = {"dataset": world_name, "profile": options.profile, "seed": 0, "turns": turns, "kind": kind,
-            "made_by": "benchmarks/augmentation.py"}
+    D = networks.PairDiscriminator(task=kind in ("warp", "pixel"), pair=not unconditional).to(options.device)
+    iterations = LONGER[options.profile] * ITERATIONS
+    trained = pairs.train_generator(G, D, world(world_name).train.to(options.device), n_steps=iterations,
+                                    penalty=pairs.R1 if unconditional else pairs.PENALTY,
+                                    rng=runtime.rng(0, options.device), path=path.with_suffix(".part"),
+                                    made={"kind": kind})
+    made = {"dataset": world_name, "profile": options.profile, "seed": 0, "iterations": iterations, "kind": kind,
+            "made_by": "studies/augmentation.py"}
     checkpoints.save(path, trained.G.state_dict(), **made)
     checkpoints.save(path.with_stem(path.stem + "-D"), D.state_dict(), **made)
     losses = [round(x[-200:].mean().item(), 3) for x in (trained.d_loss, trained.g_loss)]
-    print(world_name, kind, turns, losses, flush=True)
+    print(world_name, kind, iterations, losses, flush=True)
 
 
 def generator_of(world_name, kind="warp"):
-    G = GENERATORS[kind]()
-    G.load_state_dict(checkpoints.load(FOLDER / f"{world_name}-{kind.replace(', ', '-').replace(' ', '-')}.safetensors"))
-    return G.eval()
+    return load(GENERATORS[kind], generator_path(world_name, kind))
 
-
-# ---------------------------------------------------------------- learners
 
 # adapted 20-way, 1-shot; 5-way learners keep five rows of the head, which starts at 0
-INNER = {"MAML": {"lr": 1.6, "steps": 1}, "FOMAML": {"lr": 0.4, "steps": 3, "first_order": True}}
+INNER = {"MAML": {"inner_lr": 1.6, "steps": 1}, "FOMAML": {"inner_lr": 0.4, "steps": 3, "first_order": True}}
 STEPS = {"ProtoNet": 800, "MAML": 500, "FOMAML": 500, "classifier": 1000}
 
 
@@ -116,30 +122,22 @@ def train_learner(world_name, seed, name, options):
     if path.exists():
         return
     classes, rng = world(world_name).train.to(options.device), runtime.rng(seed, options.device)
-    longer = LONGER[options.profile]
-    runtime.seed_everything(seed)
+    n_steps = LONGER[options.profile] * STEPS[name]
     if name == "classifier":
         n_classes, n_drawings = classes.images.shape[:2]
         labels = torch.arange(n_classes, device=options.device).repeat_interleave(n_drawings)
-        network = classifier.train(
-            classes.ink.view(-1, 1, 28, 28), labels,
-            n_classes=n_classes, width=32, n_steps=longer * STEPS[name], batch=128, rng=rng)
-        checkpoints.save(path, network.state_dict())
-        return
-    proto = name == "ProtoNet"
-    network = networks.ConvNet(60 if proto else 20, width=32,
-                               norm=torch.nn.BatchNorm2d if proto else networks.BatchNorm).to(options.device)
-    torch.nn.init.zeros_(network.head.weight)
-    torch.nn.init.zeros_(network.head.bias)
-
-    def draw(rng):
-        return episodes.sample(classes, n_way=60 if proto else 20, k_shot=1, q_query=3, n_tasks=1 if proto else 2,
-                               rng=rng)
-
-    gradient = learners.protonet_backward if proto else partial(maml.backward, **INNER[name])
-    trained = maml.fit(network, draw, gradient=gradient, rng=rng, lr=3e-3, n_steps=longer * STEPS[name])
-    checkpoints.save(path, trained.params)
-    print(world_name, seed, name, round(trained.losses[-50:].mean().item(), 3), flush=True)
+        runtime.seed_everything(seed)
+        network = classifier.train(classes.ink.view(-1, 1, 28, 28), labels, n_classes=n_classes, width=32,
+                                   n_steps=n_steps, batch=128, rng=rng)
+    elif name == "ProtoNet":
+        network = learners.train_protonet(new_network(60, seed).to(options.device), classes, n_way=60,
+                                          n_steps=n_steps, rng=rng)
+    else:
+        network = new_network(20, seed, norm=networks.BatchNorm).to(options.device)
+        maml.fit(network, lambda rng: sample(classes, n_way=20, k_shot=1, q_query=3, n_tasks=2, rng=rng),
+                 gradient=partial(maml.backward, **INNER[name]), rng=rng, outer_lr=3e-3, n_steps=n_steps)
+    checkpoints.save(path, network.state_dict())
+    print(world_name, seed, name, flush=True)
 
 
 # rates and steps at test time, for 5-way and 20-way
@@ -147,26 +145,24 @@ AT_TEST = {"fine-tuning": {5: (0.01, 20), 20: (0.03, 20)}, "MAML": {5: (0.4, 3),
            "FOMAML": {5: (0.2, 3), 20: (0.4, 5)}}
 
 
-def learners(world_name, seed, n_way):
+def trained_learners(world_name, seed, n_way):
     """{(name, setting): learner}"""
-    def saved(name):
-        return checkpoints.load(FOLDER / f"{world_name}-{seed}-{name}.safetensors")
+    saved = {name: checkpoints.load(FOLDER / f"{world_name}-{seed}-{name}.safetensors") for name in STEPS}
 
-    def network(name, norm=torch.nn.BatchNorm2d):
-        params = saved(name)
-        net = networks.ConvNet(len(params["head.bias"]), width=32, norm=norm)
-        net.load_state_dict(params)
+    def network(name):
+        net = networks.ConvNet(len(saved[name]["head.bias"]), width=32)
+        net.load_state_dict(saved[name])
         return net
 
-    rates = {name: dict(zip(("lr", "steps"), by_way[n_way])) for name, by_way in AT_TEST.items()}
-    fine_tune = learners.fine_tune(network("classifier"), head_only=True, **rates["fine-tuning"])
-    found = {("fine-tuning", "inductive"): fine_tune,
+    rate, steps = AT_TEST["fine-tuning"][n_way]
+    fine_tuned = learners.fine_tune(network("classifier"), head_only=True, lr=rate, steps=steps)
+    found = {("fine-tuning", "inductive"): fine_tuned,
              ("ProtoNet", "inductive"): learners.protonet(network("ProtoNet"))}
     for name, setting in LEARNERS[2:]:
-        params = saved(name)
-        params |= {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
+        params = saved[name] | {key: saved[name][key][:n_way] for key in ("head.weight", "head.bias")}
+        rate, steps = AT_TEST[name][n_way]
         found[name, setting] = maml.learner(networks.ConvNet(n_way, width=32, norm=networks.BatchNorm), params,
-                                            inductive=setting == "inductive", **rates[name])
+                                            inductive=setting == "inductive", inner_lr=rate, steps=steps)
     return found
 
 
@@ -174,24 +170,15 @@ LEARNERS = [("fine-tuning", "inductive"), ("ProtoNet", "inductive"), ("MAML", "i
             ("FOMAML", "inductive")]
 
 
-# ---------------------------------------------------------------- five arms
+def named(kind):
+    """What records call a kind of episodes: '20-way 1-shot, within alphabet'."""
+    return f"{kind.n_way}-way {kind.k_shot}-shot, {'within alphabet' if kind.within_alphabet else 'mixed'}"
 
 
-class Kind(NamedTuple):
-    """A kind of episodes."""
-
-    n_way: int
-    k_shot: int
-    within_alphabet: bool
-
-    def __str__(self):
-        where = "within alphabet" if self.within_alphabet else "mixed"
-        return f"{self.n_way}-way {self.k_shot}-shot, {where}"
-
-
-KINDS = [Kind(n_way, k_shot, within) for within in (True, False) for n_way in (5, 20) for k_shot in (1, 2, 5)]
-ARMS = ("none", "classical", "GAN", "GAN + classical", "real")
-VOTED = ("classical, queries too", "GAN, queries too")
+KINDS = [Kind(n_way, k_shot, {5: 10, 20: 5}[n_way], within) for within in (True, False) for n_way in (5, 20)
+         for k_shot in (1, 2, 5)]
+ARMS = ("no augmentation", "classical", "GAN", "GAN + classical", "oracle")
+VOTED = ("classical, test-time augmentation", "GAN, test-time augmentation")
 STRENGTH = augmentations.STRENGTH.times(0.25)     # of the classical arm: the best of `tune`
 N_EPISODES = {"glyphs": 6, "omniglot": 14}   # of each kind, for each seed of each world
 
@@ -199,64 +186,67 @@ N_EPISODES = {"glyphs": 6, "omniglot": 14}   # of each kind, for each seed of ea
 def arms(G, k_shot, rng, strength=STRENGTH):
     """{arm: function of a learner that returns it as it is in that arm}, for episodes with N_EXTRA more shots."""
     classical, gan = augmentations.classical(strength), augmentations.generated(G)
-    added = {"none": None, "classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
+    added = {"no augmentation": None, "classical": classical, "GAN": gan,
+             "GAN + classical": augmentations.chain(gan, classical)}
 
     def few(augmentation):
         augmenter = placements.adding(augmentation, N_EXTRA if augmentation else 0)
         return lambda learner: placements.first_shots(placements.with_support(learner, augmenter, rng), k_shot)
-    return {arm: few(augmentation) for arm, augmentation in added.items()} | {"real": lambda learner: learner}
+    return {arm: few(augmentation) for arm, augmentation in added.items()} | {"oracle": lambda learner: learner}
 
 
 def voted_arms(G, k_shot, rng, strength=STRENGTH):
-    """The same for the arms in which every query has as many variations too, and a vote."""
+    """The same for the arms with test-time augmentation: every query has as many copies too, and a vote."""
     def both(augmentation):
         augmenter = placements.adding(augmentation, N_EXTRA)
         return lambda learner: placements.first_shots(
-            placements.with_votes(placements.with_support(learner, augmenter, rng), augmentation, 1 + N_EXTRA, rng), k_shot)
+            placements.with_votes(placements.with_support(learner, augmenter, rng), augmentation, 1 + N_EXTRA, rng),
+            k_shot)
     return dict(zip(VOTED, map(both, (augmentations.classical(strength), augmentations.generated(G)))))
 
 
-def accuracies(learner, classes, kind, n_episodes, seed=0):
-    return episodes.accuracies(learner, fitting(classes, kind.n_way) if kind.within_alphabet else classes,
-                               n_way=kind.n_way, k_shot=kind.k_shot + N_EXTRA, q_query=10 if kind.n_way == 5 else 5,
-                               n_episodes=n_episodes, within_alphabet=kind.within_alphabet,
-                               rng=runtime.rng(seed), chunk=5)
+def with_extra_shots(learner, classes, kind, n_episodes, seed=0):
+    """Its accuracy on episodes that hold N_EXTRA more shots, for the arms to use or leave: [n_episodes]."""
+    return accuracies(learner, classes, kind._replace(k_shot=kind.k_shot + N_EXTRA), n_episodes=n_episodes,
+                      rng=runtime.rng(seed), chunk=5)
 
 
 def score(world_name, seed):
     """Keep the accuracy of every learner in every arm on the test alphabets of one world, for one seed."""
     path = FOLDER / f"scores-{world_name}-{seed}.safetensors"
-    classes, G, scores = world(world_name).test, generator_of(world_name), checkpoints.load(path) if path.exists() else {}
+    classes, G = world(world_name).test, generator_of(world_name)
+    scores = checkpoints.load(path) if path.exists() else {}
     for kind in KINDS:
-        for (name, setting), learner in learners(world_name, seed, kind.n_way).items():
+        for (name, setting), learner in trained_learners(world_name, seed, kind.n_way).items():
             for made, first in ((arms, 1000), (voted_arms, 2000)):
                 by_arm = made(G, kind.k_shot, runtime.rng(first + seed))
-                keys = {arm: "|".join((str(kind), name, setting, arm)) for arm in by_arm}
+                keys = {arm: "|".join((named(kind), name, setting, arm)) for arm in by_arm}
                 if not scores.keys() >= set(keys.values()):
-                    scores |= {keys[arm]: accuracies(arm_of(learner), classes, kind,
-                                                     N_EPISODES[world_name.split("-")[0]], seed=seed)
+                    scores |= {keys[arm]: with_extra_shots(arm_of(learner), classes, kind,
+                                                           N_EPISODES[world_name.split("-")[0]], seed=seed)
                                for arm, arm_of in by_arm.items()}
                     checkpoints.save(path, scores)
-        print(world_name, seed, kind, flush=True)
+        print(world_name, seed, named(kind), flush=True)
 
 
 def tune():
     """Print, on glyphs-0's val alphabets, what the strength of the classical arm does to two learners."""
     val, G = datasets.load("glyphs", split="val"), generator_of("glyphs-0")
-    for kind in (Kind(5, 1, True), Kind(20, 1, True)):
-        by_name = {name: learner for (name, _), learner in learners("glyphs-0", 0, kind.n_way).items()}
+    for kind in (Kind(5, 1, 10, True), Kind(20, 1, 5, True)):
+        by_name = {name: learner for (name, _), learner in trained_learners("glyphs-0", 0, kind.n_way).items()}
         for name in ("fine-tuning", "ProtoNet"):
             for factor in (0.25, 0.5, 0.75, 1.0):
                 by_arm = arms(G, kind.k_shot, runtime.rng(1000), augmentations.STRENGTH.times(factor))
-                scores = {arm: accuracies(by_arm[arm](by_name[name]), val, kind, 40).mean() for arm in ARMS[:2]}
-                print(kind, name, factor, *(f"{arm} {score:.3f}" for arm, score in scores.items()), flush=True)
+                scores = {arm: with_extra_shots(by_arm[arm](by_name[name]), val, kind, 40).mean()
+                          for arm in ARMS[:2]}
+                print(named(kind), name, factor, *(f"{arm} {score:.3f}" for arm, score in scores.items()), flush=True)
 
 
 def collect(results):
-    """Records over the runs (a run is one seed in one world): every arm, differences, and the share closed."""
+    """Records over the runs (one seed in one world each): every arm, differences, the fraction of the gap recovered."""
     for dataset in ("glyphs", "omniglot"):
         runs = [checkpoints.load(path) for path in sorted(FOLDER.glob(f"scores-{dataset}*.safetensors"))]
-        for kind in map(str, KINDS):
+        for kind in map(named, KINDS):
             for name, setting in LEARNERS:
                 mean = {arm: torch.stack([run["|".join((kind, name, setting, arm))].mean() for run in runs])
                         for arm in (*ARMS, *VOTED)}
@@ -264,31 +254,26 @@ def collect(results):
                 for arm in mean:
                     results.add(kind, mean[arm], unit="accuracy", arm=arm, **about)
                 for a, b in DIFFERENCES + VOTED_DIFFERENCES:
-                    results.add(f"{kind}, difference", statistics.paired_difference(mean[a], mean[b]), unit="accuracy",
+                    results.add(f"{kind}, difference", paired_difference(mean[a], mean[b]), unit="accuracy",
                                 arm=f"{a} - {b}", **about)
                 for arm in (*ARMS[1:4], *VOTED):
-                    results.add(f"{kind}, share closed", statistics.fraction_recovered(mean["none"], mean[arm], mean["real"]),
-                                unit="share", arm=arm, **about)
+                    results.add(f"{kind}, fraction of the gap recovered", unit="fraction", arm=arm, **about,
+                                values=fraction_recovered(mean["no augmentation"], mean[arm], mean["oracle"]))
 
 
-DIFFERENCES = [("GAN", "none"), ("classical", "none"), ("GAN + classical", "none"), ("GAN", "classical"),
-               ("GAN + classical", "classical")]
-VOTED_DIFFERENCES = [("GAN, queries too", "none"), ("classical, queries too", "none"),
-                     ("GAN, queries too", "classical"), ("GAN, queries too", "classical, queries too"),
-                     ("GAN, queries too", "GAN")]
+DIFFERENCES = [("GAN", "no augmentation"), ("classical", "no augmentation"), ("GAN + classical", "no augmentation"),
+               ("GAN", "classical"), ("GAN + classical", "classical")]
+VOTED_DIFFERENCES = [(VOTED[1], "no augmentation"), (VOTED[0], "no augmentation"), (VOTED[1], "classical"),
+                     (VOTED[1], VOTED[0]), (VOTED[1], "GAN")]
 
-
-# ---------------------------------------------------------------- the challenge
 
 N_VERSIONS = 16
-
-
 CHALLENGE_SEEDS = range(3)
 CHALLENGE_STEPS = 2000
 
 
 def challenge_path(seed, taught):
-    """Where a ProtoNet is that was trained on variations of real characters: classical ones (by few_shot.py) or G's."""
+    """Where a ProtoNet is that was trained on augmented copies of real characters: classical (few_shot.py) or G's."""
     return (FOLDER.parent / "few_shot" / f"omniglot-{seed}-ProtoNet.safetensors" if taught == "classical" else
             FOLDER / f"omniglot-{seed}-challenge.safetensors")
 
@@ -299,42 +284,41 @@ def train_challenge(seed, options):
     if path.exists():
         return
     G, classes = generator_of("omniglot").to(options.device), world("omniglot").train.to(options.device)
-    network = challenge.train_network(classes, augmentations.generated(G), n_steps=LONGER[options.profile] * CHALLENGE_STEPS,
-                                      seed=seed, path=path.with_suffix(".part"), made={"taught": "GAN"})
+    network = challenge.train_network(classes, augmentations.generated(G), seed=seed, path=path.with_suffix(".part"),
+                                      n_steps=LONGER[options.profile] * CHALLENGE_STEPS, made={"taught": "GAN"})
     checkpoints.save(path, network.state_dict())
     print("challenge", seed, "trained", flush=True)
 
 
 def challenge_learners(seed, taught, G):
-    """{versions: learner} for real characters: one ProtoNet; versions of each image are averaged at test time."""
-    network = networks.ConvNet(60, width=32, pool=3)
-    network.load_state_dict(checkpoints.load(challenge_path(seed, taught)))
+    """{copies: learner} for real characters: one ProtoNet, whose features are averaged over augmented copies."""
+    network = load(lambda: networks.ConvNet(60, width=32, pool=3), challenge_path(seed, taught))
     classical, gan, rng = augmentations.classical(), augmentations.generated(G), runtime.rng(1000 + seed)
-    versions = {"classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
-    return {"none": learners.protonet(network)} | {
-        arm: learners.protonet(network, augmentation, N_VERSIONS, rng) for arm, augmentation in versions.items()}
+    copies = {"classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
+    return {"no augmentation": learners.protonet(network)} | {
+        arm: learners.protonet(network, N_VERSIONS, augmentation, rng) for arm, augmentation in copies.items()}
 
 
 def score_challenge(seed):
     path = FOLDER / f"challenge-{seed}.safetensors"
     if path.exists():
         return
-    classes, G = fitting(world("omniglot").test, 20), generator_of("omniglot")
-    scores = {f"{taught}|{arm}": episodes.accuracies(learner, classes, n_way=20, k_shot=1, q_query=5, n_episodes=40,
-                                                     chunk=1, within_alphabet=True, rng=runtime.rng(seed))
+    classes, G, kind = world("omniglot").test, generator_of("omniglot"), Kind(20, 1, 5, within_alphabet=True)
+    scores = {f"{taught}|{arm}": accuracies(learner, classes, kind, n_episodes=40, rng=runtime.rng(seed), chunk=1)
               for taught in ("classical", "GAN") for arm, learner in challenge_learners(seed, taught, G).items()}
     checkpoints.save(path, scores)
     print("challenge", seed, {arm: round(100 - 100 * x.mean().item(), 2) for arm, x in scores.items()}, flush=True)
 
 
-CHALLENGE_DIFFERENCES = [("GAN|GAN", other) for other in ("classical|classical", "classical|none", "classical|GAN",
-                                                          "GAN|none")]
-CHALLENGE_DIFFERENCES += [("GAN|none", "classical|none"), ("classical|GAN", "classical|none"),
+CHALLENGE_DIFFERENCES = [("GAN|GAN", other) for other in ("classical|classical", "classical|no augmentation",
+                                                          "classical|GAN", "GAN|no augmentation")]
+CHALLENGE_DIFFERENCES += [("GAN|no augmentation", "classical|no augmentation"),
+                          ("classical|GAN", "classical|no augmentation"),
                           ("classical|GAN", "classical|classical")]
 
 
 def collect_challenge(results):
-    """Records whose arm is 'in training|versions at test time'."""
+    """Records whose arm is 'in training|copies at test time'."""
     runs = [checkpoints.load(path) for path in sorted(FOLDER.glob("challenge-*.safetensors"))]
     about = {"learner": "ProtoNet", "setting": "inductive", "dataset": "omniglot", "seed": "all"}
     error = {arm: torch.stack([1 - run[arm].mean() for run in runs]) for arm in runs[0]}
@@ -353,9 +337,8 @@ def test(options):
 
 
 def write(options):
-    """Write figures/results/augmentation.json from all scores."""
-    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
-    results = records.Results("augmentation", profile=options.profile, device=options.device, split="test")
+    """Write figures/results/augmentation.jsonl from all scores."""
+    results = shared.results("augmentation", profile=options.profile, device=options.device, split="test")
     collect(results)
     collect_challenge(results)
 
@@ -374,7 +357,7 @@ def main():
     else:
         for name in options.worlds:
             for kind in options.only:
-                if kind in GENERATORS and (kind == "warp" or name == "glyphs-0"):     # notebook 05 compares the others
+                if kind in GENERATORS and (kind == "warp" or name == "glyphs-0"):     # notebook 08 compares the others
                     train_generator(name, kind, options)
                 elif kind in STEPS:
                     for seed in options.seeds:

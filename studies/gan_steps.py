@@ -1,6 +1,6 @@
 """Time a turn of `gan.d_step` and `gan.g_step` against the same arithmetic with nothing around it.
 
-    python benchmarks/gan_steps.py [--threads 1]          (or: make bench)
+    python studies/gan_steps.py [--threads 1]          (or: make bench)
 
 Networks as they come (ImageGenerator, ImageDiscriminator), 64 images in a batch, the hinge loss, Adam. "Bare" writes
 both steps out on the same networks: forward passes, backward passes, optimiser steps. `gan.fit` adds the average of
@@ -19,7 +19,7 @@ import torch
 from torch.nn.functional import relu
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import gan, losses, networks, runtime, statistics
+from course_lib import gan, losses, networks, runtime
 
 BATCH, TURNS = 64, 3        # images of one step; steps of D and G each in one timing
 TARGET = 0.05               # the most that the library may add to the bare arithmetic

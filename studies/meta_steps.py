@@ -1,8 +1,8 @@
 """How fast is a second-order meta-step, and how much memory does it take? Beside the ways it is usually written.
 
-    python benchmarks/meta_steps.py                 (5 minutes on 2 cores; or: make bench)
+    python studies/meta_steps.py                 (5 minutes on 2 cores; or: make bench)
 
-Prints the table and writes figures/results/meta_steps.json (into COURSE_OUT, by default the checkout).
+Prints the table and writes figures/results/meta_steps.jsonl (into COURSE_OUT, by default the checkout).
 
 The same `ConvNet` with batch norm, the same 16 tasks (5-way 1-shot, 15 queries a class), MAML's gradient from end to
 end:
@@ -23,7 +23,6 @@ import argparse
 import copy
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -35,7 +34,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_lib import maml, networks, records, runtime, statistics
+import shared
+from course_lib import maml, networks, runtime
 from course_lib.episodes import Episodes
 
 N_TASKS, N_WAY, K_SHOT, Q_QUERY, LR = 16, 5, 1, 15, 0.4
@@ -50,7 +50,7 @@ def tasks(device):
 
 
 def ours(model, batch, steps):
-    maml.backward(model, batch, lr=LR, steps=steps)
+    maml.backward(model, batch, inner_lr=LR, steps=steps)
 
 
 def clone_with_graph(module):
@@ -91,9 +91,9 @@ def with_higher(model, batch, steps):
 ARMS = {"ours": ours, "cloned modules": cloned_modules, "higher": with_higher}
 ALGORITHMS = {
     "MAML": ours,
-    "FOMAML": lambda model, batch, steps: maml.backward(model, batch, lr=LR, steps=steps, first_order=True),
-    "ANIL": lambda model, batch, steps: maml.backward(model, batch, lr=LR, steps=steps, only="head"),
-    "Reptile": lambda model, batch, steps: maml.reptile_backward(model, batch, lr=LR / 4, steps=5),
+    "FOMAML": lambda model, batch, steps: maml.backward(model, batch, inner_lr=LR, steps=steps, first_order=True),
+    "ANIL": lambda model, batch, steps: maml.backward(model, batch, inner_lr=LR, steps=steps, only="head"),
+    "Reptile": lambda model, batch, steps: maml.reptile_backward(model, batch, inner_lr=LR / 4, steps=5),
 }
 
 
@@ -155,8 +155,7 @@ def main():
         print("higher is not installed here (pip install higher==0.2.1): left out")
     print(f"second-order MAML, {N_TASKS} tasks of {N_WAY}-way {K_SHOT}-shot with {N_WAY * Q_QUERY} queries, {device}, "
           f"{torch.get_num_threads()} threads")
-    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
-    results = records.Results("meta_steps", device=device, threads=torch.get_num_threads(), tasks=N_TASKS)
+    results = shared.results("meta_steps", device=device, threads=torch.get_num_threads(), tasks=N_TASKS)
     rate = matmul_rate(device)
     for steps, width in SIZES:
         assert_same_gradient(width, steps, device)

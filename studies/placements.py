@@ -1,27 +1,30 @@
 """Where should generated drawings enter? A ProtoNet with few characters to learn from, trained and tested in many ways.
 
-    python benchmarks/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
-    python benchmarks/placements.py test        (writes figures/results/placements.json)
-    --profile gpu                               (everything ten times as long, on cuda)
+    python studies/placements.py train       (half an hour on 2 cores; goes on where it was stopped)
+    python studies/placements.py test        (writes figures/results/placements.jsonl)
+    --profile gpu                            (everything ten times as long, on cuda)
 
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
 three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
-drawings of a generator (or classical variations, at full or half strength) take the place of real ones in training,
-and what is averaged at test time. The generator trains on the same five alphabets; cross-fitted, on five others.
+augmented copies, by a generator or classical ones at full or half strength, take the place of real drawings in
+training, and what is averaged at test time. The generator trains on the same five alphabets; cross-fitted, on five
+others.
 """
 
 import argparse
-import os
 from functools import partial
 
 import torch
 
-from course_lib import augmentations, checkpoints, datasets, episodes, gan, learners, losses, maml, networks, pairs, penalties, placements, records, runtime, statistics
+import shared
+from course_lib import augmentations, checkpoints, datasets, gan, learners, losses, networks, pairs, penalties, runtime
+from course_lib import placements as places
+from course_lib.statistics import paired_difference
+from shared import DEVICE, LONGER, Kind, accuracies, load
 
 FOLDER = runtime.project_root() / "runs" / "placements"
-SEEDS, STEPS, TURNS, SKETCH_TURNS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 8, 24
-LONGER = {"cpu": 1, "gpu": 10}
-DEVICE = {"cpu": "cpu", "gpu": "cuda"}
+SEEDS, STEPS, ITERATIONS, SKETCH_ITERATIONS, N_VERSIONS, N_EPISODES = range(3), 500, 2000, 800, 8, 24
+KIND = Kind(20, 1, 5, within_alphabet=True)
 
 
 def alphabets(first, last):
@@ -34,9 +37,6 @@ def few(profile):
     return alphabets(0, 4).to(DEVICE[profile])
 
 
-# ---------------------------------------------------------------- generators
-
-
 def train_generator(name, classes, profile):
     """G(z, example, task) of pairs of these classes."""
     path = FOLDER / f"{name}.safetensors"
@@ -44,57 +44,50 @@ def train_generator(name, classes, profile):
         runtime.seed_everything(0)
         device = DEVICE[profile]
         G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
-        G = pairs.train_generator(G, D, classes.to(device), n_steps=LONGER[profile] * TURNS,
+        G = pairs.train_generator(G, D, classes.to(device), n_steps=LONGER[profile] * ITERATIONS,
                                     rng=runtime.rng(0, device), path=path.with_suffix(".part")).G
         checkpoints.save(path, G.state_dict())
 
 
 def train_sketcher(classes, profile):
-    """G(z), as in notebook 03: it invents the characters of the imagined classes."""
+    """G(z), as in notebook 03: it invents the characters of the hallucinated classes."""
     path = FOLDER / "sketcher.safetensors"
     if path.exists():
         return
     runtime.seed_everything(0)
     images, device = classes.ink.view(-1, 1, 28, 28), DEVICE[profile]
     trained = gan.fit(networks.ImageGenerator().to(device), networks.ImageDiscriminator().to(device), ema=0.995,
-                      n_steps=LONGER[profile] * SKETCH_TURNS,
+                      n_steps=LONGER[profile] * SKETCH_ITERATIONS,
                       draw=lambda g: (images[torch.randint(len(images), (64,), generator=g, device=device)],),
                       loss=losses.NON_SATURATING, penalty=partial(penalties.r1, gamma=1.0), lr=(2e-3, 2e-3),
                       betas=(0.0, 0.99), rng=runtime.rng(0, device), path=path.with_suffix(".part"))
     checkpoints.save(path, trained.G.state_dict())
 
 
-def load(make, path, profile):
-    network = make()
-    network.load_state_dict(checkpoints.load(path))
-    return network.eval().to(DEVICE[profile])
-
-
-def variations(profile):
-    """{name: variation}"""
+def augmented_by(profile):
+    """{name: augmentation}"""
     Gs = {"GAN": FOLDER / "same.safetensors", "GAN, cross-fitted": FOLDER / "cross.safetensors"}
-    found = {name: augmentations.generated(load(networks.WarpGenerator, path, profile)) for name, path in Gs.items()}
+    found = {name: augmentations.generated(load(networks.WarpGenerator, path, DEVICE[profile]))
+             for name, path in Gs.items()}
     classical = augmentations.classical()
     half = augmentations.classical(augmentations.STRENGTH.times(0.5))
     both = augmentations.chain(found["GAN"], classical)
     return found | {"classical": classical, "half classical": half, "GAN + classical": both}
 
 
-# ---------------------------------------------------------------- where they enter training
-
-
-def placements(profile):
-    """{name: function (Episodes, generator) -> Episodes}, at work on every training episode."""
-    by, sketcher = variations(profile), load(networks.ImageGenerator, FOLDER / "sketcher.safetensors", profile)
-    both = {f"{name}: support and query": placements.in_training(augmentation) for name, augmentation in by.items()}
-    return {"nowhere": lambda tasks, rng: tasks,
-            "GAN: support": lambda tasks, g: tasks._replace(support_x=by["GAN"](tasks.support_x, g)),
-            "GAN: query": lambda tasks, g: tasks._replace(query_x=by["GAN"](tasks.query_x, g, tasks.support_x)),
-            "GAN: imagined classes": partial(imagined, sketcher, by["GAN"]), **both}
+def places_of(profile):
+    """{name: function (Episodes, rng) -> Episodes}, at work on every training episode."""
+    by = augmented_by(profile)
+    sketcher = load(networks.ImageGenerator, FOLDER / "sketcher.safetensors", DEVICE[profile])
+    both = {f"{name}: support and query": places.in_training(augmentation) for name, augmentation in by.items()}
+    return {"no augmentation": lambda tasks, rng: tasks,
+            "GAN: support": lambda tasks, rng: tasks._replace(support_x=by["GAN"](tasks.support_x, rng)),
+            "GAN: query": lambda tasks, rng: tasks._replace(query_x=by["GAN"](tasks.query_x, rng, tasks.support_x)),
+            "GAN: hallucinated classes": partial(hallucinated, sketcher, by["GAN"]), **both}
 
 
 @torch.no_grad()
-def imagined(sketcher, augmentation, tasks, rng):
+def hallucinated(sketcher, augmentation, tasks, rng):
     """Every second class becomes one that the sketcher invents and the conditional generator draws."""
     n_way, q_query = tasks.support_x.shape[1], tasks.query_x.shape[1] // tasks.support_x.shape[1]
     new = sketcher(gan.noise(sketcher, n_way // 2, rng))[None]                    # [1, N/2, 1, 28, 28]
@@ -116,74 +109,63 @@ def joint_backward(G, rng, network, tasks):
                                                                support_y=tasks.support_y.repeat(1, 2)))
 
 
-def draw(classes, place, rng):
-    return place(episodes.sample(classes, n_way=60, k_shot=1, q_query=3, n_tasks=1, rng=rng), rng)
-
-
 def train_learner(name, seed, profile):
     path = FOLDER / f"{name}-{seed}.safetensors"
     if path.exists():
         return
     runtime.seed_everything(seed)
     network, rng = networks.ConvNet(1, width=32).to(DEVICE[profile]), runtime.rng(seed, DEVICE[profile])
-    places, n_steps = placements(profile), LONGER[profile] * STEPS
+    train = partial(learners.train_protonet, network, few(profile), n_way=60, n_steps=LONGER[profile] * STEPS, rng=rng)
     if name in ("GAN: one added", "GAN: jointly"):
-        G = load(networks.WarpGenerator, FOLDER / "same.safetensors", profile).train()
+        G = load(networks.WarpGenerator, FOLDER / "same.safetensors", DEVICE[profile]).train()
         G.requires_grad_(name == "GAN: jointly")
-        maml.fit(network, partial(draw, few(profile), places["nowhere"]), n_steps=n_steps,
-                 gradient=partial(joint_backward, G, rng), rng=rng, lr=3e-3, G=G,
-                 optimiser=lambda _, lr: torch.optim.Adam(
-                     [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
+        train(gradient=partial(joint_backward, G, rng), G=G, optimiser=lambda _, lr: torch.optim.Adam(
+            [{"params": network.parameters()}, {"params": G.parameters(), "lr": 2e-4}], lr))
         checkpoints.save(path.with_stem(path.stem + "-G"), G.state_dict())
     else:
-        maml.fit(network, partial(draw, few(profile), places[name]), gradient=learners.protonet_backward,
-                 n_steps=n_steps, rng=rng, lr=3e-3)
+        train(place=places_of(profile)[name])
     checkpoints.save(path, network.state_dict())
     print(name, seed, flush=True)
 
 
-NAMES = ("nowhere", "classical: support and query", "half classical: support and query", "GAN: support", "GAN: query",
-         "GAN: support and query", "GAN + classical: support and query", "GAN, cross-fitted: support and query",
-         "GAN: imagined classes", "GAN: one added", "GAN: jointly")
-
-
-# ---------------------------------------------------------------- what is averaged at test time
+NAMES = ("no augmentation", "classical: support and query", "half classical: support and query", "GAN: support",
+         "GAN: query", "GAN: support and query", "GAN + classical: support and query",
+         "GAN, cross-fitted: support and query", "GAN: hallucinated classes", "GAN: one added", "GAN: jointly")
 
 
 def at_test(network, G, seed):
     """{what is averaged: learner}"""
-    g, plain = runtime.rng(1000 + seed, network.head.weight.device), learners.protonet(network)
-    gan_drawn, classical = augmentations.generated(G), augmentations.classical(augmentations.STRENGTH.times(0.5))
-    return {"nothing": plain,
-            "support, GAN": placements.with_support(plain, placements.adding(gan_drawn, N_VERSIONS - 1), g),
-            "support and query, GAN": learners.protonet(network, gan_drawn, N_VERSIONS, g),
-            "support and query, half classical": learners.protonet(network, classical, N_VERSIONS, g),
-            "support and query, GAN + half classical": learners.protonet(
-                network, augmentations.chain(gan_drawn, classical), N_VERSIONS, g)}
+    rng, plain = runtime.rng(1000 + seed, network.head.weight.device), learners.protonet(network)
+    by_gan, classical = augmentations.generated(G), augmentations.classical(augmentations.STRENGTH.times(0.5))
+    averaged = partial(learners.protonet, network, N_VERSIONS, rng=rng)
+    return {"no augmentation": plain,
+            "support, GAN": places.with_support(plain, places.adding(by_gan, N_VERSIONS - 1), rng),
+            "support and query, GAN": averaged(augmentation=by_gan),
+            "support and query, half classical": averaged(augmentation=classical),
+            "support and query, GAN + half classical": averaged(augmentation=augmentations.chain(by_gan, classical))}
 
 
 def test(profile):
-    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
-    results = records.Results("placements", dataset="glyphs", split="val", profile=profile, device=DEVICE[profile],
-                               seed="all")
+    results = shared.results("placements", dataset="glyphs", split="val", profile=profile, device=DEVICE[profile],
+                             seed="all")
     val, base = datasets.load("glyphs", split="val").to(DEVICE[profile]), None
     for name in NAMES:
         scores = {}
         for seed in SEEDS:
-            network = load(partial(networks.ConvNet, 1, width=32), FOLDER / f"{name}-{seed}.safetensors", profile)
+            network = load(partial(networks.ConvNet, 1, width=32), FOLDER / f"{name}-{seed}.safetensors",
+                           DEVICE[profile])
             G = load(networks.WarpGenerator, FOLDER / (f"{name}-{seed}-G.safetensors" if name == "GAN: jointly"
-                                                       else "same.safetensors"), profile)
+                                                       else "same.safetensors"), DEVICE[profile])
             for what, learner in at_test(network, G, seed).items():
-                accuracy = episodes.accuracies(learner, val, n_way=20, k_shot=1, q_query=5, n_episodes=N_EPISODES,
-                                               within_alphabet=True, chunk=5,
-                                               rng=runtime.rng(seed, DEVICE[profile]))
+                accuracy = accuracies(learner, val, KIND, n_episodes=N_EPISODES, chunk=5,
+                                      rng=runtime.rng(seed, DEVICE[profile]))
                 scores.setdefault(what, []).append(accuracy)
         base = base or scores
         for what, runs in scores.items():
-            runs, reference = torch.cat(runs), torch.cat(base["nothing"])
+            runs, reference = torch.cat(runs), torch.cat(base["no augmentation"])
             about = {"unit": "error", "setting": "inductive", "arm": name, "at_test": what}
             results.add("error", 1 - runs, **about)
-            results.add("error less than without any", statistics.paired_difference(runs, reference), **about)
+            results.add("error less than without any augmentation", paired_difference(runs, reference), **about)
         print(name, *(f"{what} {100 - 100 * torch.cat(runs).mean():.1f}" for what, runs in scores.items()), flush=True)
 
 

@@ -1,8 +1,8 @@
 """How much do simulated glyphs resemble real handwriting? Looked at, measured, and put to use.
 
-    COURSE_DATA=... python benchmarks/resemblance.py        (about 10 minutes on 2 cores)
+    COURSE_DATA=... python studies/resemblance.py        (about 10 minutes on 2 cores)
 
-Writes figures/glyphs_vs_omniglot.png and figures/results/resemblance.json:
+Writes figures/glyphs_vs_omniglot.png and figures/results/resemblance.jsonl:
 
 - ratio: distance in pixels between drawings of one character / of different characters of its alphabet;
 - 5-way 1-shot accuracy on real Omniglot of the nearest neighbour in pixels, and of a ProtoNet (Snell et al. 2017)
@@ -15,7 +15,6 @@ and the encoder was chosen by its accuracy on them. Korean and the alphabets tha
 
 import argparse
 import math
-import os
 import time
 from functools import partial
 
@@ -23,7 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib import datasets, episodes, learners, plots, records, runtime
+import shared
+from course_lib import datasets, episodes, learners, runtime
+from course_tools import plots
 
 N_WAY, K_SHOT, Q_QUERY = 5, 1, 15       # of the evaluation
 TRAIN_WAY, TRAIN_QUERY = 64, 3          # harder than the test, as Snell et al. advise
@@ -108,12 +109,11 @@ def main():
     parser.add_argument("--episodes", type=int, default=1000, help="test episodes behind each number")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one ProtoNet for each")
     options = parser.parse_args()
-    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
     glyphs, small1 = datasets.load("glyphs"), datasets.load("omniglot-small1")
     seen = small1.take(i for i, a in enumerate(small1.alphabets) if a != "Korean")
     exams = {("omniglot-small1", "all"): small1, ("omniglot-small1", "train+val"): seen,
              ("omniglot-small2", "test"): datasets.load("omniglot-small2", split="test")}
-    results = records.Results("resemblance", profile="cpu", device="cpu")
+    results = shared.results("resemblance", profile="cpu", device="cpu")
     kind = {"unit": "accuracy", "setting": "inductive"}
 
     for dataset, split, classes in (("glyphs", "all", glyphs), ("omniglot-small1", "train+val", seen)):

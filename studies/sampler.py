@@ -1,6 +1,6 @@
 """Time `episodes.sample` against samplers made of a Dataset, a batch sampler and a DataLoader.
 
-    python benchmarks/sampler.py          (or: make bench)
+    python studies/sampler.py          (or: make bench)
 
 All deal 5-way 1-shot 15-query episodes of `glyphs`, in memory, as float tensors with labels. Three datasets:
 "images" does as torchvision's do (a PIL image, then ToTensor), which is the straightforward way; "bytes" turns a row of
@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from course_lib import datasets, episodes, statistics
-from course_lib.torchvision_guard import import_torchvision
+from course_lib import datasets, episodes
+from torchvision_guard import import_torchvision
 
 N_WAY, K_SHOT, Q_QUERY = 5, 1, 15
 TASKS = 64          # episodes in one call of ours

@@ -4,15 +4,9 @@ import math
 
 import torch
 
-# ---------------------------------------------------------------- answers to `nearest_neighbour`
-
 
 def nn_right(support_x, support_y, query_x):
     return support_y[torch.cdist(query_x, support_x).argmin(1)]
-
-
-def nn_positions(support_x, support_y, query_x):
-    return torch.cdist(query_x, support_x).argmin(1)
 
 
 def nn_wrong_dimension(support_x, support_y, query_x):
@@ -55,9 +49,6 @@ def nn_angles(support_x, support_y, query_x):
 
 def nn_city_block(support_x, support_y, query_x):
     return support_y[torch.cdist(query_x, support_x, p=1).argmin(1)]
-
-
-# ---------------------------------------------------------------- answers to `episode_sampler`
 
 
 def sampler(*, classes="distinct", drawings="distinct", labels="local", order="same", chance="given", shape="right"):
@@ -130,9 +121,6 @@ def sampler_in_floats(images, n_way, k_shot, q_query, rng):
     return support_x / 255, support_y, query_x / 255, query_y
 
 
-# ---------------------------------------------------------------- answers to `interval`
-
-
 def interval_right(a):
     return a.mean(), 1.96 * a.std() / len(a) ** 0.5
 
@@ -150,7 +138,6 @@ RIGHT = {
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "nearest_neighbour": [
-        (nn_positions, "those are positions in the support set"),
         (nn_wrong_dimension, "which dimension of the distance table"),
         (nn_distances, "return labels, not distances"),
         (nn_column, "no further dimension"),
@@ -161,35 +148,28 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
             nn_farthest, nn_first_only, nn_class_means, nn_vote_of_three, nn_angles, nn_city_block)),
     ],
     "episode_sampler": [
-        (sampler(classes="put back"), "Was a class drawn, put back, and drawn again"),
+        (sampler(classes="put back"), "Was a class sampled, put back, and sampled again"),
         (sampler(drawings="drawn anew"), "does the choice of the queries know what the support took"),
-        (sampler(drawings="put back"), "Were drawings put back and drawn again"),
+        (sampler(drawings="put back"), "Were drawings put back and sampled again"),
         (sampler(drawings="all the rest"), "query_x of shape [12, 1, 4, 4]"),
         (sampler_of_uneven_shots, "every class gets K drawings to learn from"),
-        (sampler_of_shared_drawings, "the hands of its K + Q"),
+        (sampler_of_shared_drawings, "the hands of K + Q people"),
         (sampler_that_shuffles_in_place, "images changed in place"),
         (sampler_of_fixed_sizes, "support_x of shape [3, 1, 4, 4]"),
         (sampler(labels="floats"), "in whole numbers (int64)"),
         (sampler(shape="lists"), "torch.cat and torch.stack make one tensor of many"),
-        (sampler(chance="own"), "does your code make or seed a generator of its own"),
+        (sampler(chance="own"), "does it make or seed one of its own"),
         (lambda *a: None, "does your function end with `return ...`?"),
         (lambda *a: sampler()(*a)[:3], "4 result(s): support_x, support_y, query_x, query_y; got tuple of 3"),
         (sampler(labels="global"), "not those of the dataset"),
         (sampler(order="mixed"), "are images and labels in the same order?"),
         (sampler(order="queries reversed"), "go through the classes in the same order"),
-        (sampler(chance="global"), "pass `generator` to every call that draws"),
+        (sampler(chance="global"), "pass `generator=rng` to every call that samples"),
         (sampler(shape="nested"), "flatten the first two dimensions"),
         (sampler(classes="always the first"), "which classes can your code never reach"),
         (sampler(drawings="in order"), "are the drawings shuffled"),
     ],
     "interval": [
-        (interval_of(lambda a: 1.96 * a.std()), "that is how far single values scatter"),
-        (interval_of(lambda a: a.std() / len(a) ** 0.5), "that is one standard error"),
-        (interval_of(lambda a: 2 * 1.96 * a.std() / len(a) ** 0.5), "that is the whole width"),
-        (interval_of(lambda a: 1.96 * a.std() / len(a)), "but not n times less"),
-        (interval_of(lambda a: a.std()), "standard deviation of single values"),
-        (interval_of(lambda a: -1.96 * a.std() / len(a) ** 0.5), "a half-width is positive"),
-        (interval_of(lambda a: 1.96 * a.var() / len(a) ** 0.5), "variance or standard deviation"),
         (interval_of(lambda a: 1.96 * a.std() / 200 ** 0.5), "how much less does a mean of n"),
         (interval_of(lambda a: math.nan), "what is divided by what"),
         (interval_of(lambda a: "0.1"), "as one number; got str"),

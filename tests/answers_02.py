@@ -5,27 +5,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, so
 
 from course_lib import gan
 
-# ---------------------------------------------------------------- answers to `loss_slopes`
 
-
-def slopes_of(*, scale=None, sign=1, through=lambda x: x):
+def slopes_of(through=lambda x: x):
     def my_slopes(g_loss, logits):
         x = logits.clone().requires_grad_()
-        slope, = torch.autograd.grad(g_loss(through(x)) * (scale or len(logits)), x)
-        return slope.abs() if sign == 0 else sign * slope
+        return torch.autograd.grad(g_loss(through(x)) * len(logits), x)[0]
     return my_slopes
 
 
 def slopes_one_by_one(g_loss, logits):
     each = [x.clone()[None].requires_grad_() for x in logits]
     return torch.cat([torch.autograd.grad(g_loss(x), x)[0] for x in each])
-
-
-def slopes_sigmoid_of_result(g_loss, logits):
-    return slopes_of()(g_loss, logits) * logits.sigmoid() * (-logits).sigmoid()
-
-
-# ---------------------------------------------------------------- answers to `discriminator_step`
 
 
 def d_step(*, fakes="no graph", clear=True, chance="given", step=True, sign=1, swap=False, clean=True, freeze=False,
@@ -78,25 +68,12 @@ def d_step_without_optimiser_over_g(G, D, real, loss, optimiser, rng):
     return objective.detach()
 
 
-# ---------------------------------------------------------------- answers to `r1_penalty`
-
-
-def r1_right(D, real, gamma):
-    x = real.detach().requires_grad_()
-    gradient, = torch.autograd.grad(D(x).sum(), x, create_graph=True)
-    return gamma / 2 * gradient.square().sum(1).mean()
-
-
-def r1_of(reduce, *, graph=True, logits=lambda x: x.sum(), at=lambda x: x):
+def r1(*, end=lambda g, gamma: gamma / 2 * g.square().sum(1).mean(), graph=True, at=lambda x: x):
     def my_r1(D, real, gamma):
         x = at(real).detach().requires_grad_()
-        gradient, = torch.autograd.grad(logits(D(x)), x, create_graph=graph)
-        return reduce(gradient, gamma)
+        gradient, = torch.autograd.grad(D(x).sum(), x, create_graph=graph)
+        return end(gradient, gamma)
     return my_r1
-
-
-def _right(g, gamma):
-    return gamma / 2 * g.square().sum(1).mean()
 
 
 def r1_backward(D, real, gamma):
@@ -110,7 +87,7 @@ RIGHT = {
                             lambda x: binary_cross_entropy_with_logits(x, torch.ones_like(x))],
     "loss_slopes": [slopes_of(), slopes_one_by_one],
     "discriminator_step": [d_step(), d_step(fakes="detached"), d_step_that_leaves_old_gradients],
-    "r1_penalty": [r1_right, r1_of(lambda g, gamma: gamma * g.norm(dim=1).pow(2).mean() / 2)],
+    "r1_penalty": [r1(), r1(end=lambda g, gamma: gamma * g.norm(dim=1).pow(2).mean() / 2)],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "non_saturating_loss": [
@@ -118,25 +95,13 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda x: (-x).exp().log1p().mean(), "exp(200) infinite"),
         (lambda x: -(x.sigmoid() + 1e-8).log().mean(), "a small constant or a clamp"),
         (lambda x: softplus(-x.clamp(-30, 30)).mean(), "a small constant or a clamp"),
-        (lambda x: -softplus(x).mean(), "that is the minimax loss, which saturates"),
-        (lambda x: softplus(x).mean(), "this rewards G for fakes that D recognises"),
-        (lambda x: logsigmoid(x).mean(), "must have a small loss, never a negative one"),
-        (lambda x: softplus(-x).sum(), "that is the sum"),
         (lambda x: softplus(-x), "average over the batch"),
-        (lambda x: (x - 1).square().mean() / 2, "least-squares"),
-        (lambda x: -x.mean(), "the Wasserstein loss"),
-        (lambda x: (-x).sigmoid().mean(), "where is the logarithm"),
         (lambda x: softplus(-x).mean().detach(), "knows its graph"),
         (lambda x: torch.relu(1 - x).mean(), "minus the logarithm of the probability"),
         (lambda x: None, "does your function end with `return ...`?"),
         (lambda x: softplus(-x).mean().item(), "the loss as a tensor"),
     ],
     "loss_slopes": [
-        (slopes_of(scale=1), "holds a sixth of each sample's slope"),
-        (slopes_of(sign=0), "keep the sign"),
-        (slopes_of(sign=-1), "not the direction of descent"),
-        (lambda g_loss, logits: torch.stack([g_loss(x[None]) for x in logits]), "those are the losses"),
-        (slopes_sigmoid_of_result, "not through a sigmoid"),
         (slopes_of(through=torch.sigmoid), "differentiate g_loss at these very logits"),
         (lambda g_loss, logits: slopes_of()(g_loss, logits).mean(), "one slope per logit"),
         (lambda g_loss, logits: -(-logits).sigmoid(), "differentiate g_loss at these very logits"),
@@ -146,7 +111,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_step(fakes="graph"), "G moved although it is D's step"),
         (d_step_without_optimiser_over_g, "the backward pass went on through the fakes into G"),
         (d_step(clear=False), "still linger in D"),
-        (d_step(chance="fixed"), "takes the generator that you were given"),
+        (d_step(chance="fixed"), "takes the rng that you were given"),
         (d_step(step=False), "does your function go backward and then step"),
         (d_step(sign=-1), "the direction is reversed"),
         (d_step(swap=True), "the direction is reversed"),
@@ -159,21 +124,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda *a: [d_step()(*a), None][1], "does your function end with `return ...`?"),
     ],
     "r1_penalty": [
-        (r1_of(lambda g, gamma: gamma / 2 * g.norm(dim=1).mean()), "the norm is to be squared"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.norm(dim=1).mean() ** 2), "square each point's norm first"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.square().sum()), "that is the sum over the batch"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.sum(0).square().sum()), "must not cancel"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.mean(0).square().sum()), "must not cancel"),
-        (r1_of(lambda g, gamma: gamma * g.square().sum(1).mean()), "a half is missing"),
-        (r1_of(lambda g, gamma: g.square().sum(1).mean() / 2), "the weight gamma is missing"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.square().mean()), "the sum over its coordinates"),
-        (r1_of(lambda g, gamma: gamma / 2 * (g.norm(dim=1) - 1).square().mean()), "as WGAN-GP does"),
-        (r1_of(_right, logits=lambda x: x.mean()), "divided by the batch size too often"),
-        (r1_of(lambda g, gamma: gamma / 2 * g.square().sum(), logits=lambda x: x.mean()),
-         "the gradient of a *mean* of logits is already divided"),
-        (r1_of(_right, logits=lambda x: x.sigmoid().sum()), "that is the gradient of the probability"),
-        (r1_of(_right, at=lambda x: x + torch.linspace(-1, 1, x.numel()).view_as(x)), "at the real points themselves"),
-        (r1_of(_right, graph=False), "which argument of torch.autograd.grad"),
+        (r1(at=lambda x: x + torch.linspace(-1, 1, x.numel()).view_as(x)), "at the real points themselves"),
+        (r1(graph=False), "which argument of torch.autograd.grad"),
         (r1_backward, "`backward` writes into the weights"),
     ],
 }

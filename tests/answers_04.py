@@ -2,8 +2,6 @@
 
 import torch
 
-# ---------------------------------------------------------------- answers to `paired_batch`
-
 
 def paired_right(x, y, n, rng):
     rows = torch.randint(len(x), (n,), generator=rng)
@@ -16,7 +14,7 @@ def paired_by_multinomial(x, y, n, rng):
 
 
 def paired_from(rows):
-    """The pairs at `rows(M, n, generator)`."""
+    """The pairs at `rows(M, n, rng)`."""
     def my_batch(x, y, n, rng):
         chosen = rows(len(x), n, rng)
         return x[chosen], y[chosen]
@@ -42,9 +40,6 @@ def paired_positions(x, y, n, rng):
     return x[rows], rows
 
 
-# ---------------------------------------------------------------- answers to `conditional_scale`
-
-
 def scale_right(h, y, scale, shift):
     return h * scale[y][:, :, None, None] + shift[y][:, :, None, None]
 
@@ -57,11 +52,6 @@ def scale_by_loop(h, y, scale, shift):
     return out
 
 
-def scale_with(use, rows=lambda y: y):
-    """`use` gets h and the chosen rows of scale and shift, [B, C, 1, 1]."""
-    return lambda h, y, scale, shift: use(h, scale[rows(y)][:, :, None, None], shift[rows(y)][:, :, None, None])
-
-
 def scale_placed(place):
     """The rows of y, their dimensions arranged by `place`."""
     return lambda h, y, scale, shift: h * place(scale[y]) + place(shift[y])
@@ -69,9 +59,6 @@ def scale_placed(place):
 
 def scale_normalised_again(h, y, scale, shift):
     return scale_right(torch.nn.functional.batch_norm(h, None, None, training=True), y, scale, shift)
-
-
-# ---------------------------------------------------------------- answers to `projection`
 
 
 def projection_right(h, y, psi, embedding):
@@ -97,12 +84,12 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (paired_positions, "follow each back to its place"),
         (paired_shuffled_labels, "in another order"),
         (paired_then(lambda x, y: (x, y.sort().values)), "in another order"),
-        (paired_from(lambda m, n, g: torch.randint(m, (n,))), "which call draws without"),
+        (paired_from(lambda m, n, g: torch.randint(m, (n,))), "which call samples without"),
         (paired_from(lambda m, n, g: torch.arange(n) % m), "begin anew each time"),
         (paired_from(lambda m, n, g: torch.randint(m, (n,), generator=g.manual_seed(0))), "begin anew each time"),
         (paired_from(lambda m, n, g: torch.randint(m - 1, (n,), generator=g)), "can your code never reach"),
         (paired_from(lambda m, n, g: torch.randint(n, (n,), generator=g) % m), "can your code never reach"),
-        (paired_from(lambda m, n, g: (torch.randint(m, (1,), generator=g) + torch.arange(n)) % m), "be drawn again"),
+        (paired_from(lambda m, n, g: (torch.randint(m, (1,), generator=g) + torch.arange(n)) % m), "be sampled again"),
         (paired_from(lambda m, n, g: torch.randperm(m, generator=g)[:n]), "n may exceed the size of x"),
         (paired_from(lambda m, n, g: torch.randint(m, (n, 1), generator=g)), "n whole images, one number for each"),
         (paired_then(lambda x, y: (x, torch.nn.functional.one_hot(y, 5))), "one number for each"),
@@ -112,14 +99,6 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (paired_then(lambda x, y: (x, y.tolist())), "torch.tensor makes one of numbers"),
     ],
     "conditional_scale": [
-        (scale_with(lambda h, s, t: h * s), "half of it"),
-        (scale_with(lambda h, s, t: h + t), "half of it"),
-        (scale_with(lambda h, s, t: h * (1 + s) + t), "a scale of 1 should leave h"),
-        (scale_with(lambda h, s, t: (h + t) * s), "which comes first"),
-        (scale_with(lambda h, s, t: h * t + s), "which table multiplies"),
-        (scale_with(lambda h, s, t: h * s + t, rows=lambda y: torch.arange(len(y))), "or of the place in the batch"),
-        *((scale_placed(place), "sizes are matched from the right") for place in (
-            lambda v: v, lambda v: v[:, None], lambda v: v[:, None, None], lambda v: v[..., None])),
         (lambda h, y, scale, shift: torch.einsum("bchw,bc->bhw", h, scale[y]), "none is joined with another"),
         (lambda h, y, scale, shift: h[:, :, None] * scale[y][:, :, None, None, None], "none is joined with another"),
         (lambda h, y, scale, shift: (h, scale[y]), "return just these"),
@@ -129,21 +108,13 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
             lambda h, y, scale, shift: h @ scale[y].T + shift[y].T, lambda h, *_: h)),
     ],
     "projection": [
-        (projection_with(lambda base, e, h: (e * h).sum(1)), "That part is missing"),
-        (projection_with(lambda base, e, h: base), "the label makes no difference"),
-        (projection_with(lambda base, e, h: base + (e * h).mean(1)), "is an inner product an average"),
-        (projection_with(lambda base, e, h: base + (e * h).sum()), "must not reach the others"),
         (projection_with(lambda base, e, h: (base + (e * h).sum(1)).sum()), "no sum over the batch"),
         (projection_with(lambda base, e, h: (base + (e * h).sum(1))[:, None]), "no further dimension"),
         (projection_with(lambda base, e, h: base + e @ h.T), "that is a table"),
         (projection_with(lambda base, e, h: base + (e * h).sum(1, keepdim=True)), "that is a table"),
         (projection_with(lambda base, e, h: base[:, None] + e * h), "that is a table"),
         (lambda h, y, psi, embedding: psi(h)[:, None] + h @ embedding.T, "that is a table"),
-        (projection_with(lambda base, e, h: base + e.sum(1)), "Where does h come in"),
-        (lambda h, y, psi, embedding: psi(h) + (embedding[:len(h)] * h).sum(1), "or of the place in the batch"),
-        (projection_with(lambda base, e, h: base - (e * h).sum(1)), "mind the sign"),
-        (projection_with(lambda base, e, h: base + (e * h).sum(0)), "which dimension counts the images"),
-        *((wrong, "two numbers for each image") for wrong in (
+        *((wrong, "each image has two numbers") for wrong in (
             projection_with(lambda base, e, h: base * (e * h).sum(1)),
             projection_with(lambda base, e, h: base + torch.nn.functional.cosine_similarity(e, h)),
             lambda h, y, psi, embedding: psi(h + embedding[y]), lambda h, y, psi, embedding: psi(h * embedding[y]),

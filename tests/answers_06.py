@@ -1,12 +1,10 @@
-"""Right and wrong answers to the exercises of notebook 06."""
+"""Right and wrong answers to the exercises of notebook 06. More wrong ones: MISTAKES of course_checks/nb06.py."""
 
 import random
 
 import torch
 
 from course_lib import episodes, learners, statistics
-
-# ---------------------------------------------------------------- answers to `split_by_alphabet`
 
 
 def draw_names(names, n_held, rng):
@@ -70,9 +68,6 @@ def draw_with_replacement(names, n_held, rng):
     return [names[i] for i in torch.randint(len(names), (n_held,), generator=rng)]
 
 
-# ---------------------------------------------------------------- answers to `prototypes`
-
-
 def prototypes_right(support, y, query, n_way):
     means = torch.stack([support[y == c].mean(0) for c in range(n_way)])
     return -torch.cdist(query, means)**2
@@ -101,29 +96,6 @@ def prototypes_of_library(support, y, query, n_way):
 def prototypes_with(use=lambda q, p: -torch.cdist(q, p)**2, stands=lambda x: x.mean(0)):
     """`use` gets queries [Q, F] and what `stands` for each class [N, F]."""
     return lambda support, y, query, n_way: use(query, torch.stack([stands(support[y == c]) for c in range(n_way)]))
-
-
-def prototypes_from_rows(means):
-    """The means are a function of support and n_way alone."""
-    return lambda support, y, query, n_way: -torch.cdist(query, means(support, n_way))**2
-
-
-def prototypes_from_distances(use):
-    """`use` gets the squared distances of the queries to the examples of one class, [Q, K]."""
-    return lambda support, y, query, n_way: torch.stack(
-        [-use(torch.cdist(query, support[y == c])**2) for c in range(n_way)], 1)
-
-
-def unit(x):
-    return torch.nn.functional.normalize(x, dim=-1)
-
-
-def prototypes_even(support, y, query, n_way):
-    sums = torch.zeros(n_way, support.shape[1]).index_add(0, y, support)
-    return -torch.cdist(query, sums / (len(y) / n_way))**2
-
-
-# ---------------------------------------------------------------- answers to `leaks`
 
 
 def table(support_x, query_x):
@@ -163,19 +135,6 @@ def leaks_by_distance(near):
     return lambda support_x, query_x: near(torch.cdist(query_x.flatten(2), support_x.flatten(2))).any(2)
 
 
-def leaks_by_summary(summary):
-    return lambda support_x, query_x: (summary(query_x.flatten(2))[:, :, None]
-                                       == summary(support_x.flatten(2))[:, None]).any(2)
-
-
-def leaks_anywhere(support_x, query_x):
-    everywhere = support_x.flatten(0, 1).expand(len(support_x), -1, -1, -1, -1)
-    return leaks_right(everywhere, query_x)
-
-
-# ---------------------------------------------------------------- answers to `paired_interval`
-
-
 def half_width(x):
     return 1.96 * x.std() / len(x)**0.5
 
@@ -197,12 +156,8 @@ def paired_by_covariance(a, b):
     return a.mean() - b.mean(), 1.96 * (variance / len(a)).sqrt()
 
 
-def paired_with(half, mean=lambda a, b: (a - b).mean()):
-    return lambda a, b: (mean(a, b), half(a, b))
-
-
 def of_difference(half):
-    return paired_with(lambda a, b: half(a - b))
+    return lambda a, b: ((a - b).mean(), half(a - b))
 
 
 RIGHT = {
@@ -225,78 +180,52 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (split_with(names=lambda alphabets: range(len(alphabets)), then=lambda _, chosen: chosen), "counts alphabets"),
         (split_with(then=lambda alphabets, chosen: [alphabets.index(name) for name in chosen]), "counts alphabets"),
         (split_with(then=split_rest), "or the rest"),
-        (split_with(then=lambda _, chosen: chosen), "not the names that stand there"),
-        (split_with(then=lambda alphabets, chosen: [a for a in alphabets if a in chosen]), "not the names that stand"),
-        (split_with(then=lambda alphabets, chosen: torch.tensor([a in chosen for a in alphabets])), "that is a mask"),
+        (split_with(then=lambda _, chosen: chosen), "you returned names"),
+        (split_with(then=lambda alphabets, chosen: [a for a in alphabets if a in chosen]), "you returned names"),
+        (split_with(then=lambda alphabets, chosen: torch.tensor([a in chosen for a in alphabets])), "a mask"),
         (split_with(then=lambda alphabets, chosen: [positions(alphabets, [c]) for c in chosen]), "one flat list"),
-        (split_with(then=lambda a, chosen: (positions(a, chosen), split_rest(a, chosen))), "without the rest"),
+        (split_with(then=lambda a, chosen: (positions(a, chosen), split_rest(a, chosen))), "not the rest"),
         (split_with(then=lambda a, chosen: torch.tensor(positions(a, chosen))[:, None]), "one flat list"),
         (split_with(then=lambda a, chosen: torch.tensor(positions(a, chosen)).float()), "whole numbers"),
         (split_with(then=lambda a, chosen: [i - 16 for i in positions(a, chosen)]), "the first of which is 0"),
-        (split_with(then=lambda a, chosen: positions(a, chosen) * 2), "every index once"),
-        (split_with(draw=draw_with_replacement), "was an alphabet drawn, put back"),
-        (split_with(draw=lambda names, n, g: names[:n]), "begin anew each time"),
-        (split_with(draw=lambda names, n, g: draw_names(names, n, g.manual_seed(0))), "begin anew each time"),
-        (split_with(draw=lambda names, n, g: random.Random(g.initial_seed()).sample(names, n)), "begin anew each time"),
-        (split_with(draw=lambda names, n, g: random.sample(names, n)), "which call draws without"),
-        (split_with(draw=lambda names, n, g: draw_names(names, n, None)), "which call draws without"),
-        (split_with(draw=lambda names, n, g: draw_names(names[:-1], n, g)), "can your code never reach"),
-        (split_with(names=lambda alphabets: list(set(alphabets))), "which order of the names stays"),
+        (split_with(then=lambda a, chosen: positions(a, chosen) * 2), "some index is there twice"),
+        (split_with(draw=draw_with_replacement), "draw the same alphabet twice"),
+        (split_with(draw=lambda names, n, g: names[:n]), "every call holds out the same"),
+        (split_with(draw=lambda names, n, g: draw_names(names, n, g.manual_seed(0))), "every call holds out the same"),
+        (split_with(draw=lambda names, n, g: random.Random(g.initial_seed()).sample(names, n)),
+         "every call holds out the same"),
+        (split_with(draw=lambda names, n, g: random.sample(names, n)), "draws without `rng`"),
+        (split_with(draw=lambda names, n, g: draw_names(names, n, None)), "draws without `rng`"),
+        (split_with(draw=lambda names, n, g: draw_names(names[:-1], n, g)), "some alphabets are never held out"),
+        (split_with(names=lambda alphabets: list(set(alphabets))), "Which order of the names"),
         (lambda alphabets, n_held, rng: None, "does your function end with `return ...`?"),
     ],
     "prototypes": [
-        (prototypes_with(lambda q, p: torch.cdist(q, p)**2), "must get a large logit"),
-        (prototypes_with(torch.cdist), "must get a large logit"),
-        (prototypes_with(lambda q, p: -torch.cdist(q, p)), "the distance, or its square"),
-        (prototypes_with(stands=lambda x: x.sum(0)), "does not grow with the examples"),
-        (prototypes_even, "Count them"),
-        (prototypes_from_rows(lambda s, n_way: s.view(n_way, -1, s.shape[1]).mean(1)), "are the labels in order"),
-        (prototypes_from_rows(lambda s, n_way: s.view(-1, n_way, s.shape[1]).mean(0)), "are the labels in order"),
-        (prototypes_with(lambda q, p: -((q[:, None] - p)**2).mean(2)), "not an average"),
-        (prototypes_with(lambda q, p: -torch.cdist(p, q)**2), "a row for each query"),
-        (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).softmax(1)), "part of the cross-entropy"),
-        (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).log_softmax(1)), "part of the cross-entropy"),
-        (prototypes_with(lambda q, p: q @ p.T), "that is an inner product"),
-        (prototypes_from_distances(lambda d: d.amin(1)), "that is the nearest example"),
-        (prototypes_from_distances(lambda d: d.mean(1)), "first the mean of the examples"),
-        (prototypes_with(lambda q, p: -torch.cdist(unit(q), unit(p))**2), "leave the features as they are"),
-        (prototypes_with(lambda q, p: unit(q) @ unit(p).T), "leave the features as they are"),
-        (lambda s, y, q, n_way: prototypes_right(unit(s), y, unit(q), n_way), "leave the features as they are"),
-        (prototypes_with(lambda q, p: -torch.cdist(q, p, p=1)), "not their absolute values"),
-        (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).argmax(1)), "a label is not enough"),
+        (prototypes_with(lambda q, p: -torch.cdist(p, q)**2), "rows and columns are exchanged"),
+        (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).argmax(1)), "a label for each query is not enough"),
         (lambda s, y, q, n_way: -torch.cdist(q, s)**2, "What stands for a class"),
         (prototypes_with(lambda q, p: -(q[:, None] - p)**2), "How long is it"),
         (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).sum()), "one number for each query and each class"),
-        (prototypes_with(lambda q, p: -torch.cdist(q.detach(), p.detach())**2), "learn through both"),
-        (prototypes_with(lambda q, p: -torch.cdist(q, torch.tensor(p.tolist()))**2), "learn through both"),
+        (prototypes_with(lambda q, p: -torch.cdist(q.detach(), p.detach())**2), "an encoder should learn"),
+        (prototypes_with(lambda q, p: -torch.cdist(q, torch.tensor(p.tolist()))**2), "an encoder should learn"),
         (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).tolist()), "return just these"),
         *((wrong, "the difference of one query from it") for wrong in (
             prototypes_with(stands=lambda x: x.median(0).values), prototypes_with(stands=lambda x: x[0]),
             prototypes_with(lambda q, p: torch.zeros(len(q), len(p))))),
     ],
     "leaks": [
-        (leaks_anywhere, "Whose support?"),
-        (leaks_of(lambda same: same.all(3).any(2).any(1)), "which of the queries leaked"),
-        (leaks_of(lambda same: same.all(3).any(2).any(1, keepdim=True).expand(same.shape[:2])),
-         "every query of the task"),
-        (leaks_of(lambda same: same.all(3).any(1)), "Which queries?"),
+        (leaks_of(lambda same: same.all(3).any(2).any(1)), "one answer for each task"),
         (leaks_of(lambda same: same.all(3)), "that is a table of pairs"),
         (lambda s, q: (q == s).flatten(2).all(2), "one support image only"),
-        (leaks_of(lambda same: same.any(3).any(2)), "How many must?"),
-        (leaks_of(lambda same: same.any(2).all(2)), "is one image the same"),
-        (leaks_of(lambda same: ~same.all(3).any(2)), "upside down"),
         (leaks_of(lambda same: (~same).any(3).all(2)), "upside down"),
-        (leaks_of(lambda same: same.float().mean(3).amax(2) > 0.9), "is not identical"),
-        (leaks_by_distance(lambda d: d < 0.5), "is not identical"),
-        (lambda s, q: ((q[:, :, None] - s[:, None]).abs() <= 0.2).flatten(3).all(3).any(2), "is not identical"),
-        (lambda s, q: leaks_right(s > 0.45, q > 0.45), "is not identical"),
-        (leaks_by_summary(lambda x: x.sum(2)), "as much ink"),
-        (leaks_by_summary(lambda x: x.mean(2)), "as much ink"),
+        (leaks_of(lambda same: same.float().mean(3).amax(2) > 0.9), "not identical"),
+        (leaks_by_distance(lambda d: d < 0.5), "not identical"),
+        (lambda s, q: ((q[:, :, None] - s[:, None]).abs() <= 0.2).flatten(3).all(3).any(2), "not identical"),
+        (lambda s, q: leaks_right(s > 0.45, q > 0.45), "not identical"),
+        (lambda s, q: (q.flatten(2).mean(2)[:, :, None] == s.flatten(2).mean(2)[:, None]).any(2), "as much ink"),
         (lambda s, q: leaks_right(s.flatten(2).sort(2).values, q.flatten(2).sort(2).values), "in other places"),
-        (leaks_by_distance(lambda d: d < 1e-2), "is not identical"),
-        (lambda s, q: torch.isclose(q[:, :, None], s[:, None], atol=1e-2).flatten(3).all(3).any(2), "is not identical"),
-        (leaks_by_distance(lambda d: d == 0), "cdist multiplies matrices and rounds"),
-        (leaks_of(lambda same: same.all(3).all(2)), "all or any?"),
+        (leaks_by_distance(lambda d: d < 1e-2), "not identical"),
+        (lambda s, q: torch.isclose(q[:, :, None], s[:, None], atol=1e-2).flatten(3).all(3).any(2), "not identical"),
         (leaks_of(lambda same: same.all(3).sum(2)), "how often, or how near"),
         (leaks_of(lambda same: same.float().mean(3).amax(2)), "how often, or how near"),
         (lambda s, q: torch.isin(q, s), "one yes or no for each query"),
@@ -305,32 +234,12 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda s, q: leaks_right(s, q) | True, "no support image of this task is the same"),
     ],
     "paired_interval": [
-        (paired_with(lambda a, b: (half_width(a)**2 + half_width(b)**2)**0.5), "hard for both"),
-        (paired_with(lambda a, b: half_width(a) + half_width(b)), "two half-widths added up"),
-        (paired_with(lambda a, b: half_width(b - a), mean=lambda a, b: (b - a).mean()), "below 0 where b is"),
-        (paired_with(lambda a, b: half_width(a - b), mean=lambda a, b: (a - b).mean().abs()), "below 0 where b is"),
-        (of_difference(lambda d: d.std() / len(d)**0.5), "one standard error"),
-        (of_difference(lambda d: 1.96 * d.std()), "how far single differences scatter"),
-        (of_difference(lambda d: d.std()), "how far single differences scatter"),
-        (of_difference(lambda d: 1.96 * d.std() / len(d)), "not n times less"),
-        (paired_with(lambda a, b: half_width(a) - half_width(b)), "b need not scatter where a does"),
-        (paired_with(lambda a, b: a.std() - b.std()), "b need not scatter where a does"),
-        (lambda a, b: ((a - b).abs().mean(), half_width((a - b).abs())), "Keep their sign"),
-        (of_difference(lambda d: half_width(d.abs())), "without their sign scatter less"),
-        (lambda a, b: ((a - b).mean() - half_width(a - b), (a - b).mean() + half_width(a - b)), "return the middle"),
-        (lambda a, b: (half_width(a - b), (a - b).mean()), "the mean first"),
-        (of_difference(lambda d: d.mean() + half_width(d)), "the distance from the mean to there"),
-        (of_difference(lambda d: 2 * half_width(d)), "that is the whole width"),
-        (of_difference(lambda d: -half_width(d)), "a half-width is positive"),
-        (of_difference(lambda d: 1.96 * d.var() / len(d)**0.5), "variance or standard deviation"),
-        (of_difference(lambda d: d.var()), "variance or standard deviation"),
-        (paired_with(lambda a, b: half_width(a)), "the interval of one learner"),
-        (paired_with(lambda a, b: half_width(a - b), mean=lambda a, b: a.mean()), "How much better is it"),
-        (paired_with(lambda a, b: half_width(torch.cat([a, b]))), "one heap of both"),
-        (of_difference(lambda d: 1.96 * d.std() / (2 * len(d))**0.5), "how many pairs"),
+        (lambda a, b: ((a - b).mean().abs(), half_width(a - b)), "below 0 where b is"),
+        (lambda a, b: ((a - b).abs().mean(), half_width((a - b).abs())), "on which b is the better"),
+        (lambda a, b: ((a - b).mean() - half_width(a - b), (a - b).mean() + half_width(a - b)), "Return the middle"),
         (lambda a, b: (a - b, half_width(a - b)), "a float, or a tensor of one element"),
         (lambda a, b: (a - b).mean(), "return just these"),
         (of_difference(lambda d: 0.012), "how many of those for 95 %"),
-        (paired_with(lambda a, b: half_width(a - b), mean=lambda a, b: 0.0), "what a has more than b"),
+        (lambda a, b: (0.0, half_width(a - b)), "what a has more than b"),
     ],
 }

@@ -1,10 +1,8 @@
-"""Right and wrong answers to the exercises of notebook 08."""
+"""Right and wrong answers to the exercises of notebook 09."""
 
 import torch
 
 from course_lib import placements, statistics
-
-# ---------------------------------------------------------------- answers to `augmenter`
 
 
 def augmenter_right(support_x, support_y, augmentation, n_extra, rng):
@@ -27,7 +25,7 @@ def augmenter_one_by_one(support_x, support_y, augmentation, n_extra, rng):
 
 
 def augmenter_by_rounds(support_x, support_y, augmentation, n_extra, rng):
-    """Each round varies one example of every class: the added ones are not class by class."""
+    """Each round augments one example of every class: the added ones are not class by class."""
     x, y = [support_x], [support_y]
     for i in range(n_extra):
         places = [(support_y == c).nonzero().flatten() for c in range(int(support_y.max()) + 1)]
@@ -57,11 +55,11 @@ def all_rows(support_y, n_extra, rows_of=in_turn):
     return torch.cat([rows_of((support_y == c).nonzero().flatten(), n_extra) for c in support_y.unique()])
 
 
-def varied(x, rows, augmentation, rng):
+def augmented(x, rows, augmentation, rng):
     return augmentation(x[rows], rng)
 
 
-def augmenter_with(rows_of=in_turn, *, rows=None, made=varied, labels=lambda y, rows, n_extra: y[rows],
+def augmenter_with(rows_of=in_turn, *, rows=None, made=augmented, labels=lambda y, rows, n_extra: y[rows],
                    join=lambda old, new: torch.cat([old, new]), sizes=lambda n_extra: n_extra,
                    finish=lambda x, y: (x, y)):
     """`augmenter` with one mistake, or none. rows: of the support, from support_y and n_extra."""
@@ -132,60 +130,42 @@ def one_drawing_copied(x, rows, augmentation, rng):
     return augmentation(x, rng)[rows]
 
 
-# ---------------------------------------------------------------- answers to `share_closed`
 
-
-def share_right(none, arm, real):
-    gained, possible, n = arm - none, real - none, len(none)
-    share = gained.sum() / possible.sum()
+def fraction_right(baseline, arm, oracle):
+    gained, possible, n = arm - baseline, oracle - baseline, len(baseline)
+    r = gained.sum() / possible.sum()
     without = (gained.sum() - gained) / (possible.sum() - possible)
-    return n * share - (n - 1) * without
+    return n * r - (n - 1) * without
 
 
-def share_by_loop(none, arm, real):
-    n, keep = len(none), torch.ones(len(none), dtype=torch.bool)
-    whole = (arm.mean() - none.mean()) / (real.mean() - none.mean())
+def fraction_by_loop(baseline, arm, oracle):
+    n, keep = len(baseline), torch.ones(len(baseline), dtype=torch.bool)
+    whole = (arm.mean() - baseline.mean()) / (oracle.mean() - baseline.mean())
     values = []
     for i in range(n):
         keep[i] = False
-        values.append(n * whole - (n - 1) * (arm[keep].mean() - none[keep].mean()) / (real[keep] - none[keep]).mean())
+        gap = (oracle[keep] - baseline[keep]).mean()
+        values.append(n * whole - (n - 1) * (arm[keep].mean() - baseline[keep].mean()) / gap)
         keep[i] = True
     return torch.stack(values)
 
 
-def share_by_matrix(none, arm, real):
-    n = len(none)
-    others = 1 - torch.eye(n, dtype=none.dtype)
-    return n * (arm - none).mean() / (real - none).mean() - (n - 1) * (others @ (arm - none)) / (others @ (real - none))
+def fraction_by_matrix(baseline, arm, oracle):
+    n, gained, possible = len(baseline), arm - baseline, oracle - baseline
+    others = 1 - torch.eye(n, dtype=baseline.dtype)
+    return n * gained.mean() / possible.mean() - (n - 1) * (others @ gained) / (others @ possible)
 
 
-def share_with(use=lambda n, share, without: n * share - (n - 1) * without, *, top=lambda none, arm, real: arm - none,
-               bottom=lambda none, arm, real: real - none, of=lambda values: (values.sum() - values)):
-    """`use` gets n, the share and those without one run, [n]; `of` leaves a run out of [n] values, or should."""
-    def my_pseudo_values(none, arm, real):
-        gained, possible = top(none, arm, real), bottom(none, arm, real)
-        return use(len(none), gained.sum() / possible.sum(), of(gained) / of(possible))
-    return my_pseudo_values
+def fraction_in_place(baseline, arm, oracle):
+    arm -= baseline
+    oracle -= baseline
+    return fraction_right(0 * baseline, arm, oracle)
 
 
-def share_in_place(none, arm, real):
-    arm -= none
-    real -= none
-    return share_right(0 * none, arm, real)
-
-
-def share_half_left_out(none, arm, real):
-    gained, possible, n = arm - none, real - none, len(none)
-    return n * gained.sum() / possible.sum() - (n - 1) * (gained.sum() - gained) / possible.sum()
-
-
-def share_of_mean_ratios(none, arm, real):
+def fraction_of_mean_ratios(baseline, arm, oracle):
     """The jackknife of the mean of the runs' ratios gives back these ratios."""
-    ratios, n = (arm - none) / (real - none), len(none)
+    ratios, n = (arm - baseline) / (oracle - baseline), len(baseline)
     return n * ratios.mean() - (n - 1) * (ratios.sum() - ratios) / (n - 1)
-
-
-# ---------------------------------------------------------------- answers to `holm`
 
 
 def holm_right(p, alpha):
@@ -221,26 +201,9 @@ def holm_by_rounds(p, alpha):
     return stands
 
 
-def first(passes):
-    return passes.cumprod(0).bool()
-
-
-def holm_with(divisors=lambda m: torch.arange(m, 0, -1), keep=first, descending=False,
-              back=lambda p, order, passes: passes[order.argsort()]):
-    """`holm` with one mistake, or none. keep: which of who passes, sorted. back: into the order of p."""
-    def my_holm(p, alpha):
-        order = p.argsort(descending=descending)
-        return back(p, order, keep(p[order] <= alpha / divisors(len(p))))
-    return my_holm
-
-
-def step_up(passes):
-    """All up to the last that passes."""
-    return torch.arange(len(passes)) <= max([-1, *passes.nonzero().flatten().tolist()])
-
-
-def false_discovery(m):
-    return m / torch.arange(1, m + 1)
+def holm_from_the_largest(p, alpha, keep=lambda passes: passes.cumprod(0).bool()):
+    order = p.argsort(descending=True)
+    return keep(p[order] <= alpha / torch.arange(len(p), 0, -1))[order.argsort()]
 
 
 def holm_with_division_by_zero(p, alpha):
@@ -269,8 +232,8 @@ def holm_then_one_more(p, alpha):
 
 RIGHT = {
     "augmenter": [augmenter_right, augmenter_one_by_one, augmenter_by_rounds, augmenter_of_library, augmenter_with()],
-    "share_closed": [share_right, share_by_loop, share_by_matrix, share_with(), statistics.fraction_recovered],
-    "holm": [holm_right, holm_by_loop, holm_by_adjusting, holm_by_rounds, holm_with(), statistics.holm],
+    "fraction_recovered": [fraction_right, fraction_by_loop, fraction_by_matrix, statistics.fraction_recovered],
+    "holm": [holm_right, holm_by_loop, holm_by_adjusting, holm_by_rounds, statistics.holm],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "augmenter": [
@@ -279,99 +242,67 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (augmenter_class_by_class, "but not first and in their order"),
         (augmenter_overwrites, "Which line writes into support_x?"),
         (augmenter_sorts, "support_y changed in place"),
-        (augmenter_with(finish=lambda x, y: (x, y.sort().values)), "so must their labels"),
+        (augmenter_with(finish=lambda x, y: (x, y.sort().values)), "Which line moves the labels"),
         (augmenter_with(made=lambda x, rows, augmentation, rng: x[rows]), "tells a learner nothing new"),
-        (augmenter_with(made=lambda x, rows, augmentation, g: 1 - augmentation(x[rows], g) / 2), "comes from `variation`"),
-        (augmenter_chains, "wanders off"),
-        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(augmentation(x[rows], g), g)), "wanders off"),
-        (augmenter_with(sizes=lambda n_extra: 0), "nothing is added"),
-        (augmenter_with(rows=lambda y, n: torch.arange(n) % len(y)), "not in all"),
+        (augmenter_with(made=lambda x, rows, augmentation, g: 1 - augmentation(x[rows], g) / 2), "as it comes from"),
+        (augmenter_chains, "augmented twice"),
+        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(augmentation(x[rows], g), g)),
+         "augmented twice"),
+        (augmenter_with(sizes=lambda n_extra: 0), "your code adds no image"),
+        (augmenter_with(rows=lambda y, n: torch.arange(n) % len(y)), "that is n_extra in all"),
         (augmenter_with(rows=lambda y, n: torch.arange(len(y))), "every example once"),
-        (augmenter_with(rows=lambda y, n: torch.arange(len(y)).repeat(n)), "not for each example"),
-        (augmenter_fills_up, "the originals do not count"),
+        (augmenter_with(rows=lambda y, n: torch.arange(len(y)).repeat(n)), "that is n_extra for each example"),
+        (augmenter_fills_up, "you count the originals too"),
         (augmenter_with(rows=sorted_rows), "need not be neighbours"),
         (augmenter_with(rows=lambda y, n: torch.cat([torch.arange(n) % len(y) for _ in y.unique()])),
-         "of whose images"),
+         "what says whose they are"),
         (augmenter_with(labels=lambda y, rows, n: torch.tensor([2, 0, 1, 3][:len(y.unique())]).repeat_interleave(n)),
          "the same order"),
         (augmenter_with(labels=lambda y, rows, n: y.unique().repeat(n)), "the same order"),
         (augmenter_with(labels=lambda y, rows, n: y[rows] + 3), "of the image that it was made from"),
-        (augmenter_with(lambda places, n: places[:1].repeat(n)), "the first example alone"),
-        (augmenter_with(lambda places, n: places.flip(0)[torch.arange(n) % len(places)]), "the first, the second"),
-        (augmenter_with(lambda places, n: places.repeat_interleave(3)[:n]), "the first example alone"),
-        (augmenter_with(lambda places, n: places.repeat(n)[1:n + 1]), "the first, the second"),
+        (augmenter_with(lambda places, n: places[:1].repeat(n)), "only the first example of a class"),
+        (augmenter_with(lambda places, n: places.flip(0)[torch.arange(n) % len(places)]), "beginning with the first"),
+        (augmenter_with(lambda places, n: places.repeat_interleave(3)[:n]), "only the first example of a class"),
+        (augmenter_with(lambda places, n: places.repeat(n)[1:n + 1]), "beginning with the first"),
         (augmenter_with(lambda places, n: places[torch.randint(len(places), (n,))]), "in turn"),
-        (augmenter_with(made=one_drawing_copied), "that is one variation, copied"),
+        (augmenter_with(made=one_drawing_copied), "When does your code make a new one"),
         (augmenter_reseeds, "does your code seed"),
-        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows])), "all chance comes from"),
-        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows], torch.Generator())), "this very one"),
-        (augmenter_drops_a_dimension, "keeps all its dimensions"),
+        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows])), "all randomness must come from"),
+        (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows], torch.Generator())), "another rng"),
+        (augmenter_drops_a_dimension, "keeps all of them"),
         (augmenter_with(finish=lambda x, y: (x[:, 0], y)), "behind another"),
         (augmenter_with(finish=lambda x, y: (x, y[:6])), "needs labels too"),
         (augmenter_with(finish=lambda x, y: (x, y.float())), "for counting and indexing"),
         (augmenter_with(finish=lambda x, y: x), "return just these"),
         (lambda *given: None, "does your function end with `return ...`?"),
     ],
-    "share_closed": [
-        (lambda none, arm, real: (arm - none) / (real - none), "the runs' ratios"),
-        (share_of_mean_ratios, "the runs' ratios"),
-        (lambda none, arm, real: ((arm - none) / (real - none)).mean(), "what becomes of the share without it"),
-        (share_with(lambda n, share, without: share), "what becomes of the share without it"),
-        (share_with(lambda n, share, without: share.repeat(n)), "that is the share, n times"),
-        (share_with(lambda n, share, without: without), "Pseudo-values spread them out"),
-        (share_with(lambda n, share, without: share - without), "how many times r"),
-        (share_with(lambda n, share, without: n * share - without), "how many times r"),
-        (share_with(lambda n, share, without: share - (n - 1) * without), "how many times r"),
-        (share_with(lambda n, share, without: n * (share - without)), "how many times r"),
-        (share_with(lambda n, share, without: (n - 1) * without - n * share), "arm has gained where it is above none"),
-        (share_with(lambda n, share, without: n * without - (n - 1) * share), "have changed places"),
-        (share_with(of=lambda values: values), "That is of run i alone"),
-        (share_in_place, "arm changed in place"),
-        (share_half_left_out, "must leave the numerator and the denominator"),
-        (share_with(top=lambda none, arm, real: real - arm), "the part of the way that is left"),
-        (share_with(top=lambda none, arm, real: none - arm), "arm has gained where it is above none"),
-        (lambda none, arm, real: share_right(none, real, arm), "arm and real have changed places"),
-        (lambda none, arm, real: share_right(arm, none, real), "none and arm have changed places"),
-        (share_with(bottom=lambda none, arm, real: real - arm), "compared with what is left"),
-        (share_with(bottom=lambda none, arm, real: none), "compared with none"),
-        (share_with(bottom=lambda none, arm, real: real), "compared with real"),
-        (share_with(top=lambda none, arm, real: arm, bottom=lambda none, arm, real: real), "not at 0"),
-        (lambda *runs: share_right(*runs)[:, None], "one number for each run."),
-        (lambda *runs: share_right(*runs).tolist(), "torch.tensor makes one of numbers"),
-        (lambda *runs: (share_right(*runs).mean(), share_right(*runs).std()), "return just these"),
+    "fraction_recovered": [
+        (fraction_of_mean_ratios, "the runs' ratios"),
+        (lambda baseline, arm, oracle: ((arm - baseline) / (oracle - baseline)).mean(), "that is one number"),
+        (lambda baseline, arm, oracle: (arm - baseline).sum() / (oracle - baseline).sum(), "that is one number"),
+        (lambda *runs: -fraction_right(*runs), "an arm has gained where it is above the baseline"),
+        (fraction_in_place, "arm changed in place"),
+        (lambda *runs: fraction_right(*runs)[:, None], "one number for each run."),
+        (lambda *runs: fraction_right(*runs).tolist(), "torch.tensor makes one of numbers"),
+        (lambda *runs: (fraction_right(*runs).mean(), fraction_right(*runs).std()), "return just these"),
         (lambda *runs: None, "does your function end with `return ...`?"),
-        *((wrong, "the share r of sums over all runs") for wrong in (
-            lambda *runs: share_right(*runs) + 0.01, lambda *runs: share_right(*runs).flip(0),
-            lambda *runs: share_right(*runs) * torch.nan)),
+        *((wrong, "the fraction r from sums over all runs") for wrong in (
+            lambda *runs: fraction_right(*runs) + 0.01, lambda *runs: fraction_right(*runs).flip(0),
+            lambda *runs: fraction_right(*runs) * torch.nan)),
     ],
     "holm": [
-        (lambda p, alpha: p <= alpha / len(p), "that is Bonferroni"),
-        (lambda p, alpha: p < alpha, "without correction"),
-        (holm_with(keep=lambda passes: passes), "once one has failed"),
-        (holm_with(keep=step_up), "as Hochberg does"),
         (holm_in_place, "p changed in place"),
-        (holm_then_one_more, "does not stand either"),
-        (holm_with(false_discovery, step_up), "Benjamini and Hochberg"),
-        (holm_with(false_discovery), "Benjamini and Hochberg"),
-        (holm_with(false_discovery, lambda passes: passes), "Benjamini and Hochberg"),
-        (holm_with(lambda m: torch.arange(m - 1, -1, -1)), "the divisors run from m down to 1"),
-        (holm_with(lambda m: torch.arange(m + 1, 1, -1)), "the divisors run from m down to 1"),
+        (holm_then_one_more, "stop before it, or after it"),
         (holm_with_division_by_zero, "got a division by 0"),
-        (holm_with(lambda m: torch.arange(1, m + 1)), "the strictest bound"),
-        (holm_with(descending=True), "the strictest bound"),
-        (holm_with(keep=lambda passes: passes, descending=True), "the strictest bound"),
-        (holm_with(back=lambda p, order, passes: passes), "those are in sorted order"),
-        (holm_with(back=lambda p, order, passes: passes[order]), "not back"),
-        (lambda p, alpha: ~holm_right(p, alpha), "upside down"),
-        (lambda p, alpha: holm_right(p, 0.05), "is alpha always 0.05"),
-        (lambda p, alpha: holm_right(p, alpha / 2), "two-sided already"),
-        (lambda p, alpha: holm_right(p, alpha).nonzero().flatten(), "not the positions"),
-        (lambda p, alpha: holm_right(p, alpha).sum(), "not how many"),
-        (lambda p, alpha: holm_right(p, alpha).float(), "does it stand"),
-        (lambda p, alpha: p.argsort(), "does it stand"),
+        (holm_from_the_largest, "to pass the strictest"),
+        (lambda p, alpha: holm_from_the_largest(p, alpha, keep=lambda passes: passes), "to pass the strictest"),
+        (lambda p, alpha: holm_right(p, alpha).nonzero().flatten(), "the positions"),
+        (lambda p, alpha: holm_right(p, alpha).sum(), "how many stand"),
+        (lambda p, alpha: holm_right(p, alpha).float(), "stand, yes or no"),
+        (lambda p, alpha: p.argsort(), "stand, yes or no"),
         (lambda p, alpha: holm_right(p, alpha).tolist(), "torch.tensor makes one of numbers"),
         (lambda p, alpha: None, "does your function end with `return ...`?"),
-        *((wrong, "the smallest p against alpha / m, the next") for wrong in (
+        *((wrong, "compare the smallest p with alpha / m, the next") for wrong in (
             lambda p, alpha: p == p.min(), lambda p, alpha: torch.zeros(len(p), dtype=torch.bool))),
     ],
 }

@@ -18,7 +18,7 @@ from course_lib.runtime import project_root
 
 MAC = "/Applications/{0}.app/Contents/MacOS/{0}"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", MAC.format("Google Chrome"), MAC.format("Chromium"))
-PARTS = ("course_lib", "notebooks", "figures", "checkpoints")       # of the course: what its notebooks read
+PARTS = ("course_lib", "course_checks", "course_tools", "notebooks", "figures", "checkpoints")      # what notebooks read
 SETTINGS = {"notebook-extension/tracker": {"windowingMode": "none"},         # every cell is on the page, seen or not
             "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -29,9 +29,6 @@ def find_browser():
         return path
     raise RuntimeError("no Chromium or Chrome found. Debian: sudo apt install chromium; Ubuntu: sudo snap install "
                        "chromium; macOS: brew install --cask google-chrome.")
-
-
-# ---------------------------------------------------------------- the server
 
 
 @contextmanager
@@ -79,9 +76,6 @@ def _started(server, folder, seconds=240):
                 continue
         time.sleep(0.1)
     raise RuntimeError(f"course lab did not start:\n{(folder / 'log.txt').read_text()[-3000:]}")
-
-
-# ---------------------------------------------------------------- a notebook in the browser
 
 
 # A code cell as it looks: its prompt, "[3]:" when done and "[*]:" while it waits or runs; the widths of its pictures in

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import ttest_1samp
 
 from course_lib import augmentations, checkpoints, datasets, episodes, learners, networks, runtime
-from course_lib.datasets import folder, glyphs, omniglot
+from course_lib.datasets import glyphs, omniglot
 from course_tools import challenge, cli
 
 

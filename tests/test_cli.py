@@ -6,12 +6,13 @@ import time
 import pytest
 from PIL import Image
 
-from course_tools import cli, running
+from course_lib.datasets import loading
+from course_tools import cli, pages, running
 
 
 def test_doctor_reports_and_is_quick(tmp_path):
     start = time.monotonic()
-    command = [sys.executable, "-m", "course_lib.cli", "doctor"]
+    command = [sys.executable, "-m", "course_tools.cli", "doctor"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert time.monotonic() - start < 60, "under 10 s on a quiet machine; a test shares its own"
     assert done.returncode == 0, done.stdout
@@ -46,7 +47,7 @@ def test_doctor_looks_at_the_variables(monkeypatch, name, value):
 
 def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("COURSE_DATASET", "folder:pictures")
     with pytest.raises(RuntimeError, match=r"pictures is not a folder"):
         cli._datasets()
@@ -57,14 +58,20 @@ def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch,
     assert "COURSE_DATASET=folder:pictures" in cli._settings() and ", folder:pictures;" in cli._datasets()
     given = []
     monkeypatch.setattr(running, "new_run_folder", lambda: tmp_path / "run")
-    monkeypatch.setattr(running, "table", lambda folder, outcomes: [])
-    monkeypatch.setattr(running, "run", lambda notebooks, parameters, folder: given.append(parameters["dataset"]) or
-                        [running.Outcome("00", "ok", 0.0)])
+    monkeypatch.setattr(pages, "table", lambda folder, outcomes: [])
+    monkeypatch.setattr(running, "run", lambda todo, parameters, folder, *how: given.append(todo[0].dataset)
+                        or [running.Outcome("00", "ok", 0.0)])
     monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: given.append(env["COURSE_DATASET"]) or Done())
     for words in (["run", "00"], ["run", "00", "--dataset", "folder:./pictures"], ["run", "00", "-p",
                   "dataset=folder:pictures"], ["lab"]):
         assert cli.main(words) == 0
     assert given == [f"folder:{(tmp_path / 'pictures').resolve()}"] * 4, "notebooks run elsewhere: a whole path"
+
+
+@pytest.mark.parametrize("text, expected", [("a=1", 1), ("a=0.5", 0.5), ("a=x=y", "x=y"), ("a=True", True), ("a=", "")])
+def test_values_of_parameters(text, expected):
+    name, value = cli._name_value(text)
+    assert name == "a" and value == expected and type(value) is type(expected)
 
 
 class Done:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from course_lib import datasets
-from course_lib.datasets import folder, glyphs, omniglot
+from course_lib.datasets import glyphs, omniglot
 
 PART = "images_background_small1"
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from course_lib import datasets, episodes
+from course_lib import datasets, episodes, learners, statistics
 
 
 def numbered(n_classes=12, n_drawings=8, n_alphabets=3):
@@ -109,3 +109,29 @@ def test_bad_sizes_say_value_bound_and_way_out(sizes, message):
     with pytest.raises(ValueError) as error:
         draw(numbered(), **sizes)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_accuracies_of_a_perfect_and_a_wrong_learner():
+    images = torch.randint(256, (6, 5, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    classes = datasets.ImageClasses(images, ("a",) * 6, tuple("abcdef"))
+    sizes = {"n_way": 3, "k_shot": 1, "q_query": 2, "n_episodes": 70, "chunk": 32}
+    for learner, expected in ((lambda e: e.query_y, 1.0), (lambda e: (e.query_y + 1) % 3, 0.0)):
+        scores = episodes.accuracies(learner, classes, rng=torch.Generator().manual_seed(0), **sizes)
+        assert scores.shape == (70,) and (scores == expected).all()
+
+
+def test_accuracy_is_per_episode():
+    half_right = lambda e: torch.where(torch.arange(6) < 3, e.query_y, (e.query_y + 1) % 3)     # noqa: E731
+    images = torch.zeros(6, 5, 1, 4, 4, dtype=torch.uint8)
+    classes = datasets.ImageClasses(images, ("a",) * 6, tuple("abcdef"))
+    scores = episodes.accuracies(half_right, classes, n_way=3, k_shot=1, q_query=2, n_episodes=4,
+                                 rng=torch.Generator().manual_seed(0))
+    assert scores.tolist() == [0.5] * 4
+
+
+def test_pixel_baseline_is_better_than_chance_on_characters():
+    classes = datasets.load("digits")
+    scores = episodes.accuracies(learners.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=5, n_episodes=60,
+                                 rng=torch.Generator().manual_seed(0))
+    mean, half = statistics.mean_interval(scores)
+    assert mean - 2 * half > 0.2 and mean + half < 0.95, "scikit-learn's digits: far above chance, far from solved"

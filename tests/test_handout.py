@@ -1,6 +1,5 @@
 """A handout that works where it is unpacked, and gives no solution away."""
 
-import json
 import os
 import re
 import subprocess
@@ -11,8 +10,8 @@ import nbformat
 import pytest
 
 from course_lib import datasets
-from course_tools import authoring, cli, handout, running
 from course_lib.runtime import project_root
+from course_tools import authoring, cli, handout, running
 
 SMOKE = {"COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
 RUN = """
@@ -75,8 +74,8 @@ def test_it_holds_what_the_notebooks_read_and_no_more():
                                                          "notebooks/02_making_it_train.ipynb"]
     assert not [name for name in some if name.startswith(("checkpoints", "figures", "data"))]
     everything = handout.files()
-    for name in ("figures/glyphs_vs_omniglot.png", "figures/results/few_shot.json", "figures/results/meta_steps.json",
-                 "figures/results/published.json", "checkpoints/characters_glyphs.safetensors",
+    for name in ("figures/glyphs_vs_omniglot.png", "figures/results/few_shot.jsonl", "figures/results/meta_steps.jsonl",
+                 "figures/results/published.jsonl", "checkpoints/characters_glyphs.safetensors",
                  "checkpoints/warp_glyphs_D.safetensors", "checkpoints/maml_glyphs.safetensors"):
         assert name in everything
     assert sum(map(len, everything.values())) < 10_000_000
@@ -209,7 +208,7 @@ def test_it_works_where_it_is_unpacked(tmp_path, fresh_python, offline_pip, monk
         return done.stdout
     call("-m", "pip", "install", "--quiet", "--no-deps", "-e", ".")
     call("-m", "ipykernel", "install", "--sys-prefix")
-    assert "1 notebook(s)" in (shown := call("-m", "course_lib.cli", "doctor")) and shown.endswith("ready\n")
+    assert "1 notebook(s)" in (shown := call("-m", "course_tools.cli", "doctor")) and shown.endswith("ready\n")
     (folder / "runs" / "lab").mkdir(parents=True)
     call("-c", RUN)
     ran = nbformat.read(folder / "ran.ipynb", as_version=4)
@@ -217,7 +216,7 @@ def test_it_works_where_it_is_unpacked(tmp_path, fresh_python, offline_pip, monk
                for output in cell.outputs if output.output_type == "error"]
     assert stopped == [("checks.", "NotImplementedError")] * 3
     assert any("image/png" in output.get("data", {}) for cell in ran.cells for output in cell.get("outputs", []))
-    stored = json.loads((folder / "runs/lab/figures/results/00_start_here.json").read_text(encoding="utf-8"))
+    stored = records.read(folder / "runs/lab/figures/results/00_start_here.jsonl")
     assert {record["profile"] for record in stored} == {"smoke"}, "project_root is where it was unpacked"
 
 

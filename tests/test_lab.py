@@ -13,12 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-import lab
 import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import lab
 from course_lib import runtime
 from course_tools import authoring
 
@@ -32,9 +32,6 @@ def notebook(*sources, pictures=()):
     """A stored notebook with these code cells, of which those in `pictures` show one."""
     return new_notebook(cells=[new_code_cell(source, outputs=[PICTURE] * (i in pictures))
                                for i, source in enumerate(sources)], metadata={"kernelspec": authoring.KERNEL})
-
-
-# ---------------------------------------------------------------- without a browser
 
 
 def look(prompt="[1]:", error="", pictures=()):
@@ -61,9 +58,6 @@ def test_without_a_browser_one_line_says_how_to_get_one(monkeypatch):
     with pytest.raises(RuntimeError, match=r"sudo apt install chromium.*snap install.*brew install") as error:
         lab.find_browser()
     assert "\n" not in str(error.value)
-
-
-# ---------------------------------------------------------------- with one
 
 
 @pytest.fixture(scope="session")
@@ -137,9 +131,6 @@ def test_the_slider_of_notebook_01_redraws_its_picture(browser, server):
             expect(picture).not_to_have_attribute("src", before, timeout=20_000)
             expect(value).to_have_text(expected)
             assert picture.evaluate("picture => picture.naturalWidth") > 0
-
-
-# ---------------------------------------------------------------- does it notice?
 
 
 BROKEN = {

@@ -1,9 +1,5 @@
 import copy
 import itertools
-import json
-import os
-import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -12,7 +8,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
-from course_lib import checkpoints, datasets, episodes, maml, networks, parallel, runtime, statistics
+from course_lib import checkpoints, datasets, episodes, maml, networks, runtime, statistics
 
 NORMS = {"no norm": nn.Identity, "batch norm": networks.BatchNorm, "GroupNorm": partial(nn.GroupNorm, 2)}
 HALVES = {"stride": 0, "max-pool": 4}
@@ -25,7 +21,7 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-def tasks(n_tasks=3, n_way=3, k_shot=2, q_query=3, seed=0):
+def random_tasks(n_tasks=3, n_way=3, k_shot=2, q_query=3, seed=0):
     """Random images with labels out of order, as `Episodes`."""
     g = runtime.rng(seed)
     deal = lambda n: torch.stack([torch.randperm(n_way * n, generator=g) % n_way for _ in range(n_tasks)])  # noqa: E731
@@ -67,17 +63,15 @@ def agrees_with_finite_differences(loss, params, gradient, eps=1e-7, directions=
     return max(errors)
 
 
-# ---------------------------------------------------------------- exact, against oracles that know nothing of it
-
-
 @pytest.mark.parametrize("vmapped", [False, True], ids=["loop", "vmap"])
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("norm, half", list(itertools.product(NORMS, HALVES)))
 def test_meta_gradient_against_finite_differences(norm, half, steps, vmapped):
-    net, batch = network(NORMS[norm], HALVES[half]), tasks()
+    net, batch = network(NORMS[norm], HALVES[half]), random_tasks()
     params = dict(net.named_parameters())
     for inductive in (False, True):
-        loss = partial(maml.meta_loss, net, episodes=batch, lr=0.4, steps=steps, inductive=inductive, vmapped=vmapped)
+        loss = partial(maml.meta_loss, net, tasks=batch, inner_lr=0.4, steps=steps, inductive=inductive,
+                       vmapped=vmapped)
         gradient = gradient_of(loss(params), params)
         assert agrees_with_finite_differences(loss, params, gradient) < 1e-6
         first_order = gradient_of(loss(params, first_order=True), params)
@@ -87,14 +81,14 @@ def test_meta_gradient_against_finite_differences(norm, half, steps, vmapped):
 @pytest.mark.parametrize("settings", [{"first_order": True}, {"only": "head"}, {"inductive": True}], ids=str)
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_way_of_processing_tasks_gives_the_same_gradient(norm, settings):
-    net, batch = network(NORMS[norm]), tasks()
+    net, batch = network(NORMS[norm]), random_tasks()
     found = []
     for vmapped in (False, True):
         net.zero_grad()
-        loss = maml.backward(net, batch, lr=0.4, steps=2, vmapped=vmapped, **settings)
+        loss = maml.backward(net, batch, inner_lr=0.4, steps=2, vmapped=vmapped, **settings)
         found.append((loss, {name: p.grad.clone() for name, p in net.named_parameters()}))
     params = dict(net.named_parameters())
-    whole = maml.meta_loss(net, params, batch, lr=0.4, steps=2, **settings)
+    whole = maml.meta_loss(net, params, batch, inner_lr=0.4, steps=2, **settings)
     truth = gradient_of(whole, params)
     for loss, gradient in found:
         assert loss.item() == pytest.approx(whole.item(), rel=1e-12) and not loss.requires_grad
@@ -102,13 +96,13 @@ def test_every_way_of_processing_tasks_gives_the_same_gradient(norm, settings):
 
 
 def test_the_gradient_has_the_same_bits_for_any_number_of_threads():
-    net, batch, threads, found = network().float(), tasks(n_tasks=5), torch.get_num_threads(), []
+    net, batch, threads, found = network().float(), random_tasks(n_tasks=5), torch.get_num_threads(), []
     batch = episodes.Episodes(*(part.float() if part.is_floating_point() else part for part in batch))
     try:
         for n in (1, 2, 3):
             torch.set_num_threads(n)
             net.zero_grad()
-            maml.backward(net, batch, lr=0.4, steps=2)
+            maml.backward(net, batch, inner_lr=0.4, steps=2)
             assert torch.get_num_threads() == n, "left as it was"
             found.append([p.grad.clone() for p in net.parameters()])
     finally:
@@ -117,30 +111,27 @@ def test_the_gradient_has_the_same_bits_for_any_number_of_threads():
 
 
 def test_anil_adapts_the_head_and_learns_everything():
-    net, batch = network(), tasks()
+    net, batch = network(), random_tasks()
     params = dict(net.named_parameters())
     adapted = maml.adapt(net, params, batch.support_x[0], batch.support_y[0], lr=0.4, steps=2, only="head")
     moved = {name for name in params if not torch.equal(params[name], adapted[name])}
     assert moved == {"head.weight", "head.bias"}
-    loss = partial(maml.meta_loss, net, episodes=batch, lr=0.4, steps=2, only="head")
+    loss = partial(maml.meta_loss, net, tasks=batch, inner_lr=0.4, steps=2, only="head")
     gradient = gradient_of(loss(params), params)
     assert agrees_with_finite_differences(loss, params, gradient) < 1e-6
     assert all(g.abs().sum() > 0 for name, g in gradient.items() if "conv.bias" not in name)    # batch norm undoes it
 
 
 def test_a_rate_for_every_step_can_be_learned():
-    net, batch = network(), tasks()
-    rates = {"lr": torch.tensor([0.3, 0.1], requires_grad=True)}
+    net, batch = network(), random_tasks()
+    rates = {"inner_lr": torch.tensor([0.3, 0.1], requires_grad=True)}
 
     def loss(rates):
         return maml.meta_loss(net, dict(net.named_parameters()), batch, steps=2, **rates)
     gradient = gradient_of(loss(rates), rates)
-    assert agrees_with_finite_differences(loss, rates, gradient) < 1e-6 and gradient["lr"].abs().min() > 1e-4
-    one_rate = maml.meta_loss(net, dict(net.named_parameters()), batch, lr=0.2, steps=2)
-    assert torch.equal(loss({"lr": torch.tensor([0.2, 0.2])}), one_rate)
-
-
-# ---------------------------------------------------------------- a quadratic, where all has a closed form
+    assert agrees_with_finite_differences(loss, rates, gradient) < 1e-6 and gradient["inner_lr"].abs().min() > 1e-4
+    one_rate = maml.meta_loss(net, dict(net.named_parameters()), batch, inner_lr=0.2, steps=2)
+    assert torch.equal(loss({"inner_lr": torch.tensor([0.2, 0.2])}), one_rate)
 
 
 class Linear(nn.Module):
@@ -150,7 +141,7 @@ class Linear(nn.Module):
         super().__init__()
         self.w = nn.Parameter(torch.tensor([0.7, -1.1, 0.4, 2.0]))
 
-    def forward(self, x, reference=None):
+    def forward(self, x, n_support=None):
         return x @ self.w
 
 
@@ -180,7 +171,7 @@ def test_maml_and_fomaml_on_a_quadratic(steps, vmapped):
         correction += -lr * H @ at_query / 3
     for first_order, expected in ((False, second), (True, first)):
         model.zero_grad()
-        maml.backward(model, batch, lr=lr, steps=steps, first_order=first_order, loss=mse_loss, vmapped=vmapped)
+        maml.backward(model, batch, inner_lr=lr, steps=steps, first_order=first_order, loss=mse_loss, vmapped=vmapped)
         torch.testing.assert_close(model.w.grad, expected, rtol=1e-12, atol=1e-12)
     if steps == 1:      # what first-order MAML leaves out is -lr H g
         torch.testing.assert_close(second - first, correction, rtol=1e-12, atol=1e-12)
@@ -195,18 +186,15 @@ def test_reptile_on_a_quadratic(steps):
         H, slope = hessian_and_slope(torch.cat([support_x, query_x]), torch.cat([support_y, query_y]), model.w.detach())
         left = torch.linalg.matrix_power(torch.eye(4) - lr * H, steps)      # of the way to the minimum
         expected += (torch.eye(4) - left) @ torch.linalg.solve(H, slope) / 3
-    maml.reptile_backward(model, batch, lr=lr, steps=steps, loss=mse_loss)
+    maml.reptile_backward(model, batch, inner_lr=lr, steps=steps, loss=mse_loss)
     torch.testing.assert_close(model.w.grad, expected, rtol=1e-10, atol=1e-12)
-    maml.reptile_backward(model, batch, lr=lr, steps=steps, loss=mse_loss)
+    maml.reptile_backward(model, batch, inner_lr=lr, steps=steps, loss=mse_loss)
     torch.testing.assert_close(model.w.grad, 2 * expected, rtol=1e-10, atol=1e-12)      # it adds
-
-
-# ---------------------------------------------------------------- the trap
 
 
 def test_torchs_batch_norm_under_vmap_has_the_right_loss_and_a_wrong_gradient():
     plain = partial(nn.BatchNorm2d, track_running_stats=False)
-    net, batch = network(plain), tasks()
+    net, batch = network(plain), random_tasks()
     params = dict(net.named_parameters())
 
     def task_loss(support_x, support_y, query_x, query_y):
@@ -223,7 +211,7 @@ def test_torchs_batch_norm_under_vmap_has_the_right_loss_and_a_wrong_gradient():
                           "gone. Tell so in notebook 07, and let maml.meta_loss accept this layer.")
     ours = network(networks.BatchNorm)
     ours.load_state_dict(net.state_dict())
-    exact = gradient_of(maml.meta_loss(ours, dict(ours.named_parameters()), batch, lr=0.4, steps=1, vmapped=True),
+    exact = gradient_of(maml.meta_loss(ours, dict(ours.named_parameters()), batch, inner_lr=0.4, steps=1, vmapped=True),
                         dict(ours.named_parameters()))
     assert relative_difference(exact, truth) < 1e-12
 
@@ -232,14 +220,11 @@ def test_torchs_batch_norm_under_vmap_has_the_right_loss_and_a_wrong_gradient():
 def test_what_vmap_gets_wrong_is_refused(norm):
     net = network(norm)
     with pytest.raises(ValueError, match=r"blocks\.0\.norm is a .*wrong.*networks\.BatchNorm"):
-        maml.meta_loss(net, dict(net.named_parameters()), tasks(), lr=0.4, steps=1, vmapped=True)
-
-
-# ---------------------------------------------------------------- inductive and transductive
+        maml.meta_loss(net, dict(net.named_parameters()), random_tasks(), inner_lr=0.4, steps=1, vmapped=True)
 
 
 def test_inductive_predictions_depend_on_no_other_query():
-    net, batch = network(), tasks()
+    net, batch = network(), random_tasks()
     params = dict(net.named_parameters())
     support, query = batch.support_x[0], batch.query_x[0]
     for inductive in (True, False):
@@ -248,7 +233,7 @@ def test_inductive_predictions_depend_on_no_other_query():
         assert torch.allclose(together, alone, atol=1e-12) == inductive
 
 
-def test_batch_norm_is_torchs_and_its_reference_is_what_it_says():
+def test_batch_norm_is_torchs_and_takes_the_statistics_of_the_support_alone():
     norm, h = networks.BatchNorm(4), torch.randn(6, 4, 5, 5)
     with torch.no_grad():
         norm.weight.copy_(torch.tensor([0.5, 2.0, -1.0, 3.0]))
@@ -263,11 +248,8 @@ def test_batch_norm_is_torchs_and_its_reference_is_what_it_says():
     torch.testing.assert_close(norm(h, 2), by_hand)
 
 
-# ---------------------------------------------------------------- errors, the outer loop, the learner
-
-
 def test_what_does_not_fit_is_refused():
-    net, batch = network(), tasks()
+    net, batch = network(), random_tasks()
     params, x, y = dict(net.named_parameters()), batch.support_x[0], batch.support_y[0]
     with pytest.raises(ValueError, match="3 inner steps need 3 rates, not 2"):
         maml.adapt(net, params, x, y, lr=torch.tensor([0.1, 0.2]), steps=3)
@@ -276,13 +258,13 @@ def test_what_does_not_fit_is_refused():
 
 
 def draw(rng):
-    return tasks(n_tasks=2, seed=torch.randint(1000, (), generator=rng).item())
+    return random_tasks(n_tasks=2, seed=torch.randint(1000, (), generator=rng).item())
 
 
 def short_fit(path=None, n_steps=6, **options):
     net = network()
-    made = {"lr": 0.1}
-    return net, maml.fit(net, draw, gradient=partial(maml.backward, lr=0.1, steps=1), n_steps=n_steps, path=path,
+    made = {"inner_lr": 0.1}
+    return net, maml.fit(net, draw, gradient=partial(maml.backward, inner_lr=0.1, steps=1), n_steps=n_steps, path=path,
                          save_every=2, rng=runtime.rng(0), made=made, **options)
 
 
@@ -298,8 +280,8 @@ def test_fit_goes_on_where_it_was_stopped_with_the_same_bits(tmp_path):
         return draw(rng)
     net = network()
     with pytest.raises(KeyboardInterrupt):
-        maml.fit(net, stopping, gradient=partial(maml.backward, lr=0.1, steps=1), n_steps=6, path=path, save_every=2,
-                 rng=runtime.rng(0), made={"lr": 0.1}, **validate)
+        maml.fit(net, stopping, gradient=partial(maml.backward, inner_lr=0.1, steps=1), n_steps=6, path=path,
+                 save_every=2, rng=runtime.rng(0), made={"inner_lr": 0.1}, **validate)
     next(scores)
     _, resumed = short_fit(path, validate=lambda model: 0.5, validate_every=2)
     assert torch.equal(whole.losses, resumed.losses) and torch.equal(whole.scores, resumed.scores)
@@ -328,7 +310,7 @@ def test_the_outer_rate_falls_to_zero_in_a_straight_line():
             kept.append(self)
             return super().step()
     kept = []
-    short_fit(n_steps=4, optimiser=Watched, lr=0.2)
+    short_fit(n_steps=4, optimiser=Watched, outer_lr=0.2)
     assert kept[-1].seen == pytest.approx((0.2, 0.15, 0.1, 0.05))
 
 
@@ -338,95 +320,32 @@ def test_fit_stops_when_the_loss_is_not_finite():
                  rng=runtime.rng(0))
 
 
-def test_fit_trains_learned_rates_with_the_model():
-    rates = Rates()
-    maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
-             gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1))
-    assert rates.lr.item() != 0.1
-
-
-# ---------------------------------------------------------------- several processes
-
-
 class Rates(nn.Module):
     def __init__(self):
         super().__init__()
         self.lr = nn.Parameter(torch.tensor([0.1]))
 
 
-def fits(folder):
-    """{name: what `fit` returns} in every way that tasks are divided; three or five tasks, so that shares differ."""
-    number, _ = parallel.processes()
-    looks = iter([[0.3, 0.5, 0.2], [0.6, 0.1, 0.7]][number])        # process 0's count
-    ways = {"MAML": partial(maml.backward, lr=0.1, steps=2), "Reptile": partial(maml.reptile_backward, lr=0.1, steps=2),
-            "FOMAML by vmap": partial(maml.backward, lr=0.1, steps=1, first_order=True, vmapped=True),
-            "fewer tasks than processes": partial(maml.backward, lr=0.1, steps=1)}
-    found = {}
-    for dtype in (torch.float64, torch.float32):
-        torch.set_default_dtype(dtype)
-        for name, gradient in ways.items():
-            n_tasks = {"Reptile": 5, "fewer tasks than processes": 1}.get(name, 3)
-            net = network(seed=number).to(dtype)        # the first process's start counts
-            found[f"{name}, {dtype}"] = maml.fit(
-                net, lambda g, n=n_tasks: tasks(n, seed=torch.randint(1000, (), generator=g).item()), gradient=gradient,
-                n_steps=3, rng=runtime.rng(number), optimiser=torch.optim.SGD, lr=0.5)
-    torch.set_default_dtype(torch.float64)
+def test_fit_trains_learned_rates_with_the_model():
     rates = Rates()
-    found["learned rates"] = maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
-                                      gradient=lambda model, batch: maml.backward(model, batch, lr=rates.lr, steps=1),
-                                      validate=lambda model: next(looks), validate_every=1)
-    found["learned rates"].params["rate"] = rates.lr.detach()
-    path = folder / f"run-{number}.safetensors"
-    for n_steps in (4, 6):      # the second call goes on where the first one stopped
-        _, found["resumed"] = short_fit(path, n_steps=n_steps)
-    return found
+    maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
+             gradient=lambda model, batch: maml.backward(model, batch, inner_lr=rates.lr, steps=1))
+    assert rates.lr.item() != 0.1
 
 
-def divided_fits(folder):
-    """What each process of torchrun leaves in `folder`: parameters, losses and best step of every one of `fits`."""
-    parallel.join_processes()
-    for name, trained in fits(folder).items():
-        checkpoints.save(folder / f"{name}-{parallel.processes()[0]}.saved", trained._asdict())
-
-
-def test_two_processes_train_as_one(tmp_path):
-    code = ("import pathlib, sys, torch; torch.set_default_dtype(torch.float64); import test_maml; "
-            "test_maml.divided_fits(pathlib.Path(sys.argv[1]))")
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1",
-                   "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-                           str(script), str(tmp_path)], capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (tmp_path / "alone").mkdir()
-    for name, alone in fits(tmp_path / "alone").items():
-        first, second = (checkpoints.load(tmp_path / f"{name}-{number}.saved") for number in (0, 1))
-        tolerance = {"rtol": 1e-3, "atol": 1e-4} if "float32" in name else {"rtol": 1e-9, "atol": 1e-11}
-        for key, p in alone.params.items():
-            torch.testing.assert_close(first["params"][key], p, **tolerance, msg=lambda m, n=name: f"{n}: {m}")
-            assert torch.equal(first["params"][key], second["params"][key]), f"{name}: the processes drift apart"
-        torch.testing.assert_close(first["losses"], alone.losses, **tolerance)
-        assert first["best_step"] == second["best_step"] == alone.best_step
-        assert torch.equal(first["scores"], alone.scores)
-    assert not (tmp_path / "run-1.safetensors").exists(), "process 0 alone keeps the state"
-    assert json.loads((tmp_path / "run-0.json").read_text())["step"] == 6
-    assert done.stderr.count("meta-training") and not done.stdout
-
-
-@pytest.mark.parametrize("gradient, optimiser, lr", [
-    (partial(maml.backward, lr=0.4, steps=1), torch.optim.Adam, 3e-3),
-    (partial(maml.backward, lr=0.4, steps=1, first_order=True), torch.optim.Adam, 3e-3),
-    (partial(maml.reptile_backward, lr=0.02, steps=10), torch.optim.SGD, 1.0)], ids=["MAML", "FOMAML", "Reptile"])
-def test_learning_to_learn_beats_learning_from_scratch(gradient, optimiser, lr):
+@pytest.mark.parametrize("gradient, optimiser, outer_lr", [
+    (partial(maml.backward, inner_lr=0.4, steps=1), torch.optim.Adam, 3e-3),
+    (partial(maml.backward, inner_lr=0.4, steps=1, first_order=True), torch.optim.Adam, 3e-3),
+    (partial(maml.reptile_backward, inner_lr=0.02, steps=10), torch.optim.SGD, 1.0)], ids=["MAML", "FOMAML", "Reptile"])
+def test_learning_to_learn_beats_learning_from_scratch(gradient, optimiser, outer_lr):
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
     classes = datasets.load("digits")
     net = networks.ConvNet(3, width=16, norm=networks.BatchNorm)
     start = copy.deepcopy(net)
     trained = maml.fit(net, lambda g: episodes.sample(classes, n_way=3, k_shot=1, q_query=4, n_tasks=4, rng=g),
-                       gradient=gradient, n_steps=40, rng=runtime.rng(0), optimiser=optimiser, lr=lr)
-    learners = [maml.learner(net, params, lr=gradient.keywords["lr"], steps=gradient.keywords["steps"])
+                       gradient=gradient, n_steps=40, rng=runtime.rng(0), optimiser=optimiser, outer_lr=outer_lr)
+    learners = [maml.learner(net, params, inner_lr=gradient.keywords["inner_lr"], steps=gradient.keywords["steps"])
                 for params in (dict(start.named_parameters()), trained.params)]
     before, after = (episodes.accuracies(one, classes, n_way=3, k_shot=1, q_query=4, n_episodes=100,
                                          rng=runtime.rng(1)) for one in learners)

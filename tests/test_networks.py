@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from course_lib import checkpoints, networks
+from course_lib.networks.images import ConditionalNorm
 
 
 def test_convnet_shapes_and_gradients():
@@ -15,7 +16,6 @@ def test_convnet_shapes_and_gradients():
     assert sum(isinstance(m, torch.nn.Conv2d) for m in net.modules()) == 4
 
 
-# ---------------------------------------------------------------- generators and discriminators
 #
 # Small ones: (network, what it is called with after z or x).
 
@@ -31,12 +31,9 @@ def generators():
 
 def discriminators():
     torch.manual_seed(0)
-    images = {f"images, {kind}": (networks.ImageDiscriminator(n_classes=n, width=8, spectral=spectral), y)
-              for kind, n, spectral, y in (("spectral", 0, True, ()), ("not spectral", 0, False, ()),
-                                           ("spectral, classes", 3, True, (LABELS,)),
-                                           ("not spectral, classes", 3, False, (LABELS,)))}
-    return {"points, not spectral": (networks.PointDiscriminator(dim=4, width=8), ()),
-            "points, spectral": (networks.PointDiscriminator(dim=4, width=8, spectral=True), ()), **images}
+    return {"points": (networks.PointDiscriminator(dim=4, width=8), ()),
+            "images": (networks.ImageDiscriminator(width=8), ()),
+            "images of a class": (networks.ImageDiscriminator(n_classes=3, width=8), (LABELS,))}
 
 
 def samples(name, seed=0):
@@ -103,9 +100,6 @@ def test_a_logit_is_a_linear_function_of_the_last_layer(name):
     torch.testing.assert_close(logits[0] - logits[1], torch.full((5,), 6.0), rtol=0, atol=1e-4)
 
 
-# ---------------------------------------------------------------- conditions
-
-
 def test_another_label_is_another_image():
     G, _ = generators()["G, images of a class"]
     z = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
@@ -127,8 +121,8 @@ def hidden(seed=0):
 
 
 def test_conditional_norm_starts_as_batch_norm():
-    plain, conditional, unconditional = torch.nn.BatchNorm2d(4), *(networks.ConditionalNorm(4, n_classes=n)
-                                                                   for n in (3, 0))
+    plain = torch.nn.BatchNorm2d(4)
+    conditional, unconditional = (ConditionalNorm(4, n_classes=n) for n in (3, 0))
     assert [sum(p.numel() for p in net.parameters()) for net in (plain, conditional, unconditional)] == [8, 24, 8]
     h = hidden()
     by_hand = (h - h.mean((0, 2, 3), keepdim=True)) / (h.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
@@ -142,7 +136,7 @@ def test_conditional_norm_starts_as_batch_norm():
 
 
 def test_conditional_norm_scales_and_shifts_by_class():
-    norm = networks.ConditionalNorm(4, n_classes=3)
+    norm = ConditionalNorm(4, n_classes=3)
     h, normal = hidden(), torch.nn.BatchNorm2d(4)(hidden())
     scale, shift = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -153,10 +147,9 @@ def test_conditional_norm_scales_and_shifts_by_class():
             torch.testing.assert_close(norm(h, LABELS)[i, c], normal[i, c] * scale[y, c] + shift[y, c])
 
 
-@pytest.mark.parametrize("spectral", [True, False])
-def test_projection_adds_the_embedding_of_the_class_times_the_features(spectral):
+def test_projection_adds_the_embedding_of_the_class_times_the_features():
     torch.manual_seed(0)
-    D = networks.ImageDiscriminator(n_classes=3, width=8, spectral=spectral).eval()
+    D = networks.ImageDiscriminator(n_classes=3, width=8).eval()
     seen = []
     D.features.register_forward_hook(lambda module, inputs, output: seen.append(output))
     x, y, other = samples("images"), LABELS, torch.tensor([2, 0, 0, 1, 2])
@@ -167,44 +160,6 @@ def test_projection_adds_the_embedding_of_the_class_times_the_features(spectral)
     assert expected.abs().min() > 1e-4 and h.std(0).max() > 0, "the inputs hide nothing"
     psi = D(x, y) - torch.stack([e[a] @ h_i for a, h_i in zip(y, h)])       # what is left knows no class
     torch.testing.assert_close(psi, D.psi(h).squeeze(1), rtol=1e-4, atol=1e-5)
-
-
-# ---------------------------------------------------------------- spectral norm
-
-
-def weights(net):
-    return [m.weight for m in net.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d, torch.nn.Embedding))]
-
-
-@pytest.mark.parametrize("name", [name for name in discriminators() if "spectral" in name])
-def test_spectral_norm_holds_the_largest_singular_value_at_1(name):
-    D, condition = discriminators()[name]
-    with torch.no_grad():       # far from 1
-        for p in D.parameters():
-            if p.dim() > 1:
-                p.mul_(7)
-    for _ in range(60):
-        D(samples(name), *condition)
-    D.eval()
-    largest = [torch.linalg.matrix_norm(w.detach().flatten(1), 2).item() for w in weights(D)]
-    assert len(largest) >= 3
-    if "not" in name:
-        assert all(abs(value - 1) > 0.2 for value in largest)
-    else:
-        assert largest == pytest.approx([1] * len(largest), abs=5e-3)
-
-
-def test_a_spectral_point_discriminator_is_1_lipschitz():
-    torch.manual_seed(0)
-    D = networks.PointDiscriminator(width=16, spectral=True)
-    for _ in range(50):
-        D(torch.zeros(1, 2))
-    x, other = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0)) * 3
-    slope = ((D(x) - D(other)).abs() / (x - other).norm(dim=1)).max().item()
-    assert 0.02 < slope <= 1.001
-
-
-# ---------------------------------------------------------------- stored
 
 
 @pytest.mark.parametrize("name", [*generators(), *discriminators()])
@@ -233,11 +188,8 @@ def test_pool_says_how_many_of_the_last_blocks_halve_by_max_pooling(pool, sizes)
     assert seen == sizes and net(torch.rand(2, 1, 28, 28)).shape == (2, 5)
 
 
-# ---------------------------------------------------------------- from one example
-
-
-def nothing(n, grid=4):
-    """affine, field and pen that leave n images as they are."""
+def no_change(n, grid=4):
+    """affine, field and stroke width that leave n images as they are."""
     return [torch.zeros(n, 2, 3), torch.zeros(n, 2, grid, grid), torch.zeros(n)]
 
 
@@ -246,29 +198,29 @@ def pictures(*shape, seed=0):
 
 
 def test_warp_moves_by_pixels_and_by_parts_of_the_width():
-    x, (affine, field, pen) = pictures(3), nothing(3)
-    torch.testing.assert_close(networks.warp(x, affine, field, pen), x, rtol=0, atol=1e-5)
+    x, (affine, field, stroke_width) = pictures(3), no_change(3)
+    torch.testing.assert_close(networks.warp(x, affine, field, stroke_width), x, rtol=0, atol=1e-5)
     field[:, 0] = 2.0                       # looks two pixels further right: the picture moves left
-    moved = networks.warp(x, affine, field, pen)
+    moved = networks.warp(x, affine, field, stroke_width)
     torch.testing.assert_close(moved[..., :26], x[..., 2:], rtol=0, atol=1e-4)
-    assert moved[..., 26:].abs().max() < 1e-4, "outside there is nothing"
+    assert moved[..., 26:].abs().max() < 1e-4, "outside it is empty"
     affine[:, 1, 2] = 2 * 3 / 28            # and three further down
-    moved = networks.warp(x, affine, 0 * field, pen)
+    moved = networks.warp(x, affine, 0 * field, stroke_width)
     torch.testing.assert_close(moved[:, :, :25], x[:, :, 3:], rtol=0, atol=1e-4)
 
 
 def test_a_field_bends_smoothly_and_where_it_says():
-    x, (affine, field, pen) = pictures(1), nothing(1, grid=5)
+    x, (affine, field, stroke_width) = pictures(1), no_change(1, grid=5)
     field[0, 1, 0, 0] = 1.0                 # the upper left corner looks one pixel further down
-    moved = networks.warp(x, affine, field, pen)
+    moved = networks.warp(x, affine, field, stroke_width)
     torch.testing.assert_close(moved[0, 0, 0, 0], x[0, 0, 1, 0], rtol=0, atol=1e-4)
     torch.testing.assert_close(moved[..., 18:, 18:], x[..., 18:, 18:], rtol=0, atol=1e-4)
 
 
-def test_a_pen_of_one_is_dilation_and_of_minus_one_erosion():
+def test_a_stroke_width_of_one_is_dilation_and_of_minus_one_erosion():
     from scipy.ndimage import grey_dilation, grey_erosion
 
-    x, (affine, field, _) = pictures(4), nothing(4)
+    x, (affine, field, _) = pictures(4), no_change(4)
     drawn = networks.warp(x, affine, field, torch.tensor([1.0, -1, 0.5, -0.25]))[:, 0].numpy()
     thick, thin = ([f(image.numpy(), (3, 3), mode=mode) for image in x[:, 0]]
                    for f, mode in ((grey_dilation, "nearest"), (grey_erosion, "nearest")))
@@ -282,8 +234,9 @@ def test_the_gradient_of_warp_against_finite_differences():
     x = torch.rand(2, 1, 7, 7, dtype=torch.float64, generator=g)
     # away from pixel borders, where the gradient of a bilinear sample jumps
     affine = 0.031 + 0.02 * torch.rand(2, 2, 3, dtype=torch.float64, generator=g)
-    field, pen = 0.1 * torch.rand(2, 2, 3, 3, dtype=torch.float64, generator=g), torch.tensor([0.4, -0.3]).double()
-    inputs = [t.requires_grad_() for t in (x, affine, field, pen)]
+    field = 0.1 * torch.rand(2, 2, 3, 3, dtype=torch.float64, generator=g)
+    stroke_width = torch.tensor([0.4, -0.3], dtype=torch.float64)
+    inputs = [t.requires_grad_() for t in (x, affine, field, stroke_width)]
     assert torch.autograd.gradcheck(networks.warp, inputs, eps=1e-7, atol=1e-5)
 
 

@@ -14,8 +14,7 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from course_lib import runtime
-from course_lib.datasets import folder
-from course_tools import authoring
+from course_tools import authoring, records
 
 TESTS = Path(__file__).parent
 NOTEBOOKS = runtime.project_root() / "notebooks"
@@ -99,7 +98,7 @@ def test_the_exercise_edition_unsolved_with_papermills_parameters(script, tmp_pa
     checks = [cell.source.splitlines()[0] for cell in code_cells(edition) if cell.source.startswith("checks.")]
     assert len(checks) >= 3, "three or more exercises"
     assert stopped == dict.fromkeys(checks, "NotImplementedError")
-    stored = json.loads((tmp_path / "out" / "figures" / "results" / f"{script.stem}.json").read_text())
+    stored = records.read(tmp_path / "out" / "figures" / "results" / f"{script.stem}.jsonl")
     assert stored
     for record in stored:
         assert {key: record[key] for key in parameters} == parameters
@@ -114,10 +113,13 @@ def test_house_style(script):
     notebook = nbformat.read(authoring.executed_path(script), as_version=4)
     first, last = notebook.cells[0].source, notebook.cells[-3].source
     assert "The question" in first and "The answer" in last
+    setup = f"sizes, device, results = notebook.setup(\"{script.stem}\", profile, dataset, device, seed"
+    assert sum(setup in cell.source for cell in code_cells(notebook)) == 1
     for cell in code_cells(notebook):
         lines = cell.source.splitlines()
         assert len(lines) <= 25, f"{len(lines)} lines in the cell that starts with {lines[0]}"
         assert not any(line.startswith(("!", "%")) or ".cuda()" in line for line in lines)
+        assert max(map(len, lines), default=0) <= 100, f"a line over 100 columns in the cell that starts with {lines[0]}"
         text = json.dumps(cell.outputs)
         assert "Warning" not in text and "Traceback" not in text and str(Path.home()) not in text
     assert authoring.executed_path(script).stat().st_size < 1_000_000

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from course_lib import placements, runtime
+from course_lib import runtime
 from course_tools import claims, cli, report
 
 ROOT = runtime.project_root()

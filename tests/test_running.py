@@ -3,16 +3,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import nbformat
+import papermill
+import psutil
 import pytest
 
-from course_lib import datasets
-from course_lib.datasets import folder
+from course_lib import datasets, statistics
+from course_lib.datasets import omniglot
 from course_tools import authoring, cli, running
 
 PARAMETERS = 'profile = "cpu"\ndataset = "digits"\ndevice = "cpu"\nseed = 0'
+RECORD = ("import json, os, pathlib, signal, time",
+          "folder = pathlib.Path(os.environ['COURSE_OUT'], 'figures', 'results'); folder.mkdir(parents=True)",
+          "record = {'name': 'a', 'arm': 'GAN', 'low': 0.4, 'high': 0.6, 'n': 9, 'unit': 'accuracy', 'setting': '-'}",
+          "(folder / '00_good.jsonl').write_text(json.dumps({**record, 'value': 0.5 + seed ** 2 / 100}) + '\\n')")
+PID = "pathlib.Path('pid').write_text(str(os.getpid()))"
 
 
 def write_notebook(folder, name, *sources):
@@ -24,53 +33,74 @@ def write_notebook(folder, name, *sources):
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of three tiny notebooks; the second fails."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    record = {"name": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 10, "unit": "accuracy"}
-    good = ("import json, os, pathlib, sys",
-            "out = pathlib.Path(os.environ['COURSE_OUT'], 'figures', 'results')",
-            f"out.mkdir(parents=True, exist_ok=True); (out / '00_good.json').write_text(json.dumps([{record}]))",
-            "(out.parent / '00_picture.png').write_bytes(b'png')",
-            "print('\\rbar:  50%|#  | 1/2', file=sys.stderr); print(profile, seed)")
-    write_notebook(folder, "00_good.ipynb", *good)
-    write_notebook(folder, "01_bad.ipynb", "raise KeyError('<lost>')")
-    write_notebook(folder, "02_also_good.ipynb", "print('fine')")
-    linked = nbformat.read(folder / "02_also_good.ipynb", as_version=4)
-    text = "Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."
-    linked.cells.append(nbformat.v4.new_markdown_cell(f"{text}\n\n{authoring.badges('02_also_good')}"))
-    nbformat.write(linked, folder / "02_also_good.ipynb")
+    """A course of one tiny notebook, whose number depends on the seed."""
+    (tmp_path / "notebooks").mkdir()
+    write_notebook(tmp_path / "notebooks", "00_good.ipynb", *RECORD)
     monkeypatch.setattr(running, "project_root", lambda: tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def three(course):
+    """The same with two more; the second fails."""
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, "(folder.parent / '00_one.png').write_bytes(b'png')",
+                   "import sys; print('\\rbar:  50%|#  | 1/2', file=sys.stderr); print(profile, seed)")
+    write_notebook(course / "notebooks", "01_bad.ipynb", "raise KeyError('<lost>')")
+    write_notebook(course / "notebooks", "02_also_good.ipynb", "print('fine')")
+    linked = nbformat.read(course / "notebooks" / "02_also_good.ipynb", as_version=4)
+    text = "Before: [notebook 00](00_good.ipynb), [data](../00_good.ipynb)."
+    linked.cells.append(nbformat.v4.new_markdown_cell(f"{text}\n\n{authoring.badges('02_also_good')}"))
+    nbformat.write(linked, course / "notebooks" / "02_also_good.ipynb")
+    return course
 
 
 def run(*arguments):
     return cli.main(["run", "--dataset", "digits", "--device", "cpu", *arguments])
 
 
-def test_small_numbers_keep_their_digits():
-    record = {"name": "divergence", "value": 0.00123, "low": 0.001, "high": 0.0015, "n": 3, "unit": "nats"}
-    assert running.headline(record) == "divergence: 0.00123 nats (0.001 to 0.0015, n=3)"
+def report(course):
+    return json.loads((course / "runs" / "latest" / "results.json").read_text(encoding="utf-8"))
 
 
-def test_a_headline_says_of_which_arm_it_is():
-    record = {"name": "error", "value": 0.2, "low": 0.1, "high": 0.3, "n": 3, "unit": "error", "arm": "GAN",
-              "setting": "-", "n_versions": 64, "seed": 0, "per_game": [1], "versions": {}}
-    assert running.headline(record) == "error, GAN, n versions 64: 0.2 (0.1 to 0.3, n=3)"
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
-def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, capsys):
+def wait_for(what, seconds=600):
+    """What `what` returns, once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def start_cli(course, arguments):
+    code = ("import pathlib, signal, sys; from course_tools import cli, running; "
+            "signal.signal(signal.SIGINT, signal.default_int_handler); "      # a job in the background ignores Ctrl-C
+            f"running.project_root = lambda: pathlib.Path({str(course)!r}); "
+            f"sys.exit(cli.main('run --dataset digits --device cpu {arguments}'.split()))")
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)
+
+
+def family(process):
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(three, capsys):
     assert run("--profile", "smoke", "--seed", "4") == 1
-    shown = capsys.readouterr().out
-    assert "accuracy: 50.0 % (40.0 to 60.0, n=10)" in shown
+    shown, errors = capsys.readouterr()
+    assert "a, GAN: 66.0 % (40.0 to 60.0, n=9)" in shown
     assert "01_bad        failed" in shown and "KeyError" in shown and "02_also_good  ok" in shown
-    latest = course / "runs" / "latest"
-    assert latest.is_symlink() and latest.resolve().parent == course / "runs"
-    report = json.loads((latest / "results.json").read_text())
-    assert [n["status"] for n in report["notebooks"]] == ["ok", "failed", "ok"]
-    assert report["results"][0]["value"] == 0.5 and report["parameters"]["seed"] == 4
+    assert "00_good: 100%" in errors, "one at a time has a progress bar"
+    latest = three / "runs" / "latest"
+    assert latest.is_symlink() and latest.resolve().parent == three / "runs"
+    found = report(three)
+    assert [n["status"] for n in found["notebooks"]] == ["ok", "failed", "ok"]
+    assert found["results"][0]["value"] == 0.66 and found["parameters"]["seed"] == 4
     page = (latest / "index.html").read_text()
-    for text in ("00_good.html", "figures/00_picture.png", "accuracy: 50.0 % (40.0 to 60.0, n=10)", "&lt;lost&gt;"):
+    for text in ("00_good.html", "figures/00_one.png", "a, GAN: 66.0 % (40.0 to 60.0, n=9)", "&lt;lost&gt;"):
         assert text in page
     executed = nbformat.read(latest / "00_good.ipynb", as_version=4)
     assert "smoke 4" in nbformat.writes(executed) and "bar" not in str(executed.cells[-1].outputs)
@@ -80,11 +110,11 @@ def test_a_failure_does_not_stop_the_others_and_the_folder_tells_all(course, cap
     assert "badge" not in last, "a page asks no other server for pictures"
 
 
-def test_one_notebook_by_its_number_and_a_second_run_beside_the_first(course):
+def test_one_notebook_by_its_number_and_a_second_run_beside_the_first(three):
     assert run("00") == 0 and run("notebooks/02_also_good.ipynb") == 0
-    runs = sorted(p.name for p in (course / "runs").iterdir() if not p.is_symlink())
+    runs = sorted(p.name for p in (three / "runs").iterdir() if not p.is_symlink())
     assert len(runs) == 2
-    assert [p.name for p in sorted((course / "runs" / "latest").glob("*.ipynb"))] == ["02_also_good.ipynb"]
+    assert [p.name for p in sorted((three / "runs" / "latest").glob("*.ipynb"))] == ["02_also_good.ipynb"]
 
 
 def test_run_folders_of_the_same_second_do_not_collide(course):
@@ -94,18 +124,20 @@ def test_run_folders_of_the_same_second_do_not_collide(course):
 @pytest.mark.parametrize("arguments, message", [
     (["--profile", "huge"], "unknown profile 'huge'. Choose one of: smoke, cpu, gpu."),
     (["--dataset", "imagenet"], "unknown dataset 'imagenet'. Choose one of: glyphs, digits,"),
+    (["--dataset", "digits,nothing", "--seeds", "0-1"], "unknown dataset 'nothing'"),
     (["--device", "tpu"], "unknown device 'tpu'. Choose one of: auto, cpu, cuda, mps."),
     (["-p", "profile=huge"], "unknown profile 'huge'. Choose one of: smoke, cpu, gpu."),
     (["-p", "device=tpu"], "unknown device 'tpu'"),
     (["07"], "no notebook '07'. Choose from: 00_good, 01_bad, 02_also_good."),
     (["-p", "n_wya=5"], "00_good has no parameter 'n_wya'. It has: profile, dataset, device, seed."),
     (["-p", "seed"], "-p 'seed' is not NAME=VALUE. Write for instance -p seed=3."),
-])
-def test_bad_input_is_one_line_and_nothing_is_written(course, capsys, arguments, message):
+    (["-j", "0"], "jobs must be a whole number of at least 1, not 0"),
+    (["--seeds", "0-3", "-p", "seed=2"], "--seeds and -p seed= contradict each other")])
+def test_bad_input_is_one_line_and_nothing_is_written(three, capsys, arguments, message):
     assert run(*arguments) == 2
     printed = capsys.readouterr().err
     assert message in printed and printed.startswith("course: ") and printed.count("\n") == 1
-    assert not (course / "runs").exists()
+    assert not (three / "runs").exists()
 
 
 def test_cuda_without_cuda(course, capsys, monkeypatch):
@@ -115,16 +147,13 @@ def test_cuda_without_cuda(course, capsys, monkeypatch):
 
 
 def test_absent_data_are_one_line_and_nothing_is_written(course, capsys, monkeypatch, tmp_path):
+    def offline(urls, path, md5):
+        raise datasets.DataError("offline")
+
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr(data, "download", lambda urls, path, md5: (_ for _ in ()).throw(datasets.DataError("offline")))
+    monkeypatch.setattr(omniglot, "download", offline)
     assert run("--dataset", "omniglot-small1") == 2
     assert capsys.readouterr().err == "course: offline\n" and not (course / "runs").exists()
-
-
-@pytest.mark.parametrize("text, expected", [("a=1", 1), ("a=0.5", 0.5), ("a=x=y", "x=y"), ("a=True", True), ("a=", "")])
-def test_values_of_parameters(text, expected):
-    name, value = cli._name_value(text)
-    assert name == "a" and value == expected and type(value) is type(expected)
 
 
 def test_a_read_only_course_says_so(course, capsys, monkeypatch):
@@ -135,31 +164,253 @@ def test_a_read_only_course_says_so(course, capsys, monkeypatch):
 
 def test_a_folder_named_latest_loses_nothing(course, capsys):
     (course / "runs" / "latest" / "mine").mkdir(parents=True)
-    assert run("02") == 0
+    assert run() == 0
     printed = capsys.readouterr()
-    assert "02_also_good  ok" in printed.out and "runs/latest still shows an earlier run" in printed.err
+    assert "00_good  ok" in printed.out and "runs/latest still shows an earlier run" in printed.err
+
+
+@pytest.mark.parametrize("text, seeds", [("0-9", list(range(10))), ("0,3,7", [0, 3, 7]), ("5", [5]), ("4-4", [4]),
+                                         ("0-2, 7,1", [0, 1, 2, 7])])
+def test_seeds(text, seeds):
+    assert running.read_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "9-0", "1,,2", "a", "-3", "0-", "1.5", "0-1000000000"])
+def test_what_names_no_seeds_is_one_line(course, capsys, text):
+    assert run(f"--seeds={text}") == 2
+    names = "more than 1,000" if text.endswith("000") else "no"
+    assert f"names {names} seeds. Write for instance 0-9, or 0,3,7." in capsys.readouterr().err
+    assert not (course / "runs").exists()
+
+
+def test_datasets_and_commas_in_a_path():
+    here = f"folder:{Path.cwd()}"
+    assert running.read_datasets("glyphs,digits,glyphs") == ["glyphs", "digits"]
+    assert running.read_datasets("folder:a,b,digits,folder:c, d") == [f"{here}/a,b", "digits", f"{here}/c, d"]
+    with pytest.raises(ValueError, match=r"unknown dataset .imagenet.\. Choose one of: glyphs"):
+        running.read_datasets("glyphs,imagenet")
+
+
+def test_jobs_are_every_notebook_on_every_dataset_with_every_seed():
+    notebooks = [Path("00_a.ipynb"), Path("01_b.ipynb")]
+    todo = running.jobs(notebooks, ["glyphs", "folder:/x/cats"], [0, 3])
+    assert len(set(todo)) == 8 and {job.folder for job in todo} == {"glyphs-0", "cats-0", "glyphs-3", "cats-3"}
+    assert [job.folder for job in running.jobs(notebooks, ["glyphs"], [3])] == ["", ""]
+    with pytest.raises(ValueError, match="two datasets are called 'cats'"):
+        running.jobs(notebooks, ["folder:/x/cats", "folder:/y/cats"], [0])
+
+
+def test_how_many_at_a_time(monkeypatch):
+    monkeypatch.setattr(running, "cores", lambda: 8)
+    for memory, n_jobs, device, expected in [(100, 50, "cpu", 8), (100, 3, "cpu", 3), (7, 50, "cpu", 3),
+                                             (0.5, 50, "cpu", 1), (100, 50, "cuda", 1)]:
+        monkeypatch.setattr(running, "free_memory", lambda memory=memory: memory)
+        assert running.default_processes(n_jobs, device) == expected
+
+
+def test_a_sweep_survives_what_fails_and_says_what_the_seeds_say(course, capsys, monkeypatch):
+    killed = f"killed = pathlib.Path({str(course)!r}, 'killed')"        # seed 0 runs on while seed 2 is killed
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, killed,
+                   "pathlib.Path('threads').write_text(os.environ['OMP_NUM_THREADS'])",
+                   "with open('tries', 'a') as tries: tries.write('x')",
+                   "while seed == 0 and not killed.exists(): time.sleep(0.1)",
+                   "if seed == 0: time.sleep(3)",
+                   "if seed == 1: raise KeyError('<lost>')",
+                   "if seed == 2: killed.touch(); os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert run("--seeds", "0-2", "-j", "2", "--profile", "smoke") == 1
+    printed = capsys.readouterr()
+    assert "3 job(s), 2 at a time" in printed.out and printed.err == "2 of 3 job(s) failed\n"
+    found, latest = report(course), course / "runs" / "latest"
+    assert {j["folder"]: j["status"] for j in found["jobs"]} == {
+        "digits-0": "ok", "digits-1": "failed", "digits-2": "failed"}
+    errors = {j["folder"]: j["error"] for j in found["jobs"]}
+    assert "KeyError" in errors["digits-1"]
+    assert errors["digits-2"] == "Kernel died. If memory ran out, give a smaller -j"
+    assert [(latest / f"digits-{seed}" / "tries").read_text() for seed in range(3)] == ["x"] * 3
+    assert found["parameters"] == {"profile": "smoke", "dataset": ["digits"], "device": "cpu", "seed": [0, 1, 2]}
+    assert [r["value"] for r in found["results"]] == [0.5, 0.51, 0.54], "what was measured before a failure too"
+    assert (latest / "digits-0" / "threads").read_text() == str(max(1, running.cores() // 2))
+    mean, half = statistics.mean_interval([0.5, 0.51, 0.54])
+    line = f"{100 * mean:.1f} ± {100 * half:.1f} % (3 seeds)"
+    page = (latest / "index.html").read_text(encoding="utf-8")
+    for text in (line, "digits-1/index.html", "&lt;lost&gt;", "3 of 3 jobs done"):
+        assert text in page
+    assert f"a, GAN  digits  {line}" in printed.out
+    assert {"00_good.ipynb", "00_good.html", "index.html", "results.json"} <= set(files(latest / "digits-0"))
+    assert json.loads((latest / "digits-1" / "results.json").read_text())["parameters"]["seed"] == 1
+
+
+def test_one_seed_in_two_processes_leaves_what_one_process_leaves(course):
+    write_notebook(course / "notebooks", "01_also_good.ipynb", "print(seed)")
+    assert run("--seed", "4") == 0 and run("--seeds", "4", "-j", "2") == 0
+    alone, parallel = sorted(path for path in (course / "runs").iterdir() if not path.is_symlink())
+    assert files(alone) == files(parallel) and (course / "runs" / "latest").resolve() == parallel
+    one, other = (json.loads((folder / "results.json").read_text()) for folder in (alone, parallel))
+    for found in (one, other):
+        for notebook in found["notebooks"]:
+            notebook.pop("minutes")
+    assert one == other
+
+
+def test_reports_show_what_has_ended_while_others_run(course):
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, "part = pathlib.Path('../results.json')",
+                   "while seed == 1 and not part.exists(): time.sleep(0.1)",
+                   "if seed == 1: assert [j['folder'] for j in json.loads(part.read_text())['jobs']] == ['digits-0']",
+                   "if seed == 1: assert not pathlib.Path('../../latest').exists()")
+    assert run("--seeds", "0-1", "-j", "2") == 0 and report(course)["summary"][0]["n"] == 2
+
+
+@pytest.mark.parametrize("times, status", [(1, "ok"), (2, "failed")])
+def test_a_kernel_that_did_not_start_is_started_once_more(course, monkeypatch, times, status):
+    execute, calls = papermill.execute_notebook, []
+
+    def two_kernels_on_one_port(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) <= times:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", two_kernels_on_one_port)
+    assert run() == (status != "ok") and len(calls) == 2
+    assert report(course)["notebooks"][0]["status"] == status
+
+
+def test_the_kernel_is_this_environments_whatever_the_user_has(course, monkeypatch, tmp_path):
+    other = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    other.parent.mkdir(parents=True)
+    other.write_text(json.dumps({"argv": ["nothing"], "display_name": "Python 3", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert run() == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(course):
-    write_notebook(course / "notebooks", "01_bad.ipynb", "import os, time",
-                   "open('pid', 'w').write(str(os.getpid()))", "time.sleep(60)")
-    code = ("import pathlib, signal, sys; from course_lib import cli, running; "
-            "signal.signal(signal.SIGINT, signal.default_int_handler); "      # a job in the background ignores Ctrl-C
-            f"running.project_root = lambda: pathlib.Path({str(course)!r}); "
-            "sys.exit(cli.main(['run', '--dataset', 'digits', '--device', 'cpu']))")
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while not (pids := list((course / "runs").glob("*/pid"))) and time.monotonic() < deadline:
-        time.sleep(0.1)
+def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(three):
+    write_notebook(three / "notebooks", "01_bad.ipynb", "import os, pathlib, time", "print('so far')", PID,
+                   "time.sleep(600)")
+    process = start_cli(three, "")
+    wait_for(lambda: list((three / "runs").glob("*/pid")))
+    started = family(process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "00_good  ok" in out and "01_bad   interrupted" in out
-    assert "stopped by Ctrl-C: 1 notebook(s) not started" in err and "Traceback" not in err
-    kernel = int(pids[0].read_text())
-    with pytest.raises(ProcessLookupError):
-        for _ in range(50):
-            os.kill(kernel, 0)
-            time.sleep(0.1)
+    assert "stopped by Ctrl-C: 2 job(s) not finished" in err and "Traceback" not in err
+    assert len(started) > 1 and not psutil.wait_procs(started, timeout=10)[1]
+    folder, = (three / "runs").iterdir()        # so no runs/latest, which is the last complete run
+    assert [n["status"] for n in json.loads((folder / "results.json").read_text())["notebooks"]] == [
+        "ok", "interrupted"]
+    assert "so far" in (folder / "01_bad.html").read_text() and '"interrupted"' in (folder / "index.html").read_text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("to", ["group", "parent"])
+def test_ctrl_c_leaves_what_is_done_and_no_kernel(course, to):
+    write_notebook(course / "notebooks", "00_good.ipynb", "import os, pathlib, time", PID,
+                   "if seed: time.sleep(600)", *RECORD)
+    process = start_cli(course, "--seeds 0-3 -j 2")
+    pids = wait_for(lambda: len(found := list((course / "runs").glob("*/*/pid"))) == 3 and found)
+    started = family(process)
+    (os.killpg if to == "group" else os.kill)(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 130, err
+    assert "stopped by Ctrl-C: 3 job(s) not finished" in err and "Traceback" not in err
+    assert "50.0 % (1 seed)" in out
+    assert len(started) > 2 and not psutil.wait_procs(started, timeout=10)[1]
+    folder = pids[0].parent.parent
+    assert {j["folder"]: j["status"] for j in json.loads((folder / "results.json").read_text())["jobs"]} == {
+        "digits-0": "ok", "digits-1": "interrupted", "digits-2": "interrupted"}
+    assert "<td>not finished" in (folder / "index.html").read_text()
     assert not (course / "runs" / "latest").exists(), "latest is the last complete run"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_run_that_is_killed_leaves_no_kernel(course):
+    write_notebook(course / "notebooks", "00_good.ipynb", "import os, pathlib, time", PID, "time.sleep(600)")
+    process = start_cli(course, "--seeds 0-1 -j 2")
+    wait_for(lambda: len(list((course / "runs").glob("*/*/pid"))) == 2)
+    started = family(process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert len(started) > 2 and not psutil.wait_procs(started, timeout=60)[1]
+
+
+def test_a_cluster_without_the_package_or_without_a_scheduler(course, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert run("--cluster", "tcp://127.0.0.1:9") == 2
+    assert 'pip install -e ".[cluster]" -c constraints.txt' in capsys.readouterr().err
+    assert not (course / "runs").exists()
+    assert run("--cluster", "") == 2, "an empty address (a variable that is not set, say) is no sweep on this machine"
+    monkeypatch.undo()
+    distributed = pytest.importorskip("distributed")
+    for address in ("tcp://127.0.0.1:9", "nowhere"):
+        with pytest.raises(RuntimeError, match=r"no Dask scheduler answers at .*dask scheduler"):
+            running.connect(address, timeout=1)
+    monkeypatch.setattr(distributed, "Client", None)    # which may start a cluster if the address is empty
+    with pytest.raises(RuntimeError, match="no Dask scheduler answers at ''"):
+        running.connect("")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a Dask scheduler with two workers, each started by its own command."""
+    pytest.importorskip("distributed")
+    found, started = tmp_path / "scheduler.json", []
+
+    def start(*words):
+        with open(tmp_path / f"{len(started)}.log", "w") as log:
+            started.append(subprocess.Popen([sys.executable, "-m", "dask", *words, "--scheduler-file", str(found)],
+                                            stdout=log, stderr=log, cwd=tmp_path))
+
+    start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+    for _ in range(2):
+        start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    yield wait_for(lambda: found.exists() and json.loads(found.read_text() or "{}").get("address"))
+    for process in reversed(started):
+        process.kill()          # a worker that is asked politely waits for its job
+    for process in started:
+        process.wait(60)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_worker_lost_in_the_middle_costs_its_job_a_second_try_only(course, cluster, capsys):
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, f"tries = pathlib.Path({str(course)!r}, 'tries')",
+                   "tries.mkdir(exist_ok=True); nth = sum(t.name[0] == str(seed) for t in tries.iterdir())",
+                   "(tries / f'{seed}-{nth}').write_text(str(os.getpid()))",
+                   "if seed == 1 and nth == 0: time.sleep(600)")
+    lost = []
+
+    def kill_a_worker():
+        pid = wait_for(lambda: (course / "tries" / "1-0").exists() and (course / "tries" / "1-0").read_text())
+        kernel = psutil.Process(int(pid))
+        kernel.parent().kill()
+        lost.append(kernel)
+
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    code = run("--seeds", "0-2", "--cluster", cluster)
+    killer.join()
+    printed = capsys.readouterr()
+    assert code == 0, printed.out + printed.err
+    assert sorted(path.name for path in (course / "tries").iterdir()) == ["0-0", "1-0", "1-1", "2-0"]
+    found = report(course)
+    assert [j["status"] for j in found["jobs"]] == ["ok"] * 3 and found["summary"][0]["n"] == 3
+    assert {"00_good.ipynb", "00_good.html", "figures/results/00_good.jsonl", "index.html"} <= set(
+        files(course / "runs" / "latest" / "digits-1"))
+    wait_for(lambda: not lost[0].is_running())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, getattr(signal, "SIGKILL", None)])
+def test_workers_stop_jobs_that_nobody_waits_for(course, cluster, how):
+    write_notebook(course / "notebooks", "00_good.ipynb", "import os, pathlib, time",
+                   f"pathlib.Path({str(course)!r}, 'pid').write_text(str(os.getpid())); time.sleep(600)")
+    process = start_cli(course, f"--cluster {cluster}")
+    kernel = psutil.Process(int(wait_for(lambda: (course / "pid").exists() and (course / "pid").read_text())))
+    worker = kernel.parent()
+    process.send_signal(how)
+    _, err = process.communicate(timeout=600)
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and "1 job(s) not finished" in err, err
+    wait_for(lambda: not kernel.is_running())
+    assert worker.is_running()

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -62,8 +61,18 @@ def test_ci_and_readme_use_the_same_command():
     assert "make run" in readme and "make test" in readme
 
 
-def test_no_placeholder_is_left_in_the_readme():
-    assert "@" not in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_no_placeholder_is_left_in_the_texts():
+    for name in ("README.md", "CONTRIBUTING.md"):
+        assert "@" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_places_that_contributing_names_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    wings = "course_lib|course_checks|course_tools|studies|notebooks|tests|figures|checkpoints|site"
+    named = {name for name in re.findall(rf"(?<![\w/])((?:{wings})/[\w./]*)", text) if "NN" not in name}
+    assert len(named) > 10
+    for name in named:
+        assert (ROOT / name).exists(), name
 
 
 def test_teaching_and_readme_agree():
@@ -72,7 +81,8 @@ def test_teaching_and_readme_agree():
     table = re.findall(r"^\| \[(\d\d) ([^]]+)\].*\| (\d+) min, (\d+) more for", readme, re.M)
     sections = re.findall(r"^### (\d\d) · (.+) \((\d+) \+ (\d+)\)$", teaching, re.M)
     sections, table = ([[word.lower() for word in row] for row in rows] for rows in (sections, table))
-    assert len(table) == 10 and sections == table
+    notebooks = sorted(path.stem[:2] for path in (ROOT / "notebooks" / "source").glob("[0-9]*.py"))
+    assert [row[0] for row in table] == notebooks and sections == table
     parts = teaching.split("\n### ")[1:]
     assert all(part.count(word) == 1 for part in parts for word in ("**Objective.**", "**Stuck.**", "**Discuss.**"))
     assert "](TEACHING.md)" in readme and max(map(len, teaching.splitlines())) <= 130
@@ -82,23 +92,3 @@ def test_lint():
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-def test_importing_the_package_does_no_work():
-    code = "import sys, course_lib; assert 'torch' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-FLOORS = [{"runtime", "losses", "torchvision_guard"}, {"glyphs", "networks"}, {"data"}, {"episodes", "gan", "maml"},
-          {"baselines", "evaluate"}, {"augment"},
-          {"plots", "checks", "challenge", "authoring", "running", "sweep", "handout", "claims", "report", "cli"}]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "course_lib").glob("[a-z]*.py")), ids=lambda p: p.stem)
-def test_a_room_imports_only_from_floors_below(path):
-    floor = next(i for i, rooms in enumerate(FLOORS) if path.stem in rooms)
-    text = path.read_text(encoding="utf-8")
-    imported = {name.strip().split(" ")[0] for names in re.findall(r"from \. import ([\w, ]+)", text)
-                for name in names.split(",")} | set(re.findall(r"from \.(\w+) import", text))
-    above = {name for name in imported if not any(name in rooms for rooms in FLOORS[:floor])}
-    assert not above - FLOORS[-1] if floor == len(FLOORS) - 1 else not above

@@ -4,10 +4,115 @@
     load("digits")                              # embedded: 1,797 real digits that scikit-learn ships
     load("omniglot-small1", split="train")      # real: found in $COURSE_DATA, else downloaded
     load("folder:~/pictures")                   # yours: one subfolder per class
+
+Each is prepared once and cached; a second load takes a fraction of a second.
 """
 
-from .classes import DataError, ImageClasses
-from .loading import DATASETS, FOLDER, cache_folder, data_root, is_here, known_name, load, short_name
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
 
-__all__ = ["DATASETS", "FOLDER", "DataError", "ImageClasses", "cache_folder", "data_root", "is_here", "known_name",
-           "load", "short_name"]
+import platformdirs
+
+from .. import checkpoints
+from ..runtime import one_of
+from . import folder, glyphs, labelled, omniglot
+from .classes import DataError, ImageClasses, Recipe
+
+DATASETS = {
+    "glyphs": Recipe(lambda sources: ImageClasses(*glyphs.make()), glyphs.split),
+    "digits": labelled.DIGITS,
+    "omniglot": omniglot.recipe("images_background", "images_evaluation"),
+    "omniglot-small1": omniglot.recipe("images_background_small1"),
+    "omniglot-small2": omniglot.recipe("images_background_small2"),
+    "mnist": labelled.MNIST,
+    "fashion-mnist": labelled.FASHION_MNIST,
+}
+APP = "gan-few-shot-course"
+SPLITS = ("all", "train", "val", "test")
+FOLDER = "folder:"      # what the name of a reader's own dataset begins with
+
+
+def load(name, *, split="all", root=None):
+    """The dataset called `name` as `ImageClasses`, 28x28.
+
+    split: "all", "train", "val" or "test", cut by alphabet (by class where there are no alphabets), as the dataset's
+    recipe has it. root: the data folder (default $COURSE_DATA, else the user's cache folder). M is the size of the
+    smallest class; what larger classes have beyond it is left out, in file order. "folder:/path" reads images of your
+    own: /path/class/image or, as in Omniglot, /path/alphabet/class/image. Raises ValueError for an unknown name or
+    split, DataError for data that are absent, damaged or out of reach, PermissionError where a download has no folder
+    it may write to.
+    """
+    name = known_name(name)
+    one_of("split", split, SPLITS)
+    root = data_root(root)
+    classes = _cached(name, root)
+    if split == "all":
+        return classes
+    chosen = [i for i, place in enumerate(_recipe(name).split(classes)) if place == split]
+    if not chosen:
+        raise DataError(f"{name} has {len(classes.names)} class(es), none of them for split {split!r}. "
+                        f"Three splits need at least three. Add classes or load split 'all'.")
+    return classes.take(chosen)
+
+
+def known_name(name):
+    """`name` if a dataset is called so, with the path of a folder made absolute; else ValueError lists the names."""
+    if str(name).startswith(FOLDER) and name != FOLDER:
+        return FOLDER + str(Path(name.removeprefix(FOLDER)).expanduser().resolve())
+    return one_of("dataset", name, [*DATASETS, FOLDER + "/path"])
+
+
+def short_name(name):
+    """What to call dataset `name` in the name of a file: "folder:/a/b" is b, any other is itself."""
+    return Path(str(name).removeprefix(FOLDER)).name
+
+
+def data_root(root=None):
+    """The data folder: `root`, else $COURSE_DATA, else a folder of ours in the user's cache."""
+    return Path(root or os.environ.get("COURSE_DATA") or platformdirs.user_cache_dir(APP)).expanduser()
+
+
+def is_here(name, root=None):
+    """Whether dataset `name` can be loaded without a download."""
+    return all(path.exists() for path in _recipe(known_name(name)).find(data_root(root)))
+
+
+def _recipe(name):
+    return folder.recipe(Path(name.removeprefix(FOLDER))) if name.startswith(FOLDER) else DATASETS[name]
+
+
+def cache_folder():
+    """Where prepared datasets are kept: always the user's own, so that a shared data folder is only read."""
+    return Path(platformdirs.user_cache_dir(APP)) / "prepared"
+
+
+def _cached(name, root):
+    recipe = _recipe(name)
+    sources = recipe.find(root)
+    for source in sources:
+        if not source.exists():
+            recipe.fetch(source)
+    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources)}.safetensors"
+    if path.is_file():
+        try:
+            return ImageClasses(*checkpoints.load(path))
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}). Delete it; it is made again.") from None
+    classes = recipe.read(sources)
+    with suppress(PermissionError):     # without a cache it is made anew each time
+        checkpoints.save(path, (classes.images, classes.alphabets, classes.names))
+    return classes
+
+
+def _fingerprint(sources):
+    """Twelve digits that change with the source files and with the code that reads them."""
+    digest = hashlib.md5(b"".join(module.read_bytes() for module in sorted(Path(__file__).parent.glob("*.py"))))
+    for source in sources:
+        for path in [source, *sorted(source.rglob("*"))]:
+            stat = path.stat()
+            digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]
+
+

@@ -52,15 +52,3 @@ class Recipe(NamedTuple):
     split: Callable                     # ImageClasses -> [C] times "train", "val" or "test"
     find: Callable = lambda root: []    # root -> the paths of its files; where one is absent, the path it belongs at
     fetch: Callable = None              # such a path -> None; downloads that file
-
-
-def split_by_label(classes):
-    """Of ten classes, 0 to 4 train, 5 and 6 validate, 7 to 9 test."""
-    return ["train" if int(name) < 5 else "val" if int(name) < 7 else "test" for name in classes.names]
-
-
-def by_label(images, labels, alphabet):
-    """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
-    count = int(labels.bincount().min())
-    classes = torch.stack([images[labels == c][:count] for c in range(int(labels.max()) + 1)])
-    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, range(len(classes)))))

@@ -32,8 +32,7 @@ def download(urls, path, md5):
 
 
 def _receive(response, path):
-    total = int(response.headers.get("Content-Length") or 0) or None
-    name = response.url.split("/")[-1]
+    total, name = int(response.headers.get("Content-Length") or 0) or None, response.url.split("/")[-1]
     with open(path, "wb") as file, progress(desc=name, total=total, unit="B", unit_scale=True) as bar:
         while chunk := response.read(1 << 16):
             file.write(chunk)
@@ -53,11 +52,10 @@ def _answer(url, patience):
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(patience)
-    if not outcome:
-        raise TimeoutError(f"no answer within {patience:.0f} s")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    answer = outcome[0] if outcome else TimeoutError(f"no answer within {patience:.0f} s")
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def check_md5(path, md5):

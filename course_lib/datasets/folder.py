@@ -41,20 +41,15 @@ def _class_folders(folder):
 
 
 def _subfolders(folder):
-    return [path for path in sorted(folder.glob("*")) if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in sorted(folder.glob("[!.]*")) if path.is_dir()]
 
 
 def _image_files(folder):
-    return [path for path in sorted(folder.glob("*"))
-            if path.suffix.lower() in IMAGE_FILES and not path.name.startswith(".")]
+    return [path for path in sorted(folder.glob("[!.]*")) if path.suffix.lower() in IMAGE_FILES]
 
 
 def _read(folders):
-    """The first M images of each class folder, in order of their names, as `ImageClasses`.
-
-    One decision for all: where the images' edges (paper) are lighter than the average pixel, ink is dark, and all
-    are inverted.
-    """
+    """The first M images of each class folder, in order of their names; all inverted where their edges are light."""
     first, last = folders[0], folders[-1]
     if len(first.parts) != len(last.parts):
         raise DataError(f"{first.parent} mixes classes ({first.name}) and alphabets ({last.parent.name}). Either every "

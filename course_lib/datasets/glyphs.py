@@ -1,16 +1,11 @@
 """A handwriting simulator: the data set of this course that needs no download.
 
-It stands in for Omniglot (Lake, Salakhutdinov & Tenenbaum, Science 2015), and it borrows that
-paper's view of a character: not a picture but a *program* that moves a pen.
-
-1. An alphabet owns a small vocabulary of pen strokes and a few habits of joining them.
-2. A character is a program: one to four of those strokes, each given by POINTS control points.
-3. A drawer executes a program with a personal style (slant, size, roundness, sloppiness), and
-   no two executions are alike.
-4. The pen leaves a 5-pixel-wide line on Omniglot's 105 x 105 canvas, which is shrunk to 28 x 28.
-
-Steps 1 and 2 use integers only, so the characters are the same on every machine. Step 3 is a known
-random process: call `draw` again, and you have fresh samples of the true same-class distribution.
+It stands in for Omniglot, and borrows from Lake, Salakhutdinov & Tenenbaum (Science 2015) the view that a character is
+not a picture but a *program* that moves a pen. An alphabet owns a few pen strokes and habits of joining them; a
+character is a program of one to four of these strokes; a drawer executes it in a personal style, never twice alike; the
+pen leaves a 5-pixel-wide line on Omniglot's 105 x 105 canvas, which is shrunk to 28 x 28. Alphabets and characters use
+integers only, so they are the same on every machine. Drawing is a known random process: call `draw` again, and you have
+fresh samples of the true same-class distribution.
 """
 
 from typing import NamedTuple
@@ -18,12 +13,9 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-CANVAS = 105  # pixels, as in Omniglot
-POINTS = 7  # control points of a stroke
-STROKES = 4  # at most, in a character
-WORDS = 6  # strokes in an alphabet's vocabulary
-HABITS = 4  # ways in which an alphabet joins them
-STYLE = 8  # numbers that describe a drawer
+CANVAS, STYLE = 105, 8  # pixels, as in Omniglot; numbers that describe a drawer
+WORDS, HABITS = 6, 4  # strokes in an alphabet's vocabulary, and ways in which it joins them
+STROKES, POINTS = 4, 7  # strokes in a character, at most; control points of a stroke
 
 # Sixteen compass directions in integers (x right, y down), about 16 units long.
 COMPASS = torch.tensor([(16, 0), (15, 6), (11, 11), (6, 15), (0, 16), (-6, 15), (-11, 11), (-15, 6),
@@ -32,14 +24,10 @@ COMPASS = torch.tensor([(16, 0), (15, 6), (11, 11), (6, 15), (0, 16), (-6, 15), 
 # A stroke is walked like a turtle: six equal steps and, between them, five turns in sixteenths of a
 # full circle. A row is a family of strokes; its turns are multiplied by a tightness of 1 or 2.
 FAMILIES = torch.tensor([
-    (0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, 0, 0, 0),  # lines are what most scripts use most
-    (1, 1, 1, 1, 1), (1, 1, 1, 1, 1),  # arc, or (tight) bowl
-    (0, 0, 0, 1, 2), (0, 0, 0, 2, 2),  # hook
-    (3, 0, 0, 0, 0), (0, 0, 2, 0, 0), (0, 0, 3, 0, 0),  # corner
-    (3, 3, 3, 2, 3), (3, 2, 3, 3, 2),  # loop
-    (1, 1, 0, -1, -1), (2, 1, 0, -1, -2),  # S
-    (0, 3, 0, -3, 0), (2, 2, -4, 2, 2),  # zigzag, double bow
-    (1, 2, 2, 3, 3), (3, 3, 3, 1, 0),  # spiral, loop with a tail
+    (0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (0, 0, 0, 0, 0), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1),  # lines (frequent); arcs
+    (0, 0, 0, 1, 2), (0, 0, 0, 2, 2), (3, 0, 0, 0, 0), (0, 0, 2, 0, 0), (0, 0, 3, 0, 0),  # hooks, corners
+    (3, 3, 3, 2, 3), (3, 2, 3, 3, 2), (1, 1, 0, -1, -1), (2, 1, 0, -1, -2),  # loops, S
+    (0, 3, 0, -3, 0), (2, 2, -4, 2, 2), (1, 2, 2, 3, 3), (3, 3, 3, 1, 0),  # zigzag, bow, spiral, tailed loop
 ])
 
 # Where a stroke usually starts to go (a quarter circle is 4), and how strokes join: control point 0
@@ -58,18 +46,15 @@ class Programs(NamedTuple):
     alphabet: torch.Tensor  # [C] index of the character's alphabet
 
 
-def programs(seed: int = 0, *, n_alphabets: int = 50, n_characters: int = 25) -> Programs:
-    """Invent `n_alphabets` alphabets of `n_characters` characters each, with integer arithmetic only.
-
-    Raises ValueError where alphabets of `n_characters` distinct characters cannot be found.
-    """
+def programs(seed=0, *, n_alphabets=50, n_characters=25):
+    """Invent alphabets of `n_characters` characters each: `Programs`. Raises ValueError where so many are not found."""
     rng = torch.Generator().manual_seed(seed)
     alphabets = [_alphabet(rng, n_characters) for _ in range(n_alphabets)]
     points, n_strokes, corners = (torch.cat(field) for field in zip(*alphabets, strict=True))
     return Programs(points, n_strokes, corners, torch.arange(n_alphabets).repeat_interleave(n_characters))
 
 
-def take(programs: Programs, index: torch.Tensor) -> Programs:
+def take(programs, index):
     """The characters at `index` (int64 or bool), as programs of their own."""
     return Programs(*(field[index] for field in programs))
 
@@ -140,10 +125,7 @@ def _uncrowded_first(points, n_strokes, room=9, most=3):
 
 
 def _distinct(points, n_strokes, order, n_characters, least=14):
-    """Indices of the first `n_characters`, in this order, of which any two have a point `least` pixels from the other.
-
-    Distances are city-block. Fewer indices come back if there are not that many.
-    """
+    """Up to `n_characters` indices, in this order: any two have a point `least` (city-block) from the other."""
     used = (torch.arange(STROKES) < n_strokes[:, None])[..., None, None]
     dots = torch.where(used, points, points[:, :1])  # what is not drawn repeats the first stroke
     x, y = dots.flatten(1, 2).unbind(-1)  # [n, STROKES * POINTS]
@@ -158,11 +140,10 @@ def _distinct(points, n_strokes, order, n_characters, least=14):
     return torch.tensor(kept)
 
 
-def draw(programs: Programs, n_drawers: int, rng: torch.Generator) -> torch.Tensor:
+def draw(programs, n_drawers, rng):
     """Let `n_drawers` new people write the characters: uint8 [C, n_drawers, 1, 28, 28], bright ink, 0..255.
 
-    Drawer d of an alphabet has one style for all its characters. Another rng brings other
-    people: fresh samples of the same classes (use `take` for some of the characters only).
+    Drawer d of an alphabet has one style for all its characters. Another rng brings other people.
     """
     _, row = programs.alphabet.unique(return_inverse=True)
     style = torch.randn(int(row.max()) + 1, n_drawers, STYLE, generator=rng)
@@ -198,7 +179,7 @@ def _misplace(points, sloppiness, noise):
 
 
 def _curve(points, smooth, n_steps=14):
-    """A cubic Hermite curve through the control points: [..., POINTS, 2] -> [..., (POINTS - 1) * n_steps + 1, 2].
+    """From control points [..., POINTS, 2], a path [..., (POINTS - 1) * n_steps + 1, 2].
 
     smooth 0 joins the points by straight lines, smooth 1 by a Catmull-Rom spline (Catmull & Rom, 1974).
     """
@@ -222,24 +203,19 @@ def _ink(path, used):
     spot = (drawing * CANVAS + row) * CANVAS + column
     canvas = torch.zeros(n_characters * n_drawers * CANVAS * CANVAS, dtype=torch.bool)
     canvas[spot[inside]] = True
-    return _thicken(canvas.view(-1, CANVAS, CANVAS))
-
-
-def _thicken(canvas):
-    """Replace each inked pixel by a disc: a 5 x 5 square without its corners."""
-    p = F.pad(canvas, (2, 2, 2, 2))
+    p = F.pad(canvas.view(-1, CANVAS, CANVAS), (2, 2, 2, 2))  # each inked pixel becomes a 5 x 5 square without corners
     narrow = p[:, :, 1:-3] | p[:, :, 2:-2] | p[:, :, 3:-1]
     broad = narrow | p[:, :, :-4] | p[:, :, 4:]
     return narrow[:, :-4] | broad[:, 1:-3] | broad[:, 2:-2] | broad[:, 3:-1] | narrow[:, 4:]
 
 
-def to_28(ink: torch.Tensor) -> torch.Tensor:
+def to_28(ink):
     """Shrink ink [B, 105, 105] (bool, or float in 0..1, bright ink) to uint8 [B, 28, 28], antialiased."""
     small = F.interpolate(ink[:, None].float(), (28, 28), mode="bilinear", antialias=True)
     return (255 * small[:, 0]).round().to(torch.uint8)
 
 
-def make(seed: int = 0) -> tuple[torch.Tensor, tuple[str, ...], tuple[str, ...]]:
+def make(seed=0):
     """The whole data set: images uint8 [C, 20, 1, 28, 28] and, for each class, its alphabet and its name."""
     characters = programs(seed)
     images = draw(characters, 20, torch.Generator().manual_seed(seed))

@@ -5,7 +5,6 @@ import re
 import zipfile
 from functools import partial
 from itertools import groupby
-from pathlib import PurePosixPath
 
 import torch
 
@@ -32,8 +31,7 @@ ALPHABETS = {
     "images_background_small1": {"Balinese": 24, "Early_Aramaic": 22, "Greek": 24, "Korean": 40, "Latin": 26},
     "images_background_small2": {"Greek": 24, "Japanese_(katakana)": 47, "Latin": 26, "Sanskrit": 42, "Tagalog": 17},
 }
-ONLY_SMALL2 = ("Japanese_(katakana)", "Sanskrit", "Tagalog")
-DRAWERS = 20
+ONLY_SMALL2, DRAWERS = ("Japanese_(katakana)", "Sanskrit", "Tagalog"), 20
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 MD5 = {"images_background": "68d2efa1b9178cc56df9314c21c6e718",
        "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
@@ -47,7 +45,8 @@ def recipe(*parts):
         classes = [c for part, source in zip(parts, sources, strict=True) for c in _part(part, source)]
         return ImageClasses(torch.stack([images for _, _, images in classes]),
                             tuple(alphabet for alphabet, _, _ in classes), tuple(name for _, name, _ in classes))
-    return Recipe(read, split, lambda root: [_find(root, part) for part in parts], _fetch)
+    return Recipe(read, split, lambda root: [_find(root, part) for part in parts],
+                  lambda path: download([f"{HOME}/{path.name}"], path, MD5[path.stem]))
 
 
 def split(classes):
@@ -67,13 +66,9 @@ def _find(root, part):
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
-def _fetch(path):
-    download([f"{HOME}/{path.name}"], path, MD5[path.stem])
-
-
 def _part(part, source):
     """[(alphabet, character, uint8 [20, 1, 28, 28])], sorted, of one archive or its unpacked folder."""
-    drawings = _drawings(_folder(source) if source.is_dir() else _archive(source, MD5[part]), part)
+    drawings = _drawings(_files(source, MD5[part]), part)
     classes = []
     for (alphabet, character), group in groupby(progress(sorted(drawings), desc=part), key=lambda key: key[:2]):
         ink = [ink_of_png(drawings[key](), "{}/{}, drawer {}".format(*key)) for key in group]
@@ -81,24 +76,13 @@ def _part(part, source):
     return classes
 
 
-def _folder(folder):
-    """{path from the folder's parent: function that returns the bytes}."""
-    return {path.relative_to(folder.parent).as_posix(): path.read_bytes for path in folder.rglob("*.png")}
-
-
-def _archive(archive, md5):
-    """The same for the members of a zip, which is never unpacked to disk."""
-    check_md5(archive, md5)
-    with zipfile.ZipFile(archive) as zipped:
-        refuse_unsafe(zipped.namelist(), archive)
+def _files(source, md5):
+    """{path from the folder's parent: function that returns the bytes}; a zip is never unpacked to disk."""
+    if source.is_dir():
+        return {path.relative_to(source.parent).as_posix(): path.read_bytes for path in source.rglob("*.png")}
+    check_md5(source, md5)
+    with zipfile.ZipFile(source) as zipped:
         return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if name.endswith(".png")}
-
-
-def refuse_unsafe(names, archive):
-    """Raise DataError if one of the names in a zip would lead out of the folder it is unpacked into."""
-    for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise DataError(f"{archive} holds the unsafe path {name!r}. Delete it; the real archive has none.")
 
 
 def _drawings(files, part):
@@ -118,10 +102,7 @@ def _drawings(files, part):
 
 
 def ink_of_png(png, what):
-    """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went: [105, 105] for Omniglot's own.
-
-    what: its name, for the DataError that a damaged PNG raises.
-    """
+    """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went. DataError, naming `what`."""
     from PIL import Image
 
     try:

@@ -5,10 +5,9 @@ further arguments. Images are [B, 1, 28, 28] in [0, 1].
 """
 
 from .convnet import BatchNorm, ConvNet
-from .examples import PairDiscriminator, PixelGenerator, SetEncoder, WarpGenerator
+from .examples import PairDiscriminator, PixelGenerator, SetEncoder, WarpGenerator, warp
 from .images import ImageDiscriminator, ImageGenerator
 from .points import PointDiscriminator, PointGenerator
-from .warps import warp
 
 __all__ = ["BatchNorm", "ConvNet", "ImageDiscriminator", "ImageGenerator", "PairDiscriminator", "PixelGenerator",
            "PointDiscriminator", "PointGenerator", "SetEncoder", "WarpGenerator", "warp"]

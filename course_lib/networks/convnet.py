@@ -8,12 +8,10 @@ from torch.nn.functional import batch_norm
 class ConvNet(nn.Module):
     """The four-block network of the few-shot literature: 4 x (3x3 convolution, norm, ReLU, halve).
 
-    x [B, 1, 28, 28] in [0, 1] -> logits [B, n_way]; `features(x)` [B, width] is what the last layer sees.
-    norm: made with the number of channels. nn.BatchNorm2d (running statistics) is for classifiers, `BatchNorm` for
-    learners that adapt to a task, with `n_support` as explained there; partial(nn.GroupNorm, 8) and nn.Identity too.
-    pool: how many of the blocks, counted from the last, halve by max-pooling and not by stride. 4 is the network of
-    Vinyals et al. 2016, 0 that of Finn et al. 2017. The first block is the largest: on a CPU, a step
-    with 3 takes twice the time of one with 0, with 4 five times.
+    x [B, 1, 28, 28] in [0, 1] -> logits [B, n_way]; `features(x)` [B, width] is what the last layer sees. norm: made
+    with the number of channels: nn.BatchNorm2d (running statistics) for classifiers, `BatchNorm` for learners that
+    adapt to a task; partial(nn.GroupNorm, 8) and nn.Identity too. pool: how many of the blocks, counted from the last,
+    halve by max-pooling and not by stride: 4 in Vinyals et al. 2016 (slow on a CPU), 0 in Finn et al. 2017.
     """
 
     def __init__(self, n_way, *, width=64, norm=nn.BatchNorm2d, pool=0):
@@ -45,11 +43,11 @@ class Block(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm by the statistics of this batch, or of its first `n_support` images only; it remembers nothing.
+    """Batch norm by the statistics of this batch, or of its first `n_support` images only; it keeps no running ones.
 
-    Pass support and query together with n_support=len(support), and no query sees another: inductive. The
-    formula is written out, for torch's own kernel, taken where n_support is None, gives a wrong second-order
-    gradient under torch.func.vmap (in a loop over tasks it is right, and faster). Source: Ioffe & Szegedy 2015, alg. 1.
+    Pass support and query together with n_support=len(support), and no query sees another: inductive. There the formula
+    is written out, because torch's own kernel has a wrong second-order gradient under torch.func.vmap (in a loop over
+    tasks it is right, and faster). Source: Ioffe & Szegedy 2015, alg. 1.
     """
 
     def __init__(self, channels, eps=1e-5):

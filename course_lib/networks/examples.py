@@ -6,16 +6,28 @@ tasks; the rows of z, x and images come task by task, B/T of them for each.
 
 import torch
 from torch import nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import affine_grid, grid_sample, interpolate, leaky_relu, max_pool2d
 
-from .warps import warp
+
+def warp(x, affine, field, stroke_width):
+    """Images x [B, 1, H, W] moved, bent and drawn with another stroke width; differentiable in everything.
+
+    affine [B, 2, 3]: added to the identity map from places in the result to places in x (both run from -1 to 1).
+    field [B, 2, g, g]: further shifts in pixels at g x g points, made smooth by bicubic interpolation.
+    stroke_width [B] from -1 to 1: towards the thinnest (minimum) or the thickest stroke (maximum over 3 x 3 pixels).
+    Places outside x are empty. Source: Jaderberg et al. 2015, "Spatial transformer networks", for the sampling.
+    """
+    size = x.shape[2:]
+    identity = torch.eye(2, 3, dtype=x.dtype, device=x.device)
+    places = affine_grid(identity + affine, x.shape, align_corners=False)                       # [B, H, W, 2]
+    shifts = interpolate(field, size=size, mode="bicubic", align_corners=True).movedim(1, 3)    # [B, H, W, 2] in pixels
+    moved = grid_sample(x, places + 2 * shifts / torch.tensor(size[::-1], device=x.device), align_corners=False)
+    thick, thin, width = max_pool2d(moved, 3, 1, 1), -max_pool2d(-moved, 3, 1, 1), stroke_width[:, None, None, None]
+    return moved + width.relu() * (thick - moved) + (-width).relu() * (thin - moved)
 
 
 class SetEncoder(nn.Module):
-    """Sets of images [B, S, 1, 28, 28] -> [B, n_out]: the mean of the images' features, in whatever order they come.
-
-    Source: Zaheer et al. 2017, "Deep sets".
-    """
+    """Sets of images [B, S, 1, 28, 28], in any order -> [B, n_out]: the mean of their features (Zaheer et al. 2017)."""
 
     def __init__(self, n_out=64, *, width=32):
         super().__init__()
@@ -46,9 +58,8 @@ class _FromExamples(nn.Module):
 class WarpGenerator(_FromExamples):
     """z [B, z_dim], x [B, K, 1, 28, 28], task [T, S, 1, 28, 28] -> images [B, 1, 28, 28]: the first example, warped.
 
-    The network chooses the map, the bend and the stroke width of `warp`. All ink is the example's: it cannot draw a
-    character that it remembers from training, and must bend far to lose the one at hand; but nothing bounds map and
-    bend, so it can do that, or push the ink out of the image. task=False: it does without the description of the task.
+    The network chooses the map, the bend and the stroke width of `warp`. All ink is the example's, so it cannot draw a
+    character that it remembers from training. task=False: it does without the description of the task.
     """
 
     def __init__(self, z_dim=32, *, task=True, grid=5, width=128):

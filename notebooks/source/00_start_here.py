@@ -1,24 +1,24 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# **The question.** What will you be able to do at the end of this course, and does this machine do it?
+# **The question.** What will you be able to do at the end of this course, and can this machine run it?
 #
 # **The course in one paragraph.** You can read a letter you have seen once. A network usually needs thousands of
 # examples. This course asks whether a *generator* that has seen many alphabets can help a *learner* that has seen
 # one example. A generator $G$ receives noise, a few examples and a description of a task, and draws more
-# examples; a discriminator $D$ tells drawn from real; after that contest, $G$ enlarges the handful of examples that the
-# learner must adapt to. Whether, when and where that helps is measured, never assumed.
+# examples. A discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool it. Then $G$
+# enlarges the handful of examples that the learner must adapt to. We measure whether, when and where that helps.
 #
 # **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with
-# the three exercises. Nothing is downloaded.
+# the three exercises. This notebook downloads no data.
 #
 # **How to read.** Every notebook is a conversation: a question, your guess, a cell to run, a picture, an
-# explanation. Guess before you run: a wrong guess teaches more than a read answer.
+# explanation. Guess before you run, because you learn more from a wrong guess than from reading the answer.
 
 # %% [markdown]
 # ## The parameters
 #
-# The next cell is the only place where a run is steered. Each line takes its default from an environment variable,
+# The next cell is the only place where you set up a run. Each line takes its default from an environment variable,
 # so that JupyterLab, `course run` and the tests share one switch.
 #
 # | parameter | means | try |
@@ -43,18 +43,18 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import Image, Markdown, display
 
-from course_lib import datasets, episodes, learners, maml, networks, plots, records, runtime, statistics
-from course_lib.datasets import glyphs
+from course_checks import nb00 as checks
+from course_lib import (datasets, episodes, learners, networks, notebook, plots, records, runtime,
+                        statistics)
 
-plots.use_style()
-sizes = runtime.profile(profile)
-device = runtime.device(device)
+sizes, device, results = notebook.setup("00_start_here", profile, dataset, device, seed,
+                                        split="train")
 
 # %% [markdown]
-# ## Does this machine do it?
+# ## What this machine can do
 #
-# Training is almost nothing but matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations, so
-# its time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$,
+# Training consists almost entirely of matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations,
+# so its time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$,
 # a data-centre GPU $10^{13}$ to $10^{15}$. Guess yours, then run.
 
 # %% tags=["machine"]
@@ -72,7 +72,7 @@ n = 1024
 a = torch.randn(n, n, device=device)
 product = seconds(lambda: (a @ a).sum().item())
 print(*(f"{name} {version}" for name, version in runtime.versions().items()), sep=", ")
-print(f"device {device}, {torch.get_num_threads()} threads, {runtime.free_memory():.1f} GiB of memory free")
+print(f"device {device}, {torch.get_num_threads()} threads")
 print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
 
 # %% [markdown]
@@ -96,11 +96,11 @@ step = seconds(training_step)
 print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1000 * step:.0f} s")
 
 # %% [markdown]
-# Slow? Set `profile = "smoke"` in the parameters cell: everything gets smaller, and all exercises and checks work the same.
-# But in `smoke` next to nothing is trained: pictures and numbers mean nothing, and what the text says of them will not fit;
-# for those, look at `notebooks/` as it came, run in profile `cpu`.
+# If that is slow, set `profile = "smoke"` in the parameters cell. Everything gets smaller, and all exercises and checks work
+# the same. But in `smoke` the networks are hardly trained, so pictures and numbers are meaningless and the text will not match
+# them. For meaningful results open the saved copies in `notebooks/`, which were run with `profile = "cpu"`.
 #
-# The command `course doctor` prints these facts and more: disc, the kernel, which data are present.
+# The command `course doctor` prints these facts and more: free memory and disk, the kernel, which data are present.
 
 # %% [markdown]
 # ## The data
@@ -109,22 +109,24 @@ print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1
 # have *alphabets*: groups of characters drawn by the same people.
 
 # %% tags=["nbval-check-output"]
-glyphs = datasets.load("glyphs")
-print("glyphs:", tuple(glyphs.images.shape), glyphs.images.dtype, "from", len(set(glyphs.alphabets)), "alphabets")
-print("one class:", glyphs.alphabets[0], glyphs.names[0])
+simulated = datasets.load("glyphs")
+print("glyphs:", tuple(simulated.images.shape), simulated.images.dtype,
+      "from", len(set(simulated.alphabets)), "alphabets")
+print("one class:", simulated.alphabets[0], simulated.names[0])
 
 # %% [markdown]
 # `glyphs` is invented: a simulator composes each character from pen strokes and has it drawn by twenty simulated
 # people. `digits` are real: 1,797 digits from scikit-learn. Rows are classes, columns are drawings.
 #
-# Look for what makes few-shot learning hard: how far do two drawings of one character differ, and how little
-# do some characters differ from each other?
+# Look for what makes few-shot learning hard. Two drawings of one character can differ a lot, and two characters can
+# differ very little.
 
 # %%
 shown = list(dict.fromkeys(["glyphs", "digits", dataset]))
 figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.8))
 for ax, name in zip(axes, shown):
-    plots.sheet(datasets.load(name).images[:8, :8], ax, title=f"{name}: eight classes, eight drawings each")
+    plots.sheet(datasets.load(name).images[:8, :8], ax,
+                title=f"{name}: eight classes, eight drawings each")
 plots.save(figure, "00_data")
 plt.show()
 
@@ -137,7 +139,7 @@ Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", wi
 
 # %% [markdown]
 # **Splits.** Some alphabets are for training, some for choosing between methods (`val`), some are locked away until
-# the very end (`test`). The split is by *alphabet* (by class, where there are none): what is measured is how well a
+# the very end (`test`). The split is by *alphabet*, or by class where there are no alphabets. So we measure how well a
 # learner does with writing it has never seen. In this notebook we measure on `train` only.
 
 # %%
@@ -151,8 +153,8 @@ for split in ("train", "val", "test"):
 #
 # Few-shot learning is measured in *episodes*: small tasks of $N$ classes with $K$ labelled examples each (the
 # **support**), and $Q$ more drawings of each of these classes to be labelled (the **queries**). "5-way 1-shot" means $N=5$,
-# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode: nothing can be learned by heart. In the shapes below, the first
-# dimension counts tasks: here there is one.
+# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode, so no label can be learned by heart. In the shapes below, the
+# first dimension counts tasks, and here there is one.
 
 # %% tags=["nbval-check-output"]
 task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
@@ -161,9 +163,9 @@ for name, tensor in task._asdict().items():
     print(f"{name:>9} {tuple(tensor.shape)!s:>20} {tensor.dtype}")
 
 # %% [markdown]
-# Now be the learner. Above, one example of each class; below, ten queries. Which class is each? Write your ten answers
-# into `my_answers` in the next cell, then run it. (In a harder task, 20-way within one alphabet, people err in 4.5 % of
-# the cases: Lake et al. 2015.)
+# Now be the learner. The upper row has one example of each class; the lower rows have ten queries. Which class is each?
+# Write your ten answers into `my_answers` in the next cell, then run it. (In a harder task, 20-way within one alphabet,
+# people err in 4.5 % of the cases, Lake et al. 2015.)
 
 # %%
 figure, answers = plots.episode(task, n_queries=10)
@@ -171,7 +173,7 @@ plots.save(figure, "00_episode")
 plt.show()
 
 # %%
-my_answers = []             # for instance [4, 0, 2, 2, 1, 3, 0, 0, 1, 4], in the order of the queries
+my_answers = []     # for instance [4, 0, 2, 2, 1, 3, 0, 0, 1, 4], in the order of the queries
 
 if my_answers:
     right = sum(mine == true for mine, true in zip(my_answers, answers))
@@ -180,7 +182,7 @@ else:
     print("Write your ten answers into my_answers and run this cell again.")
 
 # %% [markdown]
-# However many you got, you used everything you know about pens, strokes and hands. The rest of the course is about
+# However many you got, you used everything you know about strokes and hands. The rest of the course is about
 # giving a network something like that.
 #
 # ### How exercises work
@@ -188,7 +190,7 @@ else:
 # You write a function, then run the cell below it: `checks.…` calls your function. A right answer prints one line. A wrong
 # one raises an error that says what was expected, what came, and a hint. `notebooks/exercises/` is where to work;
 # `notebooks/` holds the same with a solution to every exercise. *Run All* stops at an
-# unsolved exercise: go on below it. Stuck for long? Go on: no later cell needs your function.
+# unsolved exercise: go on below it. If you are stuck for long, go on, because no later cell needs your function.
 #
 # ### Exercise 1 · Draw an episode (★★, important, 20 minutes)
 #
@@ -198,7 +200,8 @@ else:
 # * `images`: uint8 `[C, M, 1, H, W]`. Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x`
 #   `[N*Q, 1, H, W]`, `query_y` `[N*Q]`: the images as they come, in uint8, the labels in int64. Leave `images` unchanged.
 # * Choose the drawings of each class by themselves: in `glyphs`, drawing $d$ of all characters of an alphabet is by one person.
-# * Draw with `generator` only (`torch.randperm(n, generator=generator)` shuffles $0 \dots n-1$).
+# * Take all random numbers from `rng`, a `torch.Generator` (`torch.randperm(n, generator=rng)` shuffles $0 \dots n-1$).
+#   The course calls it `rng`, for *random number generator*, because here a generator is a network that draws.
 
 # %%
 def my_sampler(images, n_way, k_shot, q_query, rng):
@@ -220,12 +223,12 @@ checks.episode_sampler(my_sampler)
 
 # %% [markdown]
 # The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop: every class
-# gets a random key, and the $N$ largest win; so for the drawings. Read it now: it is shorter than this section.
+# gets a random key, and the $N$ largest win. Drawings are chosen in the same way. Read it now: it is shorter than this section.
 
 # %% [markdown]
-# ## How good is doing nothing?
+# ## A baseline that learns no weights
 #
-# Before any learning, a baseline: give each query the label of the support image that is nearest in pixels,
+# The baseline gives each query the label of the support image that is nearest in pixels,
 #
 # $$ \hat y = y_{s^*}, \qquad s^* = \arg\min_s \lVert x - x_s \rVert_2 . $$
 #
@@ -247,24 +250,27 @@ def my_nearest_neighbour(support_x, support_y, query_x):
 checks.nearest_neighbour(my_nearest_neighbour)
 
 # %% [markdown]
-# **Predict.** Guessing gets 20 % of 5-way queries right. What will pixels get: 30 %, 50 %, 80 %?
+# **Predict.** Guessing gets 20 % of 5-way queries right. What will the nearest neighbour in pixels get: 30 %, 50 %, 80 %?
 
 # %%
-accuracies = episodes.accuracies(learners.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=15,
-                                 n_episodes=sizes.eval_episodes, rng=runtime.rng(seed + 1, device))
-results = records.Results("00_start_here", dataset=dataset, split="train", profile=profile, seed=seed, device=device)
+accuracies = episodes.accuracies(learners.nearest_neighbour, classes,
+                                 n_way=5, k_shot=1, q_query=15, n_episodes=sizes.eval_episodes,
+                                 rng=runtime.rng(seed + 1, device))
+# inductive: each query is labelled by itself, without a look at the others (notebook 06)
 pixels = results.add("pixel nearest neighbour, 5-way 1-shot", accuracies, unit="accuracy",
-                     setting="inductive", arm="no learning")    # inductive: each query judged by itself (notebook 06)
+                     setting="inductive", arm="no learning")
 print(records.percent(pixels), f"over {pixels['n']} episodes")
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
-ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)], color=plots.COLOURS[5])
+ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)],
+        color=plots.COLOURS[5])
 ax.axvline(20, ymax=0.85, color="black", linestyle=":")
 ax.axvspan(100 * pixels["low"], 100 * pixels["high"], ymax=0.92, color=plots.COLOURS[1])
 ax.margins(y=0.25)
 ax.text(20, ax.get_ylim()[1] * 0.87, "guessing", ha="center")
-ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {records.percent(pixels)}", ha="center")
+ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {records.percent(pixels)}",
+        ha="center")
 ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
        title="Single episodes scatter widely; their mean is known far better")
 plots.save(figure, "00_baseline")
@@ -273,7 +279,7 @@ plt.show()
 # %% [markdown]
 # ## A number without an interval is a rumour
 #
-# One episode is luck; a mean over $n$ episodes is less so. How much less?
+# The accuracy of one episode is mostly luck. A mean over $n$ episodes depends less on luck, and we can say how much less.
 #
 # ### Exercise 3 · The interval (★, very important, 10 minutes)
 #
@@ -297,22 +303,22 @@ checks.interval(my_interval)
 #
 # $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
 #
-# Does it keep its promise? Let the mean of all our episodes be the truth, draw 50 of them 10,000 times, and count how
-# often the interval contains it. **Predict** the number.
+# Test the promise of 95 %. Let the mean of all our episodes be the truth, sample 50 of them 10,000 times, and count how
+# often the interval contains the truth. **Predict** the number.
 
 # %%
-truth, chance, hits = accuracies.mean(), runtime.rng(seed), 0
+truth, rng, hits = accuracies.mean(), runtime.rng(seed), 0
 for _ in range(10_000):
-    few = accuracies[torch.randint(len(accuracies), (50,), generator=chance)]
+    few = accuracies[torch.randint(len(accuracies), (50,), generator=rng)]
     mean, half = statistics.mean_interval(few)
     hits += abs(mean - truth) <= half
 print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
 # %% [markdown]
-# Expect a little under 95 %: with 50 values $s$ is itself an estimate, which costs about half a point.
+# Expect a little under 95 %, because with 50 values $s$ is itself an estimate, which costs about half a point.
 #
-# The interval says what *other episodes* would change. It is silent about another seed or another choice of alphabets;
-# those get intervals of their own in later notebooks.
+# The interval says how far the mean would move with *other episodes*. It is silent about another seed or another choice of
+# alphabets; those get intervals of their own in later notebooks.
 #
 # **Predict, then look.** How many times more episodes does an interval of half the width take?
 
@@ -327,36 +333,38 @@ for n in counts:
 #
 # | # | question |
 # |---|---|
-# | **00 start here** | what will you be able to do, and does this machine do it? |
+# | **00 start here** | what will you be able to do, and can this machine run it? |
 # | [01 the GAN game](01_the_gan_game.ipynb) | what does the minimax objective optimise? |
 # | [02 making it train](02_making_it_train.ipynb) | why do GANs fail, and which loss cures what? |
 # | [03 drawing characters](03_drawing_characters.ipynb) | does it work on images, and how do you know? |
 # | [04 conditions](04_conditions.ipynb) | can you ask for a class, and is the request obeyed? |
-# | [05 from one example](05_from_one_example.ipynb) | can it draw a character it has never seen from one drawing? |
+# | [05 autopsy](05_autopsy.ipynb) | what is wrong with the recipe everyone copies? |
 # | [06 episodes](06_episodes.ipynb) | what is few-shot learning and how is it measured fairly? |
 # | [07 MAML](07_maml.ipynb) | how do you learn an initialisation? |
-# | [08 GAN-augmented adaptation](08_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
-# | [09 where samples help](09_where_samples_help.ipynb) | where should generated samples enter, and how many? |
+# | [08 from one example](08_from_one_example.ipynb) | can a generator draw a character it has never seen from one drawing? |
+# | [09 GAN-augmented adaptation](09_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
+# | [10 where samples help](10_where_samples_help.ipynb) | where should generated samples enter, and how many? |
 #
-# 01 to 05 build the generator, 06 and 07 the learner, 08 and 09 put them together.
+# 01 to 05 are about the generator, 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
+# measure whether it helps.
 #
 # ## The symbols
 #
-# To come back to; each is explained where it first appears.
+# Come back to this table when you meet a symbol again. Each is explained where it first appears.
 #
 # | symbol | means | from |
 # |---|---|---|
-# | $x$, $y$ | an image (in 01 and 02: a point) and its class. In 05, 08 and 09 $x$ is the *example*, and $x'$ another drawing of the same character | 00 |
+# | $x$, $y$ | an image (in 01 and 02: a point) and its class. Where $G$ is given an example (from 05 on), $x$ is the *example*, and $x'$ another drawing of the same character | 00 |
 # | $N$-way, $K$-shot | a task asks for $N$ classes, and gives $K$ labelled examples of each; `[N*Q]` has $Q$ queries of each | 00 |
 # | support, query | the labelled examples of a task, the drawings to be named; as sets $S$ and $Q$, in shapes `[S]` and `[Q]` their sizes | 00 |
 # | $T$ | how many tasks are handled at once, as in `[T, N*K, 1, H, W]` | 00 |
 # | $C$, $M$; $B$; $H$, $W$; $F$ | in shapes: classes and drawings of each (beside $H$, $W$ in a network, $C$ are channels); images of a batch; height and width; features | 00 |
 # | $z$ | noise, from a standard normal distribution | 01 |
 # | $G$ | the generator: $G(z)$, with a label $G(z, y)$, with an example $G(z, x)$, in full `G(z, x, task)` | 01 |
-# | task | in `G(z, x, task)`: all support images of the task that $x$ belongs to | 05 |
+# | task | in `G(z, x, task)`: all support images of the task that $x$ belongs to | 08 |
 # | $D$, $\ell$ | the discriminator: in formulas $D(x)$ is the probability of "real"; in code `D(x)` returns its **logit** $\ell$, and $D(x) = \sigma(\ell)$ | 01 |
 # | $\sigma(\ell)$ | the sigmoid $1 / (1 + e^{-\ell})$; without an argument, $\sigma$ is a standard deviation | 01 |
-# | $p$, $q$; $m$ | the densities of real and of generated images, and their mean; in 08, $p$ are also p-values | 01 |
+# | $p$, $q$; $m$ | the densities of real and of generated images, and their mean; in 09, $p$ are also p-values | 01 |
 # | $V$; $D^*$ | what the game is worth to $D$; the best $D$ | 01 |
 # | KL, JSD | the Kullback–Leibler and the Jensen–Shannon divergence of two densities, in nats | 01 |
 # | $R_1$; $\gamma$, $\lambda$, $w$ | a penalty on the slope of $D$ at the data; weights of penalties in $D$'s loss | 02 |
@@ -365,20 +373,22 @@ for n in counts:
 # | $f(x)$, $c_n$ | features of an image, and the prototype of class $n$: the mean of its support's features | 06 |
 # | $\theta$, $\theta'$ | the weights of a learner before and after it adapts to a task | 07 |
 # | $L_S$, $L_Q$; $H$ | its loss on the support and on the queries of a task; the Hessian of $L_S$ | 07 |
-# | $\alpha$, $\beta$ | the rates of the inner and of the outer loop (`lr` of `maml.adapt` and of `maml.fit`); elsewhere $\beta_1, \beta_2$ are Adam's, and $\alpha$ in 08 the level of a test | 07 |
+# | $\alpha$, $\beta$ | the learning rates of the inner and of the outer loop (in code `inner_lr`, `outer_lr`); elsewhere $\beta_1, \beta_2$ are Adam's, and $\alpha$ in 09 is the level of a test | 07 |
 # | $a \pm b$ | a mean and the half-width of its 95 % interval | 00 |
 
 # %% [markdown]
 # ## The answer
 #
-# What will you be able to do? Build a generator that draws new examples of a character it has seen once, a
-# learner that adapts to it, and an honest measurement of whether the first helps the second. Does this machine do it?
-# If you see the next line, it does.
+# You will be able to build a generator that draws new examples of a character it has seen once, a learner that adapts
+# to such a character, and an honest measurement of whether the first helps the second. If you see the next line, this
+# machine can run the course.
 
 # %%
-display(Markdown(f"**On `{dataset}`, pixels alone get {records.percent(pixels)} of 5-way 1-shot queries right** "
-                 f"({pixels['n']} episodes, each query judged by itself); guessing gets 20 %. How many did you get? "
-                 "The course is about the gap between."))
+display(Markdown(f"**On `{dataset}`, the nearest neighbour in pixels gets "
+                 f"{records.percent(pixels)} of 5-way 1-shot queries right** "
+                 f"({pixels['n']} episodes, each query labelled by itself), and guessing gets "
+                 "20 %. Compare that with your own score, because the course is about the gap "
+                 "between the two."))
 
 # %% [markdown]
 # **Read next.** Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program

@@ -3,13 +3,13 @@
 #
 # **The question.** What does the minimax objective optimise?
 #
-# Two networks play against each other, and what comes of it is one that can draw. Why should that be? Before any drawing, look at the
-# game itself, in one dimension, where everything it claims can be computed, plotted and checked: what the best discriminator is,
-# what the game is worth to it, and where that sends the generator.
+# Two networks play against each other, and in the end one of them can draw. To see why, we first look at the game itself, in one
+# dimension. There we can compute, plot and check every claim about it: what the best discriminator is, what the game is worth to
+# it, and where that sends the generator.
 #
 # **You need** notebook 00, logarithms and a little calculus. **Time**: 35 minutes, and about 40 more with the three exercises.
 #
-# Parameters as in notebook 00; this notebook makes its own data, so `dataset` changes nothing here.
+# The parameters are those of notebook 00. This notebook makes its own data, so `dataset` has no effect here.
 
 # %% tags=["parameters"]
 import os
@@ -29,29 +29,30 @@ from IPython.display import Markdown, display
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
-from course_lib import gan, losses, networks, plots, quality, records, runtime
+from course_checks import nb01 as checks
+from course_lib import gan, losses, networks, notebook, plots, quality, runtime
 
-plots.use_style()
-sizes = runtime.profile(profile)
-device = runtime.device(device)
-results = records.Results("01_the_gan_game", dataset=dataset, profile=profile, seed=seed, device=device)
+sizes, device, results = notebook.setup("01_the_gan_game", profile, dataset, device, seed)
 
 # %% [markdown]
 # ## 1 · Two densities
 #
 # A generator $G$ turns noise $z$ into samples $x = G(z)$; a discriminator $D$ says how likely it is that $x$ is real. One number, $V(D, G)$,
-# measures how well $D$ does: $D$ makes it as large as it can, $G$ as small, hence *minimax*, $\min_G \max_D V(D, G)$.
+# measures how well $D$ does. $D$ makes it as large as it can and $G$ as small as it can, so the game is called *minimax*:
+# $\min_G \max_D V(D, G)$.
 #
-# Let $p$ be the density of the real data: two humps. Let $q$ be the density that the samples $G(z)$ have: for now fixed, one wide
-# hump. A grid, fine and wide enough, turns every integral below into a sum.
+# Let $p$ be the density of the real data, which has two humps. Let $q$ be the density of the samples $G(z)$: for now it is fixed,
+# one wide hump. A grid, fine and wide enough, turns every integral below into a sum.
 
 # %%
 def normal(mean, deviation):
     """The density N(mean, deviation^2), in float64."""
-    return Normal(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
+    return Normal(torch.tensor(mean, dtype=torch.float64),
+                  torch.tensor(deviation, dtype=torch.float64))
 
 
-real = MixtureSameFamily(Categorical(torch.tensor([0.6, 0.4], dtype=torch.float64)), normal([-1.0, 2.0], [0.5, 0.8]))
+real = MixtureSameFamily(Categorical(torch.tensor([0.6, 0.4], dtype=torch.float64)),
+                         normal([-1.0, 2.0], [0.5, 0.8]))
 fake = normal(0.0, 1.5)
 x = torch.linspace(-9, 9, 3601, dtype=torch.float64)            # [X], the grid
 dx = (x[1] - x[0]).item()
@@ -65,15 +66,15 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 # $$ V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{x \sim q} \log (1 - D(x))
 #            = \int p(x) \log D(x) + q(x) \log (1 - D(x)) \, dx . $$
 #
-# $D$ wants it large. Nothing ties $D(x)$ at one $x$ to $D$ at another, so make the integrand large at each $x$ separately: for
-# $a, b > 0$ the function $a \log y + b \log(1 - y)$ has slope $a / y - b / (1 - y)$, which is zero at one place only.
+# $D$ wants it large. The value of $D$ at one $x$ does not restrict its value at another, so make the integrand large at each $x$
+# separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has slope $a / y - b / (1 - y)$, which is zero for a single $y$.
 #
-# **Pause and work it out**: where?
+# **Pause and work it out**: for which $y$?
 #
 # ### Exercise 1 · The best discriminator (★, very important, 10 minutes)
 #
-# From densities `p` and `q` on a grid `[X]`, return $D^*$ `[X]`. Where both are zero no sample ever falls; there let
-# $D^*$ be $\tfrac12$.
+# From densities `p` and `q` on a grid `[X]`, return $D^*$ `[X]`. Where both are zero no sample ever falls, so let $D^*$ be
+# $\tfrac12$ there.
 
 # %%
 def my_best_discriminator(p, q):
@@ -87,8 +88,8 @@ def my_best_discriminator(p, q):
 checks.best_discriminator(my_best_discriminator)
 
 # %% [markdown]
-# So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$: among all samples that fall on $x$, the share of real ones. Does a network that only ever sees
-# *samples*, never densities, find it? We train one and compare.
+# So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$: it is the fraction of real ones among all samples that fall on $x$. Does a network that sees
+# only *samples*, and never densities, find it? We train one and compare.
 
 # %%
 best_D = p / (p + q)
@@ -96,7 +97,8 @@ figure, ax = plt.subplots(figsize=(10, 4.5))
 ax.plot(x, p, label="p, real")
 ax.plot(x, q, label="q, generated")
 ax.plot(x, best_D, color="black", linestyle="--", label="D* = p / (p + q)")
-ax.set(xlabel="x", ylabel="density; probability", xlim=(-6, 6), title="D* is high where real samples outnumber the generated")
+ax.set(xlabel="x", ylabel="density; probability", xlim=(-6, 6),
+       title="D* is above 0.5 where real samples outnumber generated ones")
 ax.legend()
 plots.save(figure, "01_best_discriminator")
 plt.show()
@@ -104,7 +106,8 @@ plt.show()
 # %% [markdown]
 # ## 3 · A loss that survives
 #
-# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. Why not write $\log \sigma(\ell)$? Look:
+# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. Here is what happens if the code computes
+# $\log \sigma(\ell)$ as it is written:
 
 # %% tags=["nbval-check-output"]
 sure = torch.tensor([-200.0, -2.0, 2.0, 200.0])
@@ -112,13 +115,13 @@ print("log(sigmoid(l)):", [round(v, 3) for v in sure.sigmoid().log().tolist()])
 print("-softplus(-l)  :", [round(v, 3) for v in (-softplus(-sure)).tolist()])
 
 # %% [markdown]
-# The sigmoid rounds to 0, and its logarithm is lost, with all gradient. The same function, written
+# The sigmoid rounds to 0, so its logarithm is infinite and the gradient is lost. The same function, written as
 # $\log \sigma(\ell) = -\log(1 + e^{-\ell}) = -\operatorname{softplus}(-\ell)$, is finite everywhere.
 #
 # ### Exercise 2 · The value (★, very important, 10 minutes)
 #
-# From logits of real and of generated samples to $V$: two means. It must survive logits of $\pm 200$, and so must its gradient.
-# You need $\log (1 - \sigma(\ell))$ as well: first write $1 - \sigma(\ell)$ as a sigmoid.
+# Compute $V$ from the logits of real and of generated samples. It is the sum of two means. The value and its gradient must be
+# finite for logits of $\pm 200$. You need $\log (1 - \sigma(\ell))$ as well, so first write $1 - \sigma(\ell)$ as a sigmoid.
 
 # %%
 def my_value(real_logits, fake_logits):
@@ -132,26 +135,27 @@ def my_value(real_logits, fake_logits):
 checks.value(my_value)
 
 # %% [markdown]
-# As $1 - \sigma(\ell) = \sigma(-\ell)$, $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$. The library has $V$ as a loss, to be
-# minimised: `losses.minimax_d` is $-V$.
+# Because $1 - \sigma(\ell) = \sigma(-\ell)$, we have $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$. The library has $V$ as a
+# loss, which is to be minimised: `losses.minimax_d` is $-V$.
 #
 # ## 4 · Train D, and watch it find D*
 #
 # One thing in this cell is unusual: the batches are *stratified*, one sample from each of $n$ equally likely slices of the
-# density. They are samples all the same, but evenly spread, so that a small batch serves as well as a large one.
+# density. They are still samples, but evenly spread, so a small batch serves as well as a large one.
 
 # %%
 def stratified(n, rng):
     """n standard normal numbers, one from each of n equally likely slices: [n]."""
-    u = (torch.arange(n, device=device) + torch.rand(n, generator=rng, device=device)) / n        # uniform
-    # the inverse of the normal distribution function makes uniform numbers normal
+    u = (torch.arange(n, device=device) + torch.rand(n, generator=rng, device=device)) / n
+    # u is uniform; the inverse of the normal distribution function makes it normal
     return math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-1 + 1e-6, 1 - 1e-6))
 
 
 def draw_real(n, rng):
     """n real samples: [n, 1]."""
-    left = round(0.6 * n)
-    return torch.cat([-1 + 0.5 * stratified(left, rng), 2 + 0.8 * stratified(n - left, rng)])[:, None]
+    n_left = round(0.6 * n)
+    left, right = -1 + 0.5 * stratified(n_left, rng), 2 + 0.8 * stratified(n - n_left, rng)
+    return torch.cat([left, right])[:, None]
 
 
 def draw_fake(n, rng):
@@ -160,8 +164,8 @@ def draw_fake(n, rng):
 
 
 # %% [markdown]
-# How far is $D$ from $D^*$? Take the **largest** error (the *sup norm*) on the **bulk**: the interval that holds the central
-# 99 % of all samples, real and generated. Beyond it $D$ sees next to nothing and is free to be wrong.
+# As a measure of how far $D$ is from $D^*$, take the **largest** error (the *sup norm*) on the **bulk**: the interval that holds
+# the central 99 % of all samples, real and generated. Outside the bulk $D$ sees hardly any sample, so no sample corrects it.
 
 # %%
 mass = ((p + q) / 2 * dx).cumsum(0)
@@ -200,7 +204,7 @@ runs = [train_D(sizes.pick(smoke=20, cpu=1_500, gpu=5_000), seed + i) for i in r
 D = runs[0][0]
 
 # %% [markdown]
-# **Predict**: how large is the largest error after 10, 100 and 1,000 steps? And where is $D$ worst at the end, inside the bulk or
+# **Predict**: how large is the largest error after 10, 100 and 1,000 steps? Where is $D$ worst at the end, inside the bulk or
 # outside?
 
 # %%
@@ -209,22 +213,24 @@ with torch.no_grad():
     left.plot(x, D(grid).sigmoid().cpu(), label="D, learned")
 left.plot(x, best_D, color="black", linestyle="--", label="D*")
 left.axvspan(x[bulk][0], x[bulk][-1], color="black", alpha=0.06, label="bulk: 99 % of samples")
-left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15), title="D saw samples only, and found D*")
+left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15),
+         title="D saw samples only, and found D*")
 left.legend(fontsize=12, loc="upper left")
 for i, (_, seen) in enumerate(runs):
     right.plot(seen[1:, 0], seen[1:, 1], label=f"seed {seed + i}")
 right.axhline(0.02, color="black", linestyle=":", label="0.02: close enough")
+largest = [seen[-1, 1].item() for _, seen in runs]
 right.set(xlabel="training step", ylabel="largest |D - D*| on the bulk", xscale="log", yscale="log",
-          title=f"At the end at most {max(seen[-1, 1] for _, seen in runs):.4f}")
+          title=f"Largest error at the end: {max(largest):.4f}")
 right.legend(fontsize=12)
 plots.save(figure, "01_learned_discriminator")
 plt.show()
-error = results.add("largest |D - D*| on the bulk", [seen[-1, 1] for _, seen in runs], unit="probability", setting="-",
-                    per_seed=[seen[-1, 1].item() for _, seen in runs])
+error = results.add("largest |D - D*| on the bulk", largest, unit="probability", setting="-",
+                    per_seed=largest)
 
 # %% [markdown]
-# Outside the grey band the learned $D$ drifts away from $D^*$: hardly a sample falls there to correct it. Remember this
-# when a generator draws where no sample has been before: $D$'s opinion there is invention.
+# Outside the grey band the learned $D$ drifts away from $D^*$, because hardly a sample falls there to correct it. Remember this
+# when a generator draws where no sample has been before: there $D$'s opinion has no basis in data.
 #
 # ## 5 · What the game is worth
 #
@@ -233,14 +239,14 @@ error = results.add("largest |D - D*| on the bulk", [seen[-1, 1] for _, seen in 
 # $$ V(D^*, G) = \int p \log \frac{p}{2m} + q \log \frac{q}{2m} \, dx
 #    = \underbrace{\mathrm{KL}(p \Vert m) + \mathrm{KL}(q \Vert m)}_{2 \, \mathrm{JSD}(p \Vert q)} - \log 4 . $$
 #
-# Here $\mathrm{KL}(p \Vert m) = \int p \log \frac{p}{m} \, dx$ is the Kullback–Leibler divergence, in *nats* where the logarithm is the
-# natural one. JSD is the Jensen–Shannon divergence: 0 if and only if $p = q$, and at most $\log 2$, when they never meet.
+# Here $\mathrm{KL}(p \Vert m) = \int p \log \frac{p}{m} \, dx$ is the Kullback–Leibler divergence. With the natural logarithm its unit is
+# the *nat*. JSD is the Jensen–Shannon divergence: 0 if and only if $p = q$, and $\log 2$, its maximum, if $p$ and $q$ never overlap.
 #
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
-# Densities `p`, `q` `[X]` on a grid of spacing `dx` to JSD, in nats. Where a density is zero, $0 \log 0 = 0$:
-# `torch.xlogy(a, b)` is $a \log b$ with that rule. It does not mend a nan in $b$, though: where $p$ and $m$ are both zero, $p / m$ is $0 / 0$.
-# ($\log \frac{p}{m} = \log p - \log m$.)
+# Compute the JSD, in nats, of the densities `p`, `q` `[X]` on a grid of spacing `dx`. Where a density is zero, $0 \log 0 = 0$, and
+# `torch.xlogy(a, b)` is $a \log b$ with that rule. But it does not mend a nan in $b$: where $p$ and $m$ are both zero, $p / m$ is
+# $0 / 0$. (Use $\log \frac{p}{m} = \log p - \log m$.)
 
 # %%
 def my_jsd(p, q, dx):
@@ -256,55 +262,60 @@ def my_jsd(p, q, dx):
 checks.jsd(my_jsd)
 
 # %% [markdown]
-# `quality.jsd` is the same. With it, what should $V$ end at? Below is what each $D$ still lacked as it was trained.
+# `quality.jsd` is the same. **Predict** from it the value at which $V$ should end. The figure shows how much each $D$ still lacked
+# during its training.
 
 # %%
 worth = 2 * quality.jsd(p, q, dx) - math.log(4)
-gap = results.add("2 JSD - log 4 minus V of the learned D", [worth - seen[-1, 2] for _, seen in runs], unit="nats", setting="-")
+gap = results.add("2 JSD - log 4 minus V of the learned D",
+                  [worth - seen[-1, 2] for _, seen in runs], unit="nats", setting="-")
 figure, ax = plt.subplots(figsize=(10, 4.5))
 for i, (_, seen) in enumerate(runs):
     ax.plot(seen[1:, 0], worth - seen[1:, 2], label=f"seed {seed + i}")
 ax.set(xlabel="training step", ylabel="(2 JSD - log 4) - V   (nats)", xscale="log", yscale="log",
-       title=f"V climbs to 2 JSD - log 4 = {worth:.3f}; {gap['value']:.0e} is missing at the end")
+       title=f"V rises to 2 JSD - log 4 = {worth:.3f}, and ends {gap['value']:.0e} nats below")
 ax.legend()
 plots.save(figure, "01_value")
 plt.show()
 
 # %% [markdown]
-# Always from below: $D^*$ is the best there is, so an imperfect $D$ only *under*estimates the divergence. A weak discriminator
-# tells the generator that it is nearer than it is.
+# $V$ always approaches this value from below: $D^*$ is the best discriminator, so an imperfect $D$ *under*estimates the divergence.
+# A weak discriminator tells the generator that it is nearer to the data than it is.
 #
 # ## 6 · Where that sends the generator
 #
-# $G$ wants the value small. Against a perfect $D$ it would slide down $2\,\mathrm{JSD} - \log 4$, whose lowest point, $-\log 4$, is $p = q$. Move a
-# generated hump along the axis and see what it would feel. For a clear view, let $p$ be one hump as well.
+# $G$ wants the value small. Against a perfect $D$ it would slide down $2\,\mathrm{JSD} - \log 4$, whose lowest value, $-\log 4$, belongs
+# to $p = q$. Move a generated hump along the axis and see which slope it would follow. For a clear view, let $p$ be one hump as well.
 
 # %%
 target = normal(0.0, 0.5).log_prob(x).exp()
 means = torch.linspace(-6, 6, 121)
-landscape = torch.tensor([2 * quality.jsd(target, normal(m, 0.5).log_prob(x).exp(), dx) - math.log(4) for m in means.tolist()])
+moved = [normal(mean, 0.5).log_prob(x).exp() for mean in means.tolist()]
+landscape = torch.tensor([2 * quality.jsd(target, q, dx) - math.log(4) for q in moved])
 figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.6))
 left.plot(means, landscape)
 left.axhline(-math.log(4), color="black", linestyle=":", label="-log 4: p = q")
-left.set(xlabel="mean of the generator", ylabel="2 JSD - log 4  (nats)", title="One valley, at p = q")
+left.set(xlabel="mean of the generator", ylabel="2 JSD - log 4  (nats)",
+         title="The value has one minimum, at p = q")
 left.legend(loc="lower right")
 right.semilogy(means[1:], landscape.diff().abs() / (means[1] - means[0]), color=plots.COLOURS[1])
-right.set(xlabel="mean of the generator", ylabel="|slope|  (nats per unit)", ylim=(1e-8, 2), title="Far from it, hardly a slope to follow")
+right.set(xlabel="mean of the generator", ylabel="|slope|  (nats per unit)", ylim=(1e-8, 2),
+          title="Far from p = q the slope vanishes")
 plots.save(figure, "01_landscape")
 plt.show()
 
 # %% [markdown]
-# At a mean of 1.5, three standard deviations away, the slope is still there; at 5, ten of them, next to nothing is left. (At 0 it is
-# exactly 0; the grid is too coarse to show that.) Where the two hardly overlap, a perfect $D$ leaves the
-# generator no direction. That is the first thing that goes wrong in practice, and notebook 02 is about it.
+# At a mean of 1.5, three standard deviations away, there is still a slope. At a mean of 5, ten standard deviations away, it is
+# almost zero. (At 0 it is exactly 0, but the grid is too coarse to show that.) Where the two densities hardly overlap, a perfect
+# $D$ gives the generator no direction. That is the first failure in practice, and notebook 02 is about it.
 #
 # ### Take the slider
 #
-# In JupyterLab, run the next cell and drag the generator's mean. For a static page, the picture below it shows five stops.
+# In JupyterLab, run the next cell and drag the generator's mean. For a static page, the picture below it shows five positions.
 
 # %%
 def panel(mean, ax):
-    """p, q and D* for a generator with this mean; returns the value of the game."""
+    """Draw p, q and D* for a generator with this mean; the title gives the value of the game."""
     moved = normal(float(mean), 1.0).log_prob(x).exp()
     ax.plot(x, p, label="p")
     ax.plot(x, moved, label="q")
@@ -322,7 +333,8 @@ def look(mean=-4.0):
     plt.show()
 
 
-display(ipywidgets.interactive(look, mean=ipywidgets.FloatSlider(-4.0, min=-6, max=6, step=0.5, continuous_update=False)))
+slider = ipywidgets.FloatSlider(-4.0, min=-6, max=6, step=0.5, continuous_update=False)
+display(ipywidgets.interactive(look, mean=slider))
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(18, 3.6), sharey=True)
@@ -333,30 +345,30 @@ plots.save(figure, "01_slider")
 plt.show()
 
 # %% [markdown]
-# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try**: at which mean is it lowest, and what does
-# $G$ give up there?
+# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try**: at which mean is it lowest, and which part
+# of the data does $G$ give up there?
 #
 # ## 7 · Both at once
 #
-# In practice nobody waits until $D$ is perfect. The two take turns: one step of $D$, one step of $G$. This is all of it:
+# In practice nobody waits until $D$ is perfect. The two alternate: one step of $D$, then one step of $G$. This is one *iteration*:
 #
 # ```python
 # with torch.no_grad():
-#     fake = G(noise)                                        # D's turn: no graph through G
+#     fake = G(noise)                                        # the step of D: no graph through G
 # loss = losses.minimax_d(D(real), D(fake))
 # d_optimiser.zero_grad(); loss.backward(); d_optimiser.step()
 #
-# loss = losses.saturating_g(D(G(fresh_noise)))              # G's turn: V again, now to be made small
+# loss = losses.saturating_g(D(G(fresh_noise)))              # the step of G: V again, now made small
 # g_optimiser.zero_grad(); loss.backward(); g_optimiser.step()
 # ```
 #
-# `gan.d_step` and `gan.g_step` are these two, and `gan.fit` takes turns. Give it a $G$ that bends noise with a small network, and watch
-# its density move. (We watch `average`, a copy of $G$ whose weights are a running average of those of recent turns, which is calmer;
-# `ema` is the share of it that is kept in each turn.)
+# `gan.d_step` and `gan.g_step` are these two steps, and `gan.fit` repeats them. Give it a $G$ that bends noise with a small network,
+# and watch its density move. (We watch `average`, a copy of $G$ whose weights are a running average over recent iterations, because
+# it moves more calmly than $G$. In each iteration the average keeps the fraction `ema` of itself.)
 
 # %%
-turns = sizes.pick(smoke=20, cpu=2_000, gpu=2_000)
-moments = [0, turns // 20, turns // 8, turns // 3, turns]
+n_iterations = sizes.pick(smoke=20, cpu=2_000, gpu=2_000)
+moments = [0, n_iterations // 20, n_iterations // 8, n_iterations // 3, n_iterations]
 edges = torch.linspace(-6, 6, 97)
 
 
@@ -365,34 +377,39 @@ def density(points):
     return torch.histc(points.cpu(), bins=96, min=-6, max=6) / len(points) / (edges[1] - edges[0])
 
 
-def watch(turn, average):
+# %%
+@torch.no_grad()
+def watch(iteration, average):
     """Keep the density of G at some moments."""
-    if turn in moments:
-        with torch.no_grad():
-            path[turn] = density(average(gan.noise(average, 20_000, runtime.rng(seed, device))))
+    if iteration in moments:
+        z = gan.noise(average, 20_000, runtime.rng(seed, device))
+        path[iteration] = density(average(z))
 
 
 path = {}
 runtime.seed_everything(seed)
-G, rival = networks.PointGenerator(2, dim=1, width=64).to(device), networks.PointDiscriminator(dim=1, width=64).to(device)
-trained = gan.fit(G, rival, lambda rng: (draw_real(256, rng),), n_steps=turns, loss=losses.SATURATING,
-                  rng=runtime.rng(seed, device), lr=(1e-3, 1e-3), ema=0.99, watch=watch)
+G = networks.PointGenerator(2, dim=1, width=64).to(device)
+rival = networks.PointDiscriminator(dim=1, width=64).to(device)
+trained = gan.fit(G, rival, lambda rng: (draw_real(256, rng),), n_steps=n_iterations,
+                  loss=losses.SATURATING, rng=runtime.rng(seed, device), lr=(1e-3, 1e-3), ema=0.99,
+                  watch=watch)
 
 # %%
 middles = (edges[1:] + edges[:-1]) / 2
 figure, axes = plt.subplots(1, len(path), figsize=(18, 3.8), sharey=True)
-for ax, (turn, q_now) in zip(axes, path.items()):
+for ax, (iteration, q_now) in zip(axes, path.items()):
     ax.plot(x, p, label="p")
     ax.fill_between(middles, q_now, step="mid", color=plots.COLOURS[1], alpha=0.6, label="G")
-    ax.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1), title=f"turn {turn}")
+    ax.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1), title=f"iteration {iteration}")
 axes[0].legend(fontsize=12)
-figure.suptitle(f"{turns} turns carry G's density towards p", fontsize=17)
+figure.suptitle(f"{n_iterations} iterations carry G's density towards p", fontsize=17)
 plots.save(figure, "01_path")
 plt.show()
 
 # %% [markdown]
-# How good is the end? Compare histograms: the divergence between 20,000 samples of $G$ and as many real ones (a mean over
-# four sets of these), next to a floor: the divergence between two sets of real ones, which is not zero either.
+# To see how good the result is, compare histograms. We compute the divergence between 20,000 samples of $G$ and as many real ones,
+# as a mean over four sets of real ones. Beside it stands a floor: the divergence between two sets of real samples, which is not
+# zero either.
 
 # %%
 width = (edges[1] - edges[0]).item()
@@ -406,29 +423,35 @@ def independent(n, rng):
 
 
 sets = [density(independent(20_000, runtime.rng(seed + 10 + i, device))) for i in range(4)]
-floor = results.add("JSD of two sets of real samples", [quality.jsd(*sets[:2], width), quality.jsd(*sets[2:], width)], unit="nats",
-                    setting="-", arm="real")
-for turn, q_now in path.items():
+floor = results.add("JSD of two sets of real samples",
+                    [quality.jsd(*sets[:2], width), quality.jsd(*sets[2:], width)],
+                    unit="nats", setting="-", arm="real")
+for iteration, q_now in path.items():
     from_real = [quality.jsd(q_now, real_set, width) for real_set in sets]
-    print(f"turn {turn:4d}: JSD {sum(from_real) / len(sets):.4f} nats")
-reached = results.add("JSD of G's samples and real ones", from_real, unit="nats", setting="-", arm="G")     # at the last turn
-print(f"floor:     JSD {floor['value']:.4f} nats")
+    print(f"iteration {iteration:4d}: JSD {sum(from_real) / len(sets):.4f} nats")
+reached = results.add("JSD of G's samples and real ones", from_real,        # at the last iteration
+                      unit="nats", setting="-", arm="G")
+print(f"floor:          JSD {floor['value']:.4f} nats")
 
 # %% [markdown]
-# Both humps are found, but the floor is not reached, and later need not be better: two players who keep moving do
-# not settle. In theory $D$ is perfect at every step of $G$; here it has one step.
+# $G$ finds both humps, but it does not reach the floor. A later iteration need not be better, because two players who keep moving
+# do not settle. In theory $D$ is perfect at every step of $G$, but here $D$ takes one step for each step of $G$.
 
 # %% [markdown]
 # ## The answer
 #
 # For a perfect discriminator, the minimax objective is a divergence between densities, $2\,\mathrm{JSD}(p \Vert q) - \log 4$, and the
-# best generator is the one that draws from $p$. Measured here:
+# best generator is the one that draws from $p$. We measured:
 
 # %%
-display(Markdown(f"* a network that sees only samples finds $D^*$ to within **{max(error['per_seed']):.4f}** on the bulk (worst of "
-                 f"{error['n']} seeds, stratified batches);\n* its value comes within **{gap['value']:.1e} nats** of $2\\,$JSD$ - \\log 4 = {worth:.4f}$;\n"
-                 f"* a small GAN, stopped at turn {turns}, is at a JSD of **{reached['value']:.4f}** from the real density (two real sets: "
-                 f"{floor['value']:.4f})."))
+display(Markdown(
+    f"* A network that sees only samples finds $D^*$ to within **{max(error['per_seed']):.4f}** "
+    f"on the bulk (worst of {error['n']} seeds, stratified batches).\n"
+    f"* Its value comes within **{gap['value']:.1e} nats** of "
+    f"$2\\,$JSD$ - \\log 4 = {worth:.4f}$.\n"
+    f"* A small GAN, stopped after {n_iterations} iterations, has a JSD of "
+    f"**{reached['value']:.4f}** nats from the real density. Two sets of real samples have "
+    f"{floor['value']:.4f}."))
 
 # %% [markdown]
 # **Read next.** Goodfellow et al. 2014, *Generative adversarial nets*, sections 3 and 4: you have just measured its proposition 1 and

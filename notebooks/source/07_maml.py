@@ -3,11 +3,13 @@
 #
 # **The question.** How do you learn an initialisation?
 #
-# Fine-tuning (notebook 06) starts from weights that were made for something else. This notebook learns the *starting point itself*: weights from
-# which one or a few gradient steps solve a new task. You will write the inner loop, differentiate through it, see what the cheaper
-# relatives leave out, and meet a gradient that is wrong while its loss is right.
+# Fine-tuning (notebook 06) starts from weights that were made for another purpose. This notebook
+# learns the *starting point itself*: weights from which one or a few gradient steps solve a new
+# task. You will write the inner loop, differentiate through it, see what the cheaper relatives
+# leave out, and meet a gradient that is wrong while its loss is right.
 #
-# **You need** notebook 06, and R1 from notebook 02. **Time**: 55 minutes, and about 60 more with the four exercises.
+# **You need** notebook 06, and R1 from notebook 02. **Time**: 55 minutes, and about 60 more with
+# the four exercises.
 #
 # Parameters as in notebook 00.
 
@@ -20,7 +22,6 @@ device = os.environ.get("COURSE_DEVICE", "auto")
 seed = int(os.environ.get("COURSE_SEED", "0"))
 
 # %%
-import json
 import math
 from functools import partial
 
@@ -31,28 +32,32 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
-from course_lib import checkpoints, datasets, episodes, maml, networks, plots, records, runtime
+from course_checks import nb07 as checks
+from course_lib import (checkpoints, datasets, episodes, maml, networks, notebook, plots, records,
+                        runtime)
 
-plots.use_style()
-sizes = runtime.profile(profile)
-device = runtime.device(device)
-results = records.Results("07_maml", dataset=dataset, profile=profile, seed=seed, device=device)
+sizes, device, results = notebook.setup("07_maml", profile, dataset, device, seed)
 
 # %% [markdown]
 # ## 1 · One gradient step as a learner
 #
-# Let $\theta$ be the weights of a network and $L_S$ its loss on the support of a task. The learner is plain gradient descent from $\theta$; one
-# step of it, at a rate $\alpha$, is (Finn et al. 2017, eq. 1)
+# Let $\theta$ be the weights of a network and $L_S$ its loss on the support of a task. The learner
+# is plain gradient descent from $\theta$. One step of it, at a rate $\alpha$, is (Finn et al. 2017,
+# eq. 1)
 #
 # $$ \theta' = \theta - \alpha \, \nabla_\theta L_S(\theta) . $$
 #
-# Nothing here is new, except that we will treat $\theta'$ as a *function of* $\theta$. So the code must not change $\theta$ in place: parameters are a dict,
-# and a step makes a new one. This is the **inner loop**. `functional_call(model, params, (x,))` is the model with those parameters.
+# The step itself is not new. What is new is that we treat $\theta'$ as a *function of* $\theta$. So
+# the code must not change $\theta$ in place: parameters are a dict, and a step makes a new dict.
+# This is the **inner loop**. `functional_call(model, params, (x,))` is the model with those
+# parameters.
 #
 # ### Exercise 1 · The inner loop (★★, very important, 15 minutes)
 #
-# `steps` steps of gradient descent on the cross-entropy of the support `x`, `y`, from `params`. A dict in, a new dict out; and a graph must lead
-# from the result back to `params`, because we will want its derivative. (Which argument of `torch.autograd.grad` did R1 need in notebook 02?)
+# Take `steps` steps of gradient descent on the cross-entropy of the support `x`, `y`, from
+# `params`. A dict goes in and a new dict comes out. A graph must lead from the result back to
+# `params`, because we will want its derivative. (Which argument of `torch.autograd.grad` did R1
+# need in notebook 02?)
 
 # %%
 def my_adapt(model, params, x, y, lr, steps):
@@ -72,8 +77,9 @@ checks.adapt(my_adapt)
 # %% [markdown]
 # ## 2 · The meta-gradient
 #
-# How good is a starting point? As good as the *queries* are answered after the step: minimise $L_Q(\theta')$, the loss on the queries, averaged over tasks.
-# This is the **outer loop**, with a rate $\beta$ of its own (ours leaves the step to Adam):
+# How good is a starting point? It is as good as the answers to the *queries* after the step. So
+# minimise $L_Q(\theta')$, the loss on the queries, averaged over tasks. This is the **outer loop**,
+# with a rate $\beta$ of its own (ours leaves the step to Adam):
 #
 # $$ \theta \leftarrow \theta - \beta \, \nabla_\theta \, \frac{1}{T} \sum_{\text{tasks}} L_Q(\theta') . $$
 #
@@ -82,18 +88,24 @@ checks.adapt(my_adapt)
 # $$ \nabla_\theta L_Q(\theta') = \Bigl(\frac{\partial \theta'}{\partial \theta}\Bigr)^{\!\top} \nabla L_Q(\theta')
 #    = (I - \alpha H) \, \nabla L_Q(\theta') . $$
 #
-# The factor $I - \alpha H$ is what makes MAML *second-order*: how moving the start moves the end. Nobody computes $H$; backpropagation through the
-# inner step computes its product with the vector. **First-order** MAML (FOMAML) drops it: it takes the gradient at the end and applies it at the start.
-#
+# The factor $I - \alpha H$ is what makes MAML *second-order*: it says how moving the start moves
+# the end. Nobody computes $H$, because backpropagation through the inner step computes its product
+# with the vector. **First-order** MAML (FOMAML) drops the factor: it takes the gradient at the end
+# and applies it at the start.
+
+# %% [markdown]
 # ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
 #
-# This is first-order MAML. Three places in it forget where `adapted` came from: find all three. (With one or two mended, it is first-order still, or torch
-# refuses.) Make it second-order: return a dict of gradients of the query loss with respect to `params`, after one inner step.
+# The code below is first-order MAML. Three places in it forget where `adapted` came from: find all
+# three. (With one or two of them mended, it is still first-order, or torch refuses.) Make it
+# second-order: return a dict of gradients of the query loss with respect to `params`, after one
+# inner step.
 #
 # ```python
 # loss = cross_entropy(functional_call(model, params, (support_x,)), support_y)
 # slopes = torch.autograd.grad(loss, list(params.values()))
-# adapted = {name: (p - lr * slope).detach().requires_grad_() for (name, p), slope in zip(params.items(), slopes)}
+# adapted = {name: (p - lr * slope).detach().requires_grad_()
+#            for (name, p), slope in zip(params.items(), slopes)}
 # query_loss = cross_entropy(functional_call(model, adapted, (query_x,)), query_y)
 # return dict(zip(params, torch.autograd.grad(query_loss, list(adapted.values()))))
 # ```
@@ -103,7 +115,7 @@ def my_meta_gradient(model, params, support_x, support_y, query_x, query_y, lr):
     """The gradient of the query loss after one inner step, with respect to params: a dict."""
     ### BEGIN SOLUTION
     loss = cross_entropy(functional_call(model, params, (support_x,)), support_y)
-    slopes = torch.autograd.grad(loss, list(params.values()), create_graph=True)    # first order: without a graph
+    slopes = torch.autograd.grad(loss, list(params.values()), create_graph=True)
     adapted = {name: p - lr * slope for (name, p), slope in zip(params.items(), slopes)}
     query_loss = cross_entropy(functional_call(model, adapted, (query_x,)), query_y)
     return dict(zip(params, torch.autograd.grad(query_loss, list(params.values()))))
@@ -114,25 +126,27 @@ def my_meta_gradient(model, params, support_x, support_y, query_x, query_y, lr):
 checks.meta_gradient(my_meta_gradient)
 
 # %% [markdown]
-# Never believe a gradient that you have not checked. Nudge $\theta$ a little both ways in a random direction $d$, in float64: the difference of
-# the losses is the slope along $d$, whatever anybody's code says.
+# Never believe a gradient that you have not checked. Nudge $\theta$ a little both ways in a random
+# direction $d$, in float64: the difference of the losses is the slope along $d$, whatever anybody's
+# code says.
 
 # %%
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
 n_way = min(5, len(val.names))
 runtime.seed_everything(seed)
 exact = networks.ConvNet(n_way, width=8, norm=networks.BatchNorm).double()
-tasks = episodes.sample(datasets.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5, n_tasks=4,
-                        rng=runtime.rng(seed))
+tasks = episodes.sample(datasets.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5,
+                        n_tasks=4, rng=runtime.rng(seed))
 tasks = episodes.Episodes(*(part.double() if part.is_floating_point() else part for part in tasks))
 params = {name: p.detach().requires_grad_() for name, p in exact.named_parameters()}
-chance = runtime.rng(seed)
-direction = {name: torch.randn(p.shape, generator=chance).double() for name, p in params.items()}
+rng = runtime.rng(seed)
+direction = {name: torch.randn(p.shape, generator=rng).double() for name, p in params.items()}
 
 
 def loss_at(shift, **options):
+    """The meta-loss after a shift of the parameters along `direction`."""
     shifted = {name: p + shift * direction[name] for name, p in params.items()}
-    return maml.meta_loss(exact, shifted, tasks, lr=0.4, steps=1, **options)
+    return maml.meta_loss(exact, shifted, tasks, inner_lr=0.4, steps=1, **options)
 
 
 # %%
@@ -141,27 +155,32 @@ truth = (loss_at(nudge) - loss_at(-nudge)).item() / (2 * nudge)
 for name, options in (("second order", {}), ("first order", {"first_order": True})):
     slopes = torch.autograd.grad(loss_at(0, **options), list(params.values()))
     slope = sum((s * direction[key]).sum() for key, s in zip(params, slopes)).item()
-    print(f"{name:>12}: slope {slope:8.4f}, finite difference {truth:8.4f}, relative error {abs(slope / truth - 1):.0e}")
+    print(f"{name:>12}: slope {slope:8.4f}, finite difference {truth:8.4f}, "
+          f"relative error {abs(slope / truth - 1):.0e}")
 
 # %% [markdown]
-# The first-order gradient is another vector. Not a wrong program: another algorithm. In general what it follows is not the gradient of any loss: its Jacobian
-# $\nabla^2 L_Q(\theta')\,(I - \alpha H)$ is not symmetric. Whether it matters is a question for an experiment.
+# The first-order gradient is another vector. The program is not wrong, it is another algorithm. In
+# general what it follows is not the gradient of any loss, because its Jacobian
+# $\nabla^2 L_Q(\theta')\,(I - \alpha H)$ is not symmetric. Whether that matters is a question for
+# an experiment.
 #
 # ## 3 · Curves, before and after
 #
-# The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task is a sine wave of its own amplitude and phase; the learner
-# gets ten points and must draw the rest. The phases cover half a turn only. **Predict** what ten points and one gradient step make of (a) random weights,
-# (b) weights trained on all waves at once, (c) MAML's.
+# The smallest experiment where adaptation can be *seen* (Finn et al. 2017, section 5.1): each task
+# is a sine wave of its own amplitude and phase; the learner gets ten points and must draw the rest.
+# The phases cover half a period only. **Predict** what ten points and one gradient step make of (a)
+# random weights, (b) weights trained on all waves at once, (c) MAML's.
 
 # %%
 class Curve(nn.Module):
-    """x [B, 1] -> y [B, 1]: three layers. (`reference` is for networks with batch statistics; it has none.)"""
+    """x [B, 1] -> y [B, 1]: three layers. `n_support` is for networks with batch statistics."""
 
     def __init__(self, width=40):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.layers = nn.Sequential(nn.Linear(1, width), nn.ReLU(), nn.Linear(width, width),
+                                    nn.ReLU(), nn.Linear(width, 1))
 
-    def forward(self, x, reference=None):
+    def forward(self, x, n_support=None):
         return self.layers(x)
 
 
@@ -174,15 +193,17 @@ def waves(rng, n_tasks=25, k=10, q=10):
 
 
 # %% [markdown]
-# `maml.fit` is the outer loop: draw tasks, let a `gradient` function fill `.grad`, let Adam step, its rate falling to 0. Everything that distinguishes the
-# algorithms below sits in that one function. `maml.backward` with no inner step at all is training on all waves at once.
+# `maml.fit` is the outer loop: sample tasks, let a `gradient` function fill `.grad`, let Adam step,
+# its rate falling to 0. Everything that distinguishes the algorithms below sits in that one
+# function. `maml.backward` with no inner step at all is training on all waves at once.
 
 # %%
 def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=2_000, gpu=30_000)):
+    """The parameters of a `Curve` after MAML with so many inner steps."""
     runtime.seed_everything(seed)
-    settings = {"lr": 0.02, "steps": steps, "loss": mse_loss, "vmapped": True}      # all 25 tasks at once: see section 7
-    model = Curve()
-    return maml.fit(model, waves, gradient=partial(maml.backward, **settings), n_steps=n_steps, lr=3e-3,
+    settings = {"inner_lr": 0.02, "steps": steps, "loss": mse_loss}
+    gradient = partial(maml.backward, vmapped=True, **settings)     # all tasks at once: section 7
+    return maml.fit(Curve(), waves, gradient=gradient, n_steps=n_steps, outer_lr=3e-3,
                     rng=runtime.rng(seed)).params
 
 
@@ -191,72 +212,102 @@ starts = {"random weights": {name: p.detach() for name, p in Curve().named_param
           "trained on all waves": learn_waves(steps=0), "MAML": learn_waves(steps=1)}
 
 # %%
-support_x, support_y, query_x, query_y = waves(runtime.rng(seed + 5), n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), q=50)
+n_tasks = sizes.pick(smoke=20, cpu=200, gpu=1_000)
+support_x, support_y, query_x, query_y = waves(runtime.rng(seed + 5), n_tasks=n_tasks, q=50)
 model, line = Curve(), torch.linspace(-5, 5, 200)[:, None]
 with torch.no_grad():
-    misfit = (functional_call(model, starts["trained on all waves"], (query_x,)) - query_y).square().mean((1, 2))
-worse = (misfit >= misfit.median()).nonzero().flatten()             # the half of the waves that the common curve fits worse:
-shown = worse[query_y[worse].std(1).flatten().median(0).indices]    # of these, the one of middling height
-truth_x, order = query_x[shown].sort(0)
-figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), sharey=True)
-for ax, (name, start) in zip(axes, starts.items()):
-    error = {}
+    common = functional_call(model, starts["trained on all waves"], (query_x,))
+    misfit = (common - query_y).square().mean((1, 2))
+# of the half that the common curve fits worse, the wave of middling height:
+worse = (misfit >= misfit.median()).nonzero().flatten()
+shown = worse[query_y[worse].std(1).flatten().median(0).indices]
+
+# %%
+def show_wave(ax, start, name):
+    """The wave `shown`, and what the network draws after 0, 1 and 10 steps from `start`."""
+    error, (x, y) = {}, (support_x[shown], support_y[shown])
     for steps, style in ((0, ":"), (1, "--"), (10, "-")):
-        adapted = maml.adapt(model, start, support_x[shown], support_y[shown], lr=0.02, steps=steps, loss=mse_loss)
+        adapted = maml.adapt(model, start, x, y, lr=0.02, steps=steps, loss=mse_loss)
         with torch.no_grad():
             ax.plot(line, functional_call(model, adapted, (line,)), style, label=f"{steps} steps")
-            error[steps] = mse_loss(functional_call(model, adapted, (query_x[shown],)), query_y[shown]).item()
-    ax.plot(truth_x, query_y[shown][order.flatten()], color="black", linewidth=8, alpha=0.15, label="the wave")
-    ax.scatter(support_x[shown], support_y[shown], color="black", zorder=3, label="the ten points")
+            drawn = functional_call(model, adapted, (query_x[shown],))
+            error[steps] = mse_loss(drawn, query_y[shown]).item()
+    truth_x, order = query_x[shown].sort(0)
+    ax.plot(truth_x, query_y[shown][order.flatten()], color="black", linewidth=8, alpha=0.15,
+            label="the wave")
+    ax.scatter(x, y, color="black", zorder=3, label="the ten points")
     ax.set(xlabel="x", ylim=(-6, 6))
     ax.set_title(f"{name}: error {error[0]:.1f}, then {error[1]:.1f}", fontsize=14)
+
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), sharey=True)
+for ax, (name, start) in zip(axes, starts.items()):
+    show_wave(ax, start, name)
 axes[0].set_ylabel("y")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=13)
-figure.suptitle("A wave that the common curve does not fit, before and after one step on ten points", fontsize=17)
+handles, names = axes[0].get_legend_handles_labels()
+figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize=13)
+figure.suptitle("A wave that the common curve does not fit, before and after one step on ten "
+                "points", fontsize=17)
 plots.save(figure, "07_waves")
 plt.show()
 
 # %%
-errors = {}
+def errors_after(start, steps):
+    """The squared error on each wave after so many steps from `start`: [n_tasks]."""
+    errors = []
+    for *support, x, y in zip(support_x, support_y, query_x, query_y):
+        adapted = maml.adapt(model, start, *support, lr=0.02, steps=steps, loss=mse_loss,
+                             first_order=True)
+        errors.append(mse_loss(functional_call(model, adapted, (x,)), y))
+    return torch.stack(errors)
+
+
 for name, start in starts.items():
+    said = []
     for steps in (0, 1, 10):
         with torch.no_grad():
-            adapted = [maml.adapt(model, start, x, y, lr=0.02, steps=steps, loss=mse_loss, first_order=True)
-                       for x, y in zip(support_x, support_y)]
-            per_task = [mse_loss(functional_call(model, params, (x,)), y) for params, x, y in zip(adapted, query_x, query_y)]
-        errors[name, steps] = results.add("squared error on new waves", torch.stack(per_task), unit="squared error",
-                                          setting="inductive", arm=name, steps=steps)
-    print(f"{name:>20}, error after so many steps: " + ", ".join(f"{errors[name, steps]['value']:6.2f} after {steps}" for steps in (0, 1, 10)))
+            error = results.add("squared error on new waves", errors_after(start, steps), arm=name,
+                                unit="squared error", setting="inductive", steps=steps)
+        said.append(f"{error['value']:6.2f} after {steps}")
+    print(f"{name:>20}, error after so many steps: {', '.join(said)}")
 
 # %% [markdown]
-# The mean over all tasks is about $-1.6 \cos x$, and the network trained on all waves at once has learned that one curve, which fits hardly any task. *Before* the
-# step (dotted) there is no reason for MAML to beat it, for it was trained for just that. MAML lies where one step leads
-# towards nearly every wave, and it goes on improving up to ten steps, though it was trained for one. (Was the second derivative needed for it? FOMAML is not in
-# this experiment. To add it, give `learn_waves` a parameter that goes into `settings` as `first_order`, `starts` one more entry, and the figure one more panel.)
+# The mean over all tasks is about $-1.6 \cos x$. The network trained on all waves at once has
+# learned that one curve, which fits hardly any task. *Before* the step (dotted) there is no reason
+# for MAML to beat this network, because it was trained for just that. MAML lies where one step
+# leads towards nearly every wave, and it goes on improving up to ten steps, though it was trained
+# for one. (Was the second derivative needed for it? FOMAML is not in this experiment. To add it,
+# give `learn_waves` a parameter that goes into `settings` as `first_order`, `starts` one more
+# entry, and the figure one more panel.)
 #
 # ## 4 · The relatives
 #
 # | | gradient it follows | leaves out |
 # |---|---|---|
-# | MAML | $(I - \alpha H) \nabla L_Q(\theta')$ | nothing |
+# | MAML | $(I - \alpha H) \nabla L_Q(\theta')$ | – |
 # | FOMAML (Finn et al. 2017) | $\nabla L_Q(\theta')$ | the curvature |
 # | ANIL (Raghu et al. 2020) | as MAML, but the inner step moves the head alone | adapting the features |
 # | Reptile (Nichol et al. 2018) | $\theta - \theta'$, $\theta'$ after several steps | the query loss, and any derivative of the inner loop |
 #
-# Reptile is simple: go where the tasks' solutions are, on average, and stop part of the way. Yet, with a fresh batch
-# at each inner step, a Taylor expansion shows the two terms of MAML with other weights: go down the mean loss, and towards where gradients of one task's
+# Reptile is simple: go where the tasks' solutions are, on average, and stop part of the way. Yet,
+# with a fresh batch at each inner step, a Taylor expansion shows the two terms of MAML with other
+# weights: the first goes down the mean loss, the second goes towards where gradients of one task's
 # batches agree. (`maml.reptile_backward` takes all images of a task at each step, for simplicity.)
-#
+
+# %% [markdown]
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
 #
-# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new starting point, as a new dict: part of the way, `outer_lr`
-# (that is $\beta$), from `params` to their mean.
+# `adapted` is a list of dicts, the parameters of each task after its inner loop. Return the new
+# starting point, as a new dict: part of the way, `outer_lr` (that is $\beta$), from `params` to
+# their mean.
 
 # %%
 def my_reptile(params, adapted, outer_lr):
     """The starting point, moved towards where the tasks ended."""
     ### BEGIN SOLUTION
-    return {name: p + outer_lr * torch.stack([task[name] - p for task in adapted]).mean(0) for name, p in params.items()}
+    return {name: p + outer_lr * torch.stack([task[name] - p for task in adapted]).mean(0)
+            for name, p in params.items()}
     ### END SOLUTION
 
 
@@ -266,16 +317,19 @@ checks.reptile(my_reptile)
 # %% [markdown]
 # ## 5 · Characters
 #
-# The four of them on 1-shot tasks, from the same random weights, the same number of outer steps. What differs is the `gradient` function, and for Reptile
-# the optimiser: plain SGD, since its "gradient" is already a step. **Predict** the order, and whether ANIL loses by leaving the features alone.
-# (The same number of steps is not the same work: a step of Reptile has five inner steps. What that costs is in the table below.)
+# The four of them on 1-shot tasks, from the same random weights, the same number of outer steps.
+# What differs is the `gradient` function, and for Reptile the optimiser: plain SGD, since its
+# "gradient" is already a step. **Predict** the order, and whether ANIL loses by leaving the
+# features alone. (The same number of steps is not the same work: a step of Reptile has five inner
+# steps. What that costs is in the table below.)
 
 # %%
 algorithms = {
-    "MAML": {"gradient": partial(maml.backward, lr=0.4, steps=1)},
-    "FOMAML": {"gradient": partial(maml.backward, lr=0.4, steps=1, first_order=True)},
-    "ANIL": {"gradient": partial(maml.backward, lr=0.4, steps=1, only="head")},
-    "Reptile": {"gradient": partial(maml.reptile_backward, lr=0.1, steps=5), "optimiser": torch.optim.SGD, "lr": 1.0},
+    "MAML": {"gradient": partial(maml.backward, inner_lr=0.4, steps=1)},
+    "FOMAML": {"gradient": partial(maml.backward, inner_lr=0.4, steps=1, first_order=True)},
+    "ANIL": {"gradient": partial(maml.backward, inner_lr=0.4, steps=1, only="head")},
+    "Reptile": {"gradient": partial(maml.reptile_backward, inner_lr=0.1, steps=5),
+                "optimiser": torch.optim.SGD, "outer_lr": 1.0},
 }
 
 
@@ -283,11 +337,13 @@ def learner_of(model, params, gradient, **settings):
     """The learner that adapts as the algorithm did in training (Reptile: with twice the steps)."""
     inner = gradient.keywords
     steps = 10 if gradient.func is maml.reptile_backward else inner["steps"]
-    return maml.learner(model, params, lr=inner["lr"], steps=steps, only=inner.get("only", ""), **settings)
+    return maml.learner(model, params, inner_lr=inner["inner_lr"], steps=steps,
+                        only=inner.get("only", ""), **settings)
 
 
-def score(learner, n_way=n_way, k_shot=1, n=sizes.pick(smoke=4, cpu=100, gpu=1_000)):
-    return episodes.accuracies(learner, val, n_way=n_way, k_shot=k_shot, q_query=10, n_episodes=n,
+def score(learner, n=sizes.pick(smoke=4, cpu=100, gpu=1_000)):
+    """The accuracy on each of n 1-shot episodes of val, the same episodes at every call."""
+    return episodes.accuracies(learner, val, n_way=n_way, k_shot=1, q_query=10, n_episodes=n,
                                rng=runtime.rng(seed + 1, device))
 
 
@@ -298,14 +354,16 @@ def learn_characters(gradient, n_steps=sizes.pick(smoke=4, cpu=120, gpu=1_000), 
     model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm).to(device)
 
     def draw(rng):
-        return episodes.sample(train, n_way=n_way, k_shot=1, q_query=5, n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32),
-                               rng=rng)
+        return episodes.sample(train, n_way=n_way, k_shot=1, q_query=5,
+                               n_tasks=sizes.pick(smoke=2, cpu=8, gpu=32), rng=rng)
 
     def validate(model):
-        return score(learner_of(model, dict(model.named_parameters()), gradient, inductive=True)).mean()
+        params = dict(model.named_parameters())
+        return score(learner_of(model, params, gradient, inductive=True)).mean()
 
-    trained = maml.fit(model, draw, gradient=gradient, n_steps=n_steps, rng=runtime.rng(seed, device),
-                       validate=validate, validate_every=n_steps // 4, **{"lr": 3e-3, **options})
+    trained = maml.fit(model, draw, gradient=gradient, n_steps=n_steps,
+                       rng=runtime.rng(seed, device), validate=validate,
+                       validate_every=n_steps // 4, **{"outer_lr": 3e-3, **options})
     return trained.scores, model
 
 
@@ -318,8 +376,9 @@ for name, (scores, _) in runs.items():
     steps = torch.linspace(0, sizes.pick(smoke=4, cpu=120, gpu=1_000), len(scores) + 1)[1:]
     ax.plot(steps, 100 * scores, "o-", label=name)
 ax.axhline(100 / n_way, color="black", linestyle=":", label="guessing")
+reached = ", ".join(f"{name} {100 * scores[-1]:.0f} %" for name, (scores, _) in runs.items())
 ax.set(xlabel="outer steps", ylabel=f"{n_way}-way 1-shot on val (%)", ylim=(0, 100),
-       title="The first outer steps: " + ", ".join(f"{name} {100 * s[-1]:.0f} %" for name, (s, _) in runs.items()))
+       title=f"The first outer steps: {reached}")
 ax.legend(fontsize=12, ncols=2)
 plots.save(figure, "07_characters")
 plt.show()
@@ -330,54 +389,69 @@ for name, (_, model) in runs.items():
     params, gradient = dict(model.named_parameters()), algorithms[name]["gradient"]
     for setting in ("inductive", "transductive"):
         scores = score(learner_of(model, params, gradient, inductive=setting == "inductive"))
-        live[name, setting] = results.add(f"{n_way}-way 1-shot", scores, unit="accuracy", arm=name, setting=setting, split="val")
+        live[name, setting] = results.add(f"{n_way}-way 1-shot", scores, unit="accuracy",
+                                          arm=name, setting=setting, split="val")
     print(f"{name:>8}: inductive {records.percent(live[name, 'inductive'])}, "
           f"transductive {records.percent(live[name, 'transductive'])}")
 
 # %% [markdown]
-# Two settings, two numbers, from one set of weights (notebook 06): in `networks.BatchNorm` the queries are normalised by the statistics of the support
-# (`inductive=True`), or of all queries together. Published MAML numbers are of the second kind, and so was our training:
-# the inductive numbers examine these weights under statistics they were not trained with. (Training with `inductive=True` is possible and was not measured.)
+# One set of weights gives two numbers in two settings (notebook 06): in `networks.BatchNorm` the
+# queries are normalised by the statistics of the support (`inductive=True`), or of all queries
+# together. Published MAML numbers are of the second kind, and so was our training. So the inductive
+# numbers examine these weights under statistics they were not trained with. (Training with
+# `inductive=True` is possible and was not measured.)
 #
-# One short run each settles nothing. The long ones (`benchmarks/few_shot.py`, three seeds) are in the table at the end of notebook 06; here they are as a
-# picture, with what a step of each costs (`benchmarks/meta_steps.py`). They had different numbers of outer steps (on glyphs MAML and ANIL up to 3,000, FOMAML
-# 500 and Reptile 600, these two with five inner steps): read them as four recipes, not as four gradients at equal cost. (In the table of costs Reptile, too,
-# has five inner steps, on support and query together.)
+# One short run each cannot settle the order. The long runs (`studies/few_shot.py`, three seeds) are
+# in the table at the end of notebook 06. Here they are as a picture, with what a step of each costs
+# (`studies/meta_steps.py`). They had different numbers of outer steps: on glyphs MAML and ANIL up
+# to 3,000, FOMAML 500 and Reptile 600, the last two with five inner steps. So read them as four
+# recipes, not as four gradients at equal cost. (In the table of costs Reptile, too, has five inner
+# steps, on support and query together.)
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
-study, bench = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("few_shot.json", "meta_steps.json"))
-long_run = {(r["dataset"], r["arm"], r["setting"]): r for r in study if r["name"] == "5-way 1-shot" and r["seed"] == "all"}
+study = records.read(folder / "few_shot.jsonl")
+long_run = {(r["dataset"], r["arm"], r["setting"]): r for r in study
+            if r["name"] == "5-way 1-shot" and r["seed"] == "all"}
+titles = {"glyphs": "simulated: glyphs", "omniglot": "real, from five alphabets"}
 figure, axes = plt.subplots(1, 2, figsize=(14, 4.8), sharey=True)
-for ax, (name, title) in zip(axes, (("glyphs", "simulated: glyphs"), ("omniglot", "real, from five alphabets"))):
+for ax, (name, title) in zip(axes, titles.items()):
     for i, setting in enumerate(("inductive", "transductive")):
         marks = [long_run[name, algorithm, setting] for algorithm in algorithms]
         ax.errorbar([k + 0.2 * i for k in range(4)], [100 * r["value"] for r in marks],
-                    [50 * (r["high"] - r["low"]) for r in marks], fmt="o", capsize=6, markersize=10, label=setting)
+                    [50 * (r["high"] - r["low"]) for r in marks], fmt="o", capsize=6,
+                    markersize=10, label=setting)
     ax.set(xticks=range(4), xticklabels=list(algorithms), title=title)
 axes[0].set_ylabel("accuracy, 5-way 1-shot (%)")
 axes[0].legend()
-anil, whole = (records.percent(long_run["omniglot", algorithm, "inductive"]) for algorithm in ("ANIL", "MAML"))
-figure.suptitle(f"Real characters, inductive: {anil} when only the head moves (ANIL), {whole} when all does (MAML)", fontsize=17)
+anil, whole = (records.percent(long_run["omniglot", algorithm, "inductive"])
+               for algorithm in ("ANIL", "MAML"))
+figure.suptitle(f"Real characters, inductive: {anil} when only the head moves (ANIL), {whole} when "
+                "all moves (MAML)", fontsize=17)
 plots.save(figure, "07_long_runs")
 plt.show()
 
 # %%
-costs = {r["arm"]: r for r in bench if r["name"] == "meta-step" and (r["steps"], r["width"]) == (1, 32)}
-lines = [f"| one outer step of 16 tasks ({costs['MAML']['device']}) | milliseconds | times MAML | memory, MiB |", "|---|---|---|---|"]
+costs = {r["arm"]: r for r in records.read(folder / "meta_steps.jsonl")
+         if r["name"] == "meta-step" and (r["steps"], r["width"]) == (1, 32)}
+lines = [f"| one outer step of 16 tasks ({costs['MAML']['device']}) | milliseconds | times MAML | "
+         "memory, MiB |", "|---|---|---|---|"]
 for name in algorithms:
     median, memory = costs[name]["median"], costs[name]["memory"]
-    lines.append(f"| {name} | {1000 * median:.0f} | {median / costs['MAML']['median']:.2f} | {memory:.0f} |")
+    times = median / costs["MAML"]["median"]
+    lines.append(f"| {name} | {1000 * median:.0f} | {times:.2f} | {memory:.0f} |")
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Did ANIL lose by leaving the features alone? In the long runs, nothing that these intervals could show, neither on simulated nor on real characters.
+# Did ANIL lose by leaving the features alone? In the long runs the intervals show no difference
+# between ANIL and MAML, neither on simulated nor on real characters.
 #
 # ## 6 · How many steps, how large
 #
-# The rate and the number of steps at test time need not be those of training. `checkpoints/maml_glyphs.safetensors` holds a long run of MAML (trained 20-way
-# on `glyphs`, with a head that started at 0, so that five of its rows serve a 5-way task). **Predict** the shape of the map: where is the ridge, and how
-# steep does it fall?
+# The rate and the number of steps at test time need not be those of training.
+# `checkpoints/maml_glyphs.safetensors` holds a long run of MAML. It was trained 20-way on `glyphs`,
+# with a head that started at 0, so five rows of the head serve a 5-way task. **Predict** the shape
+# of the map: where is the ridge, and how steep does it fall?
 
 # %%
 long = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
@@ -386,27 +460,32 @@ model = networks.ConvNet(n_way, width=32, norm=networks.BatchNorm, pool=3).to(de
 long = {name: p.to(device) for name, p in long.items()}
 rates, counts = (0.1, 0.4, 1.6, 6.4), (0, 1, 3, 10)
 few = sizes.pick(smoke=4, cpu=50, gpu=500)
-grid = torch.tensor([[score(maml.learner(model, long, lr=rate, steps=steps, inductive=True), n=few).mean() for steps in counts]
-                     for rate in rates])
+grid = torch.tensor([[score(maml.learner(model, long, inner_lr=rate, steps=steps, inductive=True),
+                            n=few).mean() for steps in counts] for rate in rates])
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 5.4))
 ax.imshow(grid, cmap="Blues", vmin=1 / n_way, vmax=1, aspect="auto")
-for (i, j), value in zip(((i, j) for i in range(4) for j in range(4)), grid.flatten().tolist()):
-    ax.text(j, i, f"{100 * value:.0f}", ha="center", va="center", color="white" if value > 0.7 else "black")
-ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates, xlabel="inner steps", ylabel="inner rate")
-ax.set_title(f"Accuracy on val (%): {100 * grid[:, 0].max():.0f} without a step, at best {100 * grid.max():.0f}", fontsize=14)
+for i, j in ((i, j) for i in range(4) for j in range(4)):
+    ax.text(j, i, f"{100 * grid[i, j]:.0f}", ha="center", va="center",
+            color="white" if grid[i, j] > 0.7 else "black")
+ax.set(xticks=range(4), xticklabels=counts, yticks=range(4), yticklabels=rates,
+       xlabel="inner steps", ylabel="inner rate")
+ax.set_title(f"Accuracy on val (%): {100 * grid[:, 0].max():.0f} without a step, "
+             f"at best {100 * grid.max():.0f}", fontsize=14)
 plots.save(figure, "07_sweep")
 plt.show()
 
 # %% [markdown]
-# With no step at all it guesses: the labels of a task were dealt after training. The first step does nearly all. And there is hardly a ridge: on our map of
-# `glyphs` the rest is a plateau, where neither more steps nor another rate changes much. If anything, the smallest rate gains by more steps; the largest alone
-# lies lower, and more steps do not mend that. Head and features move together here; whether the features need to move is ANIL's question, and takes the same
-# map with `only="head"`.
+# Without any step it guesses, because the labels of a task are assigned after training. The first
+# step does nearly all. And there is hardly a ridge: on our map of `glyphs` the rest is a plateau,
+# where neither more steps nor another rate changes much. If anything, the smallest rate gains by
+# more steps. Only the largest rate lies lower, and more steps do not mend that. Head and features
+# move together here. Whether the features need to move is ANIL's question, and takes the same map
+# with `only="head"`.
 #
-# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and step): pass `lr` as a tensor, and its
-# gradient comes with the rest.
+# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one
+# for each layer and step): pass `inner_lr` as a tensor, and its gradient comes with the rest.
 
 # %%
 class Rates(nn.Module):
@@ -419,15 +498,19 @@ class Rates(nn.Module):
 
 runtime.seed_everything(seed)
 rates = Rates(3, 0.02)
-maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=150, gpu=10_000), lr=3e-3, rng=runtime.rng(seed), rates=rates,
-         gradient=lambda model, tasks: maml.backward(model, tasks, lr=rates.lr, steps=3, loss=mse_loss, vmapped=True))
-print("the three inner rates on waves, learned from 0.02:", [round(rate, 3) for rate in rates.lr.tolist()])
+maml.fit(Curve(), waves, n_steps=sizes.pick(smoke=5, cpu=150, gpu=10_000), outer_lr=3e-3,
+         rng=runtime.rng(seed), rates=rates,
+         gradient=lambda model, tasks: maml.backward(model, tasks, inner_lr=rates.lr, steps=3,
+                                                     loss=mse_loss, vmapped=True))
+print("the three inner rates on waves, learned from 0.02:",
+      [round(rate, 3) for rate in rates.lr.tolist()])
 
 # %% [markdown]
 # ## 7 · The trap
 #
-# A loop over tasks is slow on a GPU. `torch.func.vmap` does all tasks at once; on one line it replaces the loop, and PyTorch's own MAML example is built
-# so. Here is MAML both ways, with `nn.BatchNorm2d`, in float64. Same tasks, same weights, same loss.
+# A loop over tasks is slow on a GPU. `torch.func.vmap` does all tasks at once; on one line it
+# replaces the loop, and PyTorch's own MAML example is built so. Here is MAML both ways, with
+# `nn.BatchNorm2d`, in float64. Same tasks, same weights, same loss.
 
 # %%
 def both_ways(norm):
@@ -437,33 +520,41 @@ def both_ways(norm):
     params = dict(net.named_parameters())
 
     def task_loss(support_x, support_y, query_x, query_y):
-        # the second argument is `reference`: of how many images networks.BatchNorm takes the statistics, here of all
-        slopes = grad(lambda p: cross_entropy(functional_call(net, p, (support_x, len(support_x))), support_y))(params)
+        def support_loss(p):        # networks.BatchNorm: by the statistics of all images, n_support
+            return cross_entropy(functional_call(net, p, (support_x, len(support_x))), support_y)
+
+        slopes = grad(support_loss)(params)
         adapted = {name: p - 0.4 * slopes[name] for name, p in params.items()}
         return cross_entropy(functional_call(net, adapted, (query_x, len(query_x))), query_y)
 
-    losses = torch.stack([task_loss(*task) for task in zip(*tasks)]).mean(), vmap(task_loss)(*tasks).mean()
-    return losses, [torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(params.values()))]) for loss in losses]
+    losses = (torch.stack([task_loss(*task) for task in zip(*tasks)]).mean(),
+              vmap(task_loss)(*tasks).mean())
+    gradients = [torch.autograd.grad(loss, list(params.values())) for loss in losses]
+    return losses, [torch.cat([g.flatten() for g in gradient]) for gradient in gradients]
 
 
 # %%
 trap = {}
-norms = {"nn.BatchNorm2d": partial(nn.BatchNorm2d, track_running_stats=False), "networks.BatchNorm": networks.BatchNorm,
-         "nn.GroupNorm": partial(nn.GroupNorm, 2)}
+norms = {"nn.BatchNorm2d": partial(nn.BatchNorm2d, track_running_stats=False),
+         "networks.BatchNorm": networks.BatchNorm, "nn.GroupNorm": partial(nn.GroupNorm, 2)}
 for name, norm in norms.items():
     losses, gradients = both_ways(norm)
     trap[name] = ((gradients[1] - gradients[0]).norm() / gradients[0].norm()).item()
-    print(f"{name:>18}: losses differ by {abs(losses[0] - losses[1]).item():.0e}, gradients by {trap[name]:.0e} (relative)")
+    print(f"{name:>18}: losses differ by {abs(losses[0] - losses[1]).item():.0e}, "
+          f"gradients by {trap[name]:.0e} (relative)")
 
 # %% [markdown]
-# The loss agrees up to rounding; the gradient does not, and nothing warns. Training goes on along a wrong gradient: the kind of bug that becomes "our method needs
-# careful tuning". (Torch's own kernel, when it is given a scale and a shift that differ between tasks, has a second derivative that vmap gets wrong:
-# pytorch/functorch issue 534, still open in torch 2.13. `maml.meta_loss` refuses the layers concerned, and a test of this course tells when it is mended.)
+# The loss agrees up to rounding. The gradient does not, and there is no warning. Training goes on
+# along a wrong gradient: the kind of bug that becomes "our method needs careful tuning". (Torch's
+# own kernel, when it is given a scale and a shift that differ between tasks, has a second
+# derivative that vmap gets wrong: pytorch/functorch issue 534, still open in torch 2.13.
+# `maml.meta_loss` refuses the layers concerned, and a test of this course tells when it is mended.)
 #
 # ### Exercise 4 · An exact batch norm (★★★, 20 minutes)
 #
-# Write batch norm as arithmetic, of which every derivative is right: subtract the mean and divide by the root of variance + `eps`, both over batch, height and
-# width (the variance with $1/n$); then `weight` and `bias`, each `[C]`.
+# Write batch norm as arithmetic, of which every derivative is right: subtract the mean and divide
+# by the root of variance + `eps`, both over batch, height and width (the variance with $1/n$); then
+# `weight` and `bias`, each `[C]`.
 
 # %%
 def my_batch_norm(h, weight, bias, eps):
@@ -481,22 +572,28 @@ checks.exact_batch_norm(my_batch_norm)
 # %% [markdown]
 # ## The answer
 #
-# You learn an initialisation by differentiating through the learning that starts from it. The second derivative can be had exactly, dropped, or
-# circumvented; which of them is worth its price is an empirical question; you have seen one set of recipes answer it.
+# You learn an initialisation by differentiating through the learning that starts from it. The
+# second derivative can be computed exactly, dropped, or avoided. Which of these is worth its price
+# is an empirical question, and you have seen one set of recipes answer it.
 
 # %%
-def mark(dataset, arm, setting):
-    return records.percent(long_run[dataset, arm, setting])
+def accuracy(of, arm, setting="inductive"):
+    """The 5-way 1-shot accuracy of a long run, for people."""
+    return records.percent(long_run[of, arm, setting])
 
 
-display(Markdown(f"On `glyphs`, alphabets never seen, MAML gets **{mark('glyphs', 'MAML', 'transductive')}** of 5-way 1-shot queries right "
-                 f"transductively and {mark('glyphs', 'MAML', 'inductive')} inductively (mean over three seeds and its interval); ANIL, which moves "
-                 f"the head alone, {mark('glyphs', 'ANIL', 'inductive')}, FOMAML {mark('glyphs', 'FOMAML', 'inductive')}, Reptile "
-                 f"{mark('glyphs', 'Reptile', 'inductive')}, and prototypes, which take no gradient step, "
-                 f"{mark('glyphs', 'ProtoNet', 'inductive')}. From five real alphabets, MAML: {mark('omniglot', 'MAML', 'inductive')}, "
-                 f"prototypes: {mark('omniglot', 'ProtoNet', 'inductive')} (both inductive)."))
+display(Markdown(
+    "On `glyphs`, alphabets never seen, MAML gets "
+    f"**{accuracy('glyphs', 'MAML', 'transductive')}** of 5-way 1-shot queries right "
+    f"transductively and {accuracy('glyphs', 'MAML')} inductively (mean over three seeds and its "
+    f"interval). ANIL, which moves the head alone, gets {accuracy('glyphs', 'ANIL')}, "
+    f"FOMAML {accuracy('glyphs', 'FOMAML')}, Reptile {accuracy('glyphs', 'Reptile')}, and "
+    f"prototypes, which take no gradient step, {accuracy('glyphs', 'ProtoNet')}. From five real "
+    f"alphabets, MAML gets {accuracy('omniglot', 'MAML')} and prototypes "
+    f"{accuracy('omniglot', 'ProtoNet')} (both inductive)."))
 
 # %% [markdown]
-# **Read next.** Finn et al. 2017, *Model-agnostic meta-learning*; Nichol et al. 2018, *On first-order meta-learning algorithms*, section 5, for the Taylor
-# expansion; Raghu et al. 2020, *Rapid learning or feature reuse?* Then [notebook 08](08_gan_augmented_adaptation.ipynb), where $G$
-# enlarges the support.
+# **Read next.** Finn et al. 2017, *Model-agnostic meta-learning*; Nichol et al. 2018, *On
+# first-order meta-learning algorithms*, section 5, for the Taylor expansion; Raghu et al. 2020,
+# *Rapid learning or feature reuse?* Then [notebook 08](08_from_one_example.ipynb): a generator that
+# draws a new character from the one example that these learners get.

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: their 60,000 training images (the 10,000 test images are left out)."""
+"""Ten labelled classes: scikit-learn's digits, MNIST and Fashion-MNIST (of these, the 60,000 training images)."""
 
 import gzip
 import math
@@ -6,18 +6,37 @@ from pathlib import Path
 
 import torch
 
-from .classes import DataError, Recipe, by_label, split_by_label
+from .classes import DataError, ImageClasses, Recipe
 from .download import check_md5, download
+
+
+def split(classes):
+    """Classes 0 to 4 train, 5 and 6 validate, 7 to 9 test."""
+    return ["train" if int(name) < 5 else "val" if int(name) < 7 else "test" for name in classes.names]
+
+
+def by_label(images, labels, alphabet):
+    """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
+    count = int(labels.bincount().min())
+    classes = torch.stack([images[labels == c][:count] for c in range(int(labels.max()) + 1)])
+    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, range(len(classes)))))
+
+
+def read_digits(sources):
+    """scikit-learn's 1,797 digits: 8x8 pixels (0..16), enlarged to 24x24 inside a dark margin of 2."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    small = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
+    large = torch.nn.functional.interpolate(small, size=24, mode="bilinear").mul(255).round().to(torch.uint8)
+    return by_label(torch.nn.functional.pad(large, (2, 2, 2, 2))[:, 0], torch.tensor(bunch.target), "digits")
+
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 
 
-def recipe(name, folder, mirrors, md5, *system_folders):
-    """The `Recipe` of an IDX dataset.
-
-    folder: what torchvision calls it. mirrors: addresses that end in "/". md5: {file name: md5}, as torchvision has
-    them. system_folders: where a package of the operating system puts the files.
-    """
+def idx(name, folder, mirrors, md5, *system_folders):
+    """The `Recipe` of a dataset in IDX files: folder, mirrors, md5 as in torchvision; where systems put them."""
     def find(root):
         folders = [root / name, root / folder / "raw", *map(Path, system_folders)]
         return [_find_idx(filename, folders) for filename in (IMAGES, LABELS)]
@@ -31,7 +50,7 @@ def recipe(name, folder, mirrors, md5, *system_folders):
                 check_md5(path, md5[path.name])
         images, labels = (_idx_body(path, header) for path, header in zip(sources, (16, 8), strict=True))
         return by_label(images.view(-1, 28, 28), labels.long(), name)
-    return Recipe(read, split_by_label, find, fetch)
+    return Recipe(read, split, find, fetch)
 
 
 def _find_idx(filename, folders):
@@ -52,10 +71,11 @@ def _idx_body(path, header):
     return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8)
 
 
-MNIST = recipe("mnist", "MNIST",
+DIGITS = Recipe(read_digits, split)
+MNIST = idx("mnist", "MNIST",
                ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"],
                {IMAGES: "f68b3c2dcbeaaa9fbdd348bbdeb94873", LABELS: "d53e105ee54ea40749a09fcbcd1e9432"})
-FASHION_MNIST = recipe("fashion-mnist", "FashionMNIST",
+FASHION_MNIST = idx("fashion-mnist", "FashionMNIST",
                        ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
                        {IMAGES: "8d4fb7e6c68d591d4c3dfef9ec88bf0d", LABELS: "25c81989df183df01b3e8a0aad5dffbe"},
                        "/usr/share/datasets/fashion-mnist", "/usr/share/dataset-fashion-mnist")

@@ -1,7 +1,4 @@
-import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,164 +7,18 @@ import scipy.spatial
 import scipy.stats
 import torch
 
-from course_lib import classifier, datasets, episodes, learners, networks, quality, records, statistics
+from course_lib import quality, statistics
 
 
-def test_interval_in_closed_form():
-    mean, half = statistics.mean_interval([0.0, 1.0, 1.0, 1.0])       # s^2 = 4/3 * 3/16 = 1/4
-    assert mean == 0.75
-    assert half == pytest.approx(3.18244630528 * 0.5 / 2, rel=1e-9)
-
-
-def test_interval_covers_the_truth_in_95_of_100_repetitions():
-    values = torch.rand(4000, 50, generator=torch.Generator().manual_seed(0))
-    covered = [abs(mean - 0.5) <= half for mean, half in map(statistics.mean_interval, values)]
-    assert 0.93 < sum(covered) / 4000 < 0.965       # 0.947 expected at n = 50; three standard errors are 0.011
-
-
-def test_interval_of_one_value_is_refused():
-    with pytest.raises(ValueError, match="at least 2 values, not 1"):
-        statistics.mean_interval([0.5])
-
-
-def test_accuracies_of_a_perfect_and_a_wrong_learner():
-    images = torch.randint(256, (6, 5, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    classes = datasets.ImageClasses(images, ("a",) * 6, tuple("abcdef"))
-    sizes = {"n_way": 3, "k_shot": 1, "q_query": 2, "n_episodes": 70, "chunk": 32}
-    for learner, expected in ((lambda e: e.query_y, 1.0), (lambda e: (e.query_y + 1) % 3, 0.0)):
-        scores = episodes.accuracies(learner, classes, rng=torch.Generator().manual_seed(0), **sizes)
-        assert scores.shape == (70,) and (scores == expected).all()
-
-
-def test_accuracy_is_per_episode():
-    half_right = lambda e: torch.where(torch.arange(6) < 3, e.query_y, (e.query_y + 1) % 3)     # noqa: E731
-    images = torch.zeros(6, 5, 1, 4, 4, dtype=torch.uint8)
-    scores = episodes.accuracies(half_right, datasets.ImageClasses(images, ("a",) * 6, tuple("abcdef")), n_way=3, k_shot=1,
-                                 q_query=2, n_episodes=4, rng=torch.Generator().manual_seed(0))
-    assert scores.tolist() == [0.5] * 4
-
-
-def test_a_paired_difference_is_known_better_than_the_two():
-    hard = torch.rand(200, generator=torch.Generator().manual_seed(0))      # what both learners suffer from
-    luck = torch.rand(2, 200, generator=torch.Generator().manual_seed(1)) / 20
-    a, b = 0.9 - hard / 2 + luck[0], 0.88 - hard / 2 + luck[1]
-    mean, half = statistics.mean_interval(statistics.paired_difference(a, b))
-    assert mean == pytest.approx((a.mean() - b.mean()).item(), abs=1e-6) and mean - half > 0
-    assert half < statistics.mean_interval(a)[1] / 4
-    with pytest.raises(ValueError, match=r"\[200\] and \[199\]"):
-        statistics.paired_difference(a, b[1:])
-
-
-def test_results_are_written_with_all_that_a_number_needs():
-    results = records.Results("study", dataset="glyphs", split="train", profile="smoke", seed=3,
-                               device=torch.device("cpu"))
-    record = results.add("accuracy of x", torch.tensor([0.4, 0.6]), unit="accuracy", setting="inductive", arm="none")
-    stored = json.loads((Path(os.environ["COURSE_OUT"]) / "figures" / "results" / "study.json").read_text())
-    assert stored == [record]
-    assert {"value", "low", "high", "n", "arm", "dataset", "split", "profile", "seed", "device", "setting",
-            "versions"} <= set(record)
-    assert record["value"] == pytest.approx(0.5) and record["n"] == 2
-    assert records.percent(record) == "50.0 ± 127.1 %", "two values: Student's t with one degree of freedom, 12.706"
-
-
-def test_pixel_baseline_is_better_than_chance_on_characters():
-    classes = datasets.load("digits")
-    scores = episodes.accuracies(learners.nearest_neighbour, classes, n_way=5, k_shot=1, q_query=5, n_episodes=60,
-                                 rng=torch.Generator().manual_seed(0))
-    mean, half = statistics.mean_interval(scores)
-    assert mean - 2 * half > 0.2 and mean + half < 0.95, "scikit-learn's digits: far above chance, far from solved"
-
-
-# ---------------------------------------------------------------- judge and feature network
-
-
-def stripes(n, rng):
-    """Stripes that lie (class 0) or stand (class 1), under noise: images [n, 1, 28, 28], labels [n]."""
-    labels = torch.randint(2, (n,), generator=rng)
-    lying = (torch.arange(28) // 2 % 2)[:, None].expand(28, 28)
-    clean = torch.where(labels[:, None, None] == 0, lying, lying.T)     # [n, 28, 28]
-    return 0.7 * torch.rand(n, 1, 28, 28, generator=rng) + 0.3 * clean[:, None], labels
-
-
-def small_classifier(seed, *, n_steps=30, batch=32, **options):
-    images, labels = stripes(200, torch.Generator().manual_seed(0))
-    return classifier.train(images, labels, n_classes=2, n_steps=n_steps, batch=batch, width=8,
-                                     rng=torch.Generator().manual_seed(seed), **options)
-
-
-def weights(network):
-    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
-
-
-def test_classifier_learns_what_separates_the_classes():
-    images, labels = stripes(300, torch.Generator().manual_seed(1))      # not those it was trained on
-    assert classifier.conditional_accuracy(small_classifier(0), images, labels).mean() > 0.95
-
-
-def test_classifier_is_decided_by_its_generator_alone():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = weights(small_classifier(0))
-    assert torch.equal(torch.get_rng_state(), before), "torch's global random numbers were used or set"
-    torch.manual_seed(2)
-    assert torch.equal(weights(small_classifier(0)), first)
-    assert not torch.equal(weights(small_classifier(1)), first)
-    assert not torch.equal(weights(small_classifier(0, n_steps=0)), weights(small_classifier(1, n_steps=0)))
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """(judge, held-out images [350, 1, 28, 28], labels [350]): 139 drawings of each digit train it, 35 do not."""
-    classes = datasets.load("digits")
-    rng = torch.Generator().manual_seed(0)
-    order = torch.rand(10, 174, generator=rng).argsort(1)
-    images = classes.images.float().div(255)[torch.arange(10)[:, None], order]       # [10, 174, 1, 28, 28]
-    judge = classifier.train(images[:, :139].flatten(0, 1), torch.arange(10).repeat_interleave(139),
-                                      n_classes=10, n_steps=60, batch=64, rng=rng)
-    return judge, images[:, 139:].flatten(0, 1), torch.arange(10).repeat_interleave(35)
-
-
-def test_classifier_reads_held_out_digits(digits):
-    mean, half = statistics.mean_interval(classifier.conditional_accuracy(*digits))
-    assert mean - half > 0.9
-
-
-def test_features_are_those_of_the_last_layer_whatever_the_chunk(digits):
-    judge, images, _ = digits
-    found = classifier.features(judge, images[:70])
-    assert found.shape == (70, 64) and not found.requires_grad
-    assert torch.allclose(judge.head(found), judge(images[:70]), atol=1e-5)
-    assert torch.allclose(classifier.features(judge, images[:70], chunk=32), found, atol=1e-5)
-
-
-def test_conditioning_compares_the_label_asked_for_with_the_one_seen():
-    seen = torch.tensor([2, 0, 1, 1, 2])
-    images = (torch.arange(5) / 10).view(5, 1, 1, 1).expand(5, 1, 28, 28)
-    lookup = lambda x: torch.eye(3)[seen[(x[:, 0, 0, 0] * 10).round().long()]] - 7      # noqa: E731
-    obeyed = classifier.conditional_accuracy(lookup, images, torch.tensor([2, 1, 1, 0, 2]), chunk=2)
-    assert obeyed.tolist() == [1.0, 0.0, 1.0, 0.0, 1.0]
-
-
-def test_networks_in_training_mode_and_images_out_of_range_are_refused():
-    network, images = networks.ConvNet(2, width=4), torch.full((4, 1, 28, 28), 0.5)
-    with pytest.raises(ValueError, match=r"training mode.*\.eval\(\)"):
-        classifier.features(network, images)
-    with pytest.raises(ValueError, match=r"in \[0, 1\], these are in \[-1, "):
-        classifier.features(network.eval(), torch.cat([images, images - 1.5]))
-    with pytest.raises(ValueError, match="uint8"):
-        quality.nearest_training(images, (images * 255).byte())
-    with pytest.raises(ValueError, match="labels of 2 classes run from 0 to 1, not from 0 to 2"):
-        classifier.conditional_accuracy(network, images, torch.tensor([0, 1, 2, 0]))
-    with pytest.raises(ValueError, match=r"4 images need labels \[4\], not \[4, 1\]"):
-        classifier.conditional_accuracy(network, images, torch.zeros(4, 1, dtype=torch.int64))
-    with pytest.raises(ValueError, match="labels of 2 classes run from 0 to 1, not from -1 to 1"):
-        classifier.train(images, torch.tensor([0, 1, -1, 0]), n_classes=2, n_steps=1, batch=2,
-                                  rng=torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="at least one"):
-        quality.memorisation(images, images, images[:0])
-
-
-# ---------------------------------------------------------------- Fréchet distance
+def test_jsd_of_densities_as_scipy_has_it_of_probabilities():
+    x = torch.linspace(-10, 10, 2001, dtype=torch.float64)
+    dx = 0.01
+    p, q = (torch.distributions.Normal(mean, spread).log_prob(x).exp() for mean, spread in ((-0.3, 1.0), (1.0, 0.5)))
+    expected = scipy.spatial.distance.jensenshannon(p, q) ** 2
+    assert quality.jsd(p, q, dx) == pytest.approx(expected, rel=1e-6) and expected > 0.1
+    box = (x > 5).double() / 5
+    assert quality.jsd(p * (x < 5), box, dx) == pytest.approx(math.log(2), rel=1e-3)
+    assert quality.jsd(p, p, dx) == 0
 
 
 def random_moments(n_features, rng):
@@ -280,9 +131,6 @@ def test_floor_repeats_with_its_generator_and_shrinks_with_n():
         floor(501, 1)
 
 
-# ---------------------------------------------------------------- precision, recall, density, coverage
-
-
 def loops(real, fake, k):
     """The four definitions, word for word, for lists of points."""
     def radii(points):
@@ -373,9 +221,6 @@ def test_prdc_refuses_more_neighbours_than_there_are():
         quality.prdc(x, x, k=0)
 
 
-# ---------------------------------------------------------------- memorisation
-
-
 def pictures(n, rng):
     return torch.rand(n, 1, 4, 3, generator=rng)
 
@@ -418,61 +263,9 @@ def test_memorisation_counts_pairs_and_halves_ties():
     u = scipy.stats.mannwhitneyu(held_out.flatten(), fake.flatten()).statistic
     assert u / 12 == pytest.approx(sum(pairs) / 12, rel=1e-12)
 
-
-# ---------------------------------------------------------------- how much of the way an arm goes
-
-
-def test_the_share_closed_is_a_ratio_of_means_with_the_jackknife():
-    g = torch.Generator().manual_seed(0)
-    none = 0.6 + 0.05 * torch.randn(12, generator=g)
-    real = none + 0.2 + 0.03 * torch.randn(12, generator=g)
-    arm = none + 0.4 * (real - none) + 0.01 * torch.randn(12, generator=g)
-    values = statistics.fraction_recovered(none, arm, real)
-    ratio = ((arm - none).mean() / (real - none).mean()).item()
-    mean, half = statistics.mean_interval(values)
-    assert mean == pytest.approx(ratio, abs=5e-3)
-    left_out = [((arm - none)[torch.arange(12) != i].mean() / (real - none)[torch.arange(12) != i].mean()).item()
-                for i in range(12)]
-    assert values.tolist() == pytest.approx([12 * ratio - 11 * r for r in left_out], rel=1e-4)
-    spread = [((arm - none)[rows].mean() / (real - none)[rows].mean()).item()
-              for rows in torch.randint(12, (2000, 12), generator=g)]       # the bootstrap, an independent way
-    assert half == pytest.approx(2.2 * torch.tensor(spread).std().item(), rel=0.3)
-    assert statistics.fraction_recovered(none, none, real).tolist() == pytest.approx([0.0] * 12, abs=1e-6)
-    assert statistics.fraction_recovered(none, real, real).tolist() == pytest.approx([1.0] * 12, abs=1e-6)
-
-
-def test_the_share_closed_needs_paired_runs():
-    with pytest.raises(ValueError, match="same runs"):
-        statistics.fraction_recovered(torch.rand(3), torch.rand(3), torch.rand(4))
-    with pytest.raises(ValueError, match="at least 2"):
-        statistics.fraction_recovered(torch.rand(1), torch.rand(1), torch.rand(1))
-
-
-def test_holm_is_bonferroni_over_every_set_of_comparisons():
-    """Against its definition as a closed test: i stands if each set that holds i has a p <= alpha / its size."""
-    g = torch.Generator().manual_seed(0)
-    for m, alpha in ((1, 0.05), (4, 0.1), (6, 0.05)):
-        for _ in range(30):
-            p = torch.rand(m, generator=g) ** 4
-            sets = [[i for i in range(m) if bits >> i & 1] for bits in range(1, 2 ** m)]
-            stands = [all(min(p[j] for j in some) <= alpha / len(some) for some in sets if i in some) for i in range(m)]
-            assert statistics.holm(p, alpha).tolist() == stands
-    assert statistics.holm(torch.tensor([0.03, 0.02]), 0.05).tolist() == [True, True]
-    assert statistics.holm(torch.tensor([0.03, 0.04]), 0.05).tolist() == [False, False]
-
-
-@pytest.mark.parametrize("p", (1.2, -0.1, math.nan))
-def test_holm_refuses_what_is_no_p_value(p):
-    with pytest.raises(ValueError, match=r"p-values lie in \[0, 1\]"):
-        statistics.holm(torch.tensor([0.3, p]), 0.05)
-
-
-def test_jsd_of_densities_as_scipy_has_it_of_probabilities():
-    x = torch.linspace(-10, 10, 2001, dtype=torch.float64)
-    dx = 0.01
-    p, q = (torch.distributions.Normal(mean, spread).log_prob(x).exp() for mean, spread in ((-0.3, 1.0), (1.0, 0.5)))
-    expected = scipy.spatial.distance.jensenshannon(p, q) ** 2
-    assert quality.jsd(p, q, dx) == pytest.approx(expected, rel=1e-6) and expected > 0.1
-    box = (x > 5).double() / 5
-    assert quality.jsd(p * (x < 5), box, dx) == pytest.approx(math.log(2), rel=1e-3)
-    assert quality.jsd(p, p, dx) == 0
+def test_images_out_of_range_and_none_at_all_are_refused():
+    images = torch.full((4, 1, 28, 28), 0.5)
+    with pytest.raises(ValueError, match="uint8"):
+        quality.nearest_training(images, (images * 255).byte())
+    with pytest.raises(ValueError, match="at least one"):
+        quality.memorisation(images, images, images[:0])

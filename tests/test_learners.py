@@ -3,12 +3,12 @@ import copy
 import pytest
 import torch
 
-from course_lib import datasets, learners, maml, networks, runtime
-from course_lib import datasets, learners, maml, networks, runtime
+from course_lib import augmentations, datasets, episodes, learners, maml, networks, runtime
 from course_lib.episodes import Episodes
+from stand_ins import Recorder, darker, digit_tasks
 
 
-def episodes():
+def random_tasks():
     """Two tasks, 3-way 2-shot, random images, labels out of order."""
     g = torch.Generator().manual_seed(0)
     return Episodes(torch.rand(2, 6, 1, 4, 4, generator=g), torch.tensor([[0, 1, 2, 2, 1, 0], [2, 2, 1, 0, 0, 1]]),
@@ -16,7 +16,7 @@ def episodes():
 
 
 def test_nearest_neighbour_against_a_loop():
-    e = episodes()
+    e = random_tasks()
     predicted = learners.nearest_neighbour(e)
     for t in range(2):
         for q in range(9):
@@ -27,14 +27,14 @@ def test_nearest_neighbour_against_a_loop():
 def test_nearest_neighbour_agrees_with_scikit_learn():
     from sklearn.neighbors import KNeighborsClassifier
 
-    e = episodes()
+    e = random_tasks()
     for t in range(2):
         oracle = KNeighborsClassifier(1).fit(e.support_x[t].flatten(1), e.support_y[t])
         assert learners.nearest_neighbour(e)[t].tolist() == oracle.predict(e.query_x[t].flatten(1)).tolist()
 
 
 def test_protonet_logits_against_a_loop():
-    e = episodes()
+    e = random_tasks()
     weight = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
     logits = learners.protonet_logits(lambda x: x.flatten(1) @ weight.T, e)
     assert logits.shape == (2, 9, 3)
@@ -75,9 +75,9 @@ def test_fine_tuning_against_an_optimiser(head_only):
 def test_protonet_learns_from_episodes_and_answers_inductively():
     torch.manual_seed(0)
     classes, network = datasets.load("digits"), networks.ConvNet(3, width=16)
-    draw = lambda g, n=1: sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=n, rng=g)     # noqa: E731
+    draw = lambda g, n=1: episodes.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=n, rng=g)     # noqa: E731
     trained = maml.fit(network, draw, gradient=learners.protonet_backward, n_steps=60, rng=runtime.rng(0),
-                       lr=3e-3)
+                       outer_lr=3e-3)
     assert trained.losses[-10:].mean() < 0.7 * trained.losses[:10].mean()
     exam, fresh = draw(runtime.rng(1), 40), networks.ConvNet(3, width=16)
     for name, value in network.state_dict().items():
@@ -95,7 +95,7 @@ def test_training_a_protonet_in_one_call():
     torch.manual_seed(0)
     network = networks.ConvNet(1, width=8)
     before = copy.deepcopy(network.state_dict())
-    exam = sampling.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=40, rng=runtime.rng(1))
+    exam = episodes.sample(classes, n_way=5, k_shot=1, q_query=5, n_tasks=40, rng=runtime.rng(1))
     untrained = (learners.protonet(network)(exam) == exam.query_y).float().mean()
     assert learners.train_protonet(network, classes, n_steps=60, rng=rng) is network
     assert (learners.protonet(network)(exam) == exam.query_y).float().mean() > untrained + 0.1
@@ -104,3 +104,54 @@ def test_training_a_protonet_in_one_call():
     again.load_state_dict(before)
     learners.train_protonet(again, classes, n_steps=60, rng=runtime.rng(0))
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+def test_training_a_protonet_on_augmented_copies_keeps_the_best_look():
+    classes, seen, scores = datasets.load("digits"), [], iter([0.2, 0.6, 0.4])
+    torch.manual_seed(0)
+    network = networks.ConvNet(1, width=8)
+    network.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0].max().item()))
+    looks = []
+
+    def validate(network):
+        looks.append(copy.deepcopy(network.state_dict()))
+        return next(scores)
+
+    learners.train_protonet(network, classes, n_steps=6, rng=runtime.rng(0), augmentation=darker, validate=validate,
+                            validate_every=2)
+    assert len(seen) == 12 and set(seen) == {0.5}, "support and queries of six steps, with half the ink"
+    assert all(torch.equal(value, looks[1][name]) for name, value in network.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return digit_tasks()
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return networks.ConvNet(5, width=8).eval()
+
+
+def test_without_augmented_copies_it_is_plain_protonet(tasks, network):
+    labels = learners.protonet_logits(network.eval().features, tasks).argmax(2)
+    assert torch.equal(learners.protonet(network)(tasks), labels)
+    assert torch.equal(learners.protonet(network, 1, darker, runtime.rng(0))(tasks), labels)
+
+
+def test_protonet_takes_the_means_over_augmented_copies(tasks, network):
+    predicted = learners.protonet(network, 3, darker, runtime.rng(0))(tasks)
+    for t in range(2):
+        with torch.no_grad():
+            support, query = ((network.features(x) + 2 * network.features(x / 2)) / 3
+                              for x in (tasks.support_x[t], tasks.query_x[t]))
+        centres = support.view(4, 3, -1).mean(1)
+        assert predicted[t].tolist() == [min(range(4), key=lambda c: (q - centres[c]).square().sum()) for q in query]
+
+
+def test_a_query_does_not_see_other_queries(tasks, network):
+    """Inductive: the task that the generator is told of is the support."""
+    G = Recorder()
+    learners.protonet(network, 2, augmentations.generated(G), runtime.rng(0))(tasks)
+    assert torch.equal(G.called[2], tasks.support_x)

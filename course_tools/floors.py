@@ -1,0 +1,47 @@
+"""The house as a table: which module stands on which floor. A module imports from lower floors of its wing, and from
+the wings before it.
+
+tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/` stands for a package's __init__.py.
+"""
+
+FLOORS = {      # each wing from the ground up
+    "course_lib": [
+        ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
+         "networks/images", "networks/examples", "networks/convnet", "datasets/classes", "datasets/glyphs"],
+        ["checkpoints", "quality", "episodes", "networks/", "datasets/download", "datasets/folder"],
+        ["gan", "maml", "classifier", "datasets/omniglot", "datasets/labelled"],
+        ["augmentations", "pairs", "learners", "datasets/"],
+    ],
+    "course_checks": [["_base"], ["nb*"]],
+    "course_tools": [
+        ["source", "records", "plots", "games"],
+        ["floors", "notebook", "authoring", "challenge", "report"],
+        ["running"],
+        ["handout"],
+        ["cli"],
+    ],
+    "studies": [["shared", "distributed", "torchvision_guard"], ["*"]],
+}
+
+
+def table():
+    """The floors as a Markdown table, the top floor first."""
+    lines = ["| wing | floor | modules |", "|---|---|---|"]
+    for wing, floors in reversed(FLOORS.items()):
+        lines += [f"| {wing} | {number} | {' · '.join(modules)} |" for number, modules in reversed([*enumerate(floors)])]
+    return "\n".join(lines)
+
+
+def place(path, root):
+    """(number of the wing, number of the floor) of the Python file at `path`. Raises ValueError if it has none."""
+    wing, *parts = path.relative_to(root).with_suffix("").parts
+    name = "/".join(parts).removesuffix("__init__")
+    patterns = [pattern for floor in FLOORS[wing] for pattern in floor]
+    for number, floor in enumerate(FLOORS[wing]):
+        if name in floor or (name not in patterns and any(fits(name, pattern) for pattern in floor)):
+            return list(FLOORS).index(wing), number
+    raise ValueError(f"{wing}/{name} stands on no floor. Give it one in FLOORS (course_tools/floors.py).")
+
+
+def fits(name, pattern):
+    return pattern.endswith("*") and name.startswith(pattern[:-1])

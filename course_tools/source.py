@@ -1,0 +1,53 @@
+"""What the course's own Python files mean, and what they import. Nothing is executed."""
+
+import ast
+from pathlib import Path
+
+WINGS = ("course_lib", "course_checks", "course_tools", "studies")      # each imports from those before it, and itself
+
+
+def meaning(source):
+    """The syntax tree of Python `source`, as text: the same whatever its comments, docstrings, layout and Python are."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return _text(tree)
+
+
+def _text(node):
+    if isinstance(node, list):
+        return f"[{', '.join(map(_text, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.JoinedStr):     # Python 3.12 keeps empty parts of an f-string
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
+    fields = (f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({', '.join(fields)})"
+
+
+def imported(path, root):
+    """The files of the course, below the folder `root`, that the Python file at `path` imports: a set of paths."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {_file(root, *alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parents = path.relative_to(root).parts[:-node.level] if node.level else ()
+            package = (*parents, *(node.module or "").split(".")) if node.module else parents
+            members = {_file(root, *package, alias.name) for alias in node.names}
+            found |= members - {None} or {_file(root, *package)}
+            if None in members:         # a name in the package itself
+                found.add(_file(root, *package))
+    return found - {None, path}
+
+
+def _file(root, *parts):
+    """The file of the course's module that has this dotted name, or None; a study imports its neighbours by name."""
+    for start in (Path(root), Path(root) / "studies"):
+        base = start.joinpath(*parts)
+        for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+            if file.is_file() and (start.name == "studies" or parts[0] in WINGS):
+                return file
+    return None

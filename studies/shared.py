@@ -1,0 +1,56 @@
+"""What several studies need: sizes, kinds of episodes, and a place in the course for the results."""
+
+import os
+from typing import NamedTuple
+
+import torch
+
+from course_lib import checkpoints, episodes, networks, runtime
+from course_tools import records
+
+LONGER = {"cpu": 1, "gpu": 10}      # a profile's steps, in multiples of those stated
+DEVICE = {"cpu": "cpu", "gpu": "cuda"}
+
+
+class Kind(NamedTuple):
+    """A kind of episodes."""
+
+    n_way: int
+    k_shot: int
+    q_query: int
+    within_alphabet: bool = False
+
+
+def accuracies(learner, classes, kind, *, n_episodes, rng, chunk=50):
+    """The accuracy of `learner` on each of `n_episodes` episodes of a `Kind`: [n_episodes]."""
+    return episodes.accuracies(learner, fitting(classes, kind), **kind._asdict(), n_episodes=n_episodes, rng=rng,
+                               chunk=chunk)
+
+
+def fitting(classes, kind):
+    """The classes; within alphabets, only those of alphabets that have enough of them (Tagalog has 17)."""
+    if not kind.within_alphabet:
+        return classes
+    return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= kind.n_way)
+
+
+def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d, pool=0):
+    """A `ConvNet` of width 32 whose head is 0: all classes alike, for labels are dealt anew in each episode."""
+    runtime.seed_everything(seed)
+    network = networks.ConvNet(n_way, width=32, norm=norm, pool=pool)
+    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.head.bias)
+    return network
+
+
+def load(make, path, device="cpu"):
+    """make() with the parameters stored at `path`, in eval mode."""
+    network = make()
+    network.load_state_dict(checkpoints.load(path))
+    return network.eval().to(device)
+
+
+def results(stem, **context):
+    """The `records.Results` of a study: in the course's own figures/results, unless COURSE_OUT says otherwise."""
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    return records.Results(stem, **context)

@@ -1,0 +1,116 @@
+"""The studies start, and two processes of torchrun train as one."""
+
+import copy
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import distributed
+from course_lib import checkpoints, maml, runtime
+from course_lib.episodes import Episodes
+
+STUDIES = Path(__file__).parent.parent / "studies"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.py")))
+def test_a_study_can_be_imported(name):
+    study = importlib.import_module(name)
+    assert study.__doc__ and (not hasattr(study, "main") or "__main__" in inspect.getsource(study))
+
+
+class Rates(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner_lr = nn.Parameter(torch.tensor([0.1]))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+
+    def forward(self, x, n_support=None):
+        return self.layers(x)
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return Net()
+
+
+def random_tasks(n_tasks, rng):
+    x = torch.randn(2, n_tasks, 6, 1, 2, 2, generator=rng)
+    return Episodes(x[0], torch.arange(3).repeat(n_tasks, 2), x[1], torch.arange(3).repeat(n_tasks, 2))
+
+
+def fits(folder):
+    """{name: what `fit` returns} in every way that tasks are divided; three or five tasks, so that shares differ."""
+    ways = {"MAML": partial(maml.backward, inner_lr=0.1, steps=2),
+            "Reptile": partial(maml.reptile_backward, inner_lr=0.1, steps=2),
+            "FOMAML by vmap": partial(maml.backward, inner_lr=0.1, steps=1, first_order=True, vmapped=True),
+            "fewer tasks than processes": partial(maml.backward, inner_lr=0.1, steps=1)}
+    number, found = distributed.processes()[0], {}
+    for name, gradient in ways.items():
+        n_tasks = {"Reptile": 5, "fewer tasks than processes": 1}.get(name, 3)
+        net = network(seed=number)          # the first process's start counts
+        found[name] = maml.fit(net, lambda rng, n=n_tasks: random_tasks(n, rng), n_steps=3, rng=runtime.rng(0),
+                               gradient=distributed.divided(gradient), optimiser=torch.optim.SGD, outer_lr=0.5)
+    rates = Rates()
+    found["learned rates"] = maml.fit(
+        network(), partial(random_tasks, 3), n_steps=3, rng=runtime.rng(0), rates=rates, gradient=distributed.divided(
+            lambda model, tasks: maml.backward(model, tasks, inner_lr=rates.inner_lr, steps=1), rates))
+    found["learned rates"].params["rate"] = rates.inner_lr.detach()
+    for n_steps in (4, 6):      # the second call goes on where the first one stopped
+        found["resumed"] = maml.fit(
+            network(), partial(random_tasks, 3), n_steps=n_steps, rng=runtime.rng(0), save_every=2,
+            path=folder / "run.safetensors", optimiser=torch.optim.SGD, outer_lr=0.5,
+            gradient=distributed.divided(partial(maml.backward, inner_lr=0.1, steps=1)))
+    return found
+
+
+def leave(folder):
+    """What each process of torchrun leaves in `folder`: parameters and losses of every one of `fits`."""
+    torch.set_default_dtype(torch.float64)
+    distributed.join()
+    for name, trained in fits(folder).items():
+        checkpoints.save(folder / f"{name}-{distributed.processes()[0]}.saved", trained._asdict())
+
+
+def test_two_processes_train_as_one(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import pathlib, sys, test_studies\ntest_studies.leave(pathlib.Path(sys.argv[1]))\n")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1",
+                   "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+                           str(script), str(tmp_path)], capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (tmp_path / "alone").mkdir()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        alone_fits = fits(tmp_path / "alone")
+    finally:
+        torch.set_default_dtype(before)
+    for name, alone in alone_fits.items():
+        first, second = (checkpoints.load(tmp_path / f"{name}-{number}.saved") for number in (0, 1))
+        for key, p in alone.params.items():
+            torch.testing.assert_close(first["params"][key], p, rtol=1e-9, atol=1e-11, msg=f"{name}: {key}")
+            assert torch.equal(first["params"][key], second["params"][key]), f"{name}: the processes drift apart"
+        torch.testing.assert_close(first["losses"], alone.losses, rtol=1e-9, atol=1e-11)
+    assert checkpoints.load(tmp_path / "run.safetensors")["step"] == 6
+
+
+def test_alone_a_divided_gradient_is_the_gradient():
+    net, tasks = network(), random_tasks(3, runtime.rng(1))
+    twin = copy.deepcopy(net)
+    gradient = partial(maml.backward, inner_lr=0.1, steps=1)
+    assert distributed.divided(gradient)(net, tasks) == gradient(twin, tasks)
+    assert all(torch.equal(p.grad, q.grad) for p, q in zip(net.parameters(), twin.parameters()))
