@@ -30,7 +30,7 @@ def non_saturating_loss(function):
                 f"{answer.item():.4g} and {slope.tolist()}",
                 "a small constant or a clamp inside the logarithm takes away the slope where it matters. Is there one "
                 "function that is the logarithm of the sigmoid?")
-    done("non_saturating_loss is finite wherever the logits are, and never silent where D is sure.")
+    done("non_saturating_loss is finite wherever the logits are, and does not saturate where D is sure.")
 
 
 def _loss_value(function, logits):
@@ -60,7 +60,7 @@ def loss_slopes(function):
             require(not same, expected, came, hint)
         require(torch.allclose(slopes, right, atol=1e-3), expected, came,
                 "let autograd differentiate g_loss at these very logits.")
-    done("loss_slopes: now you can see for any loss where it pulls and where it is silent.")
+    done("loss_slopes: now you can see for any loss where it pulls and where it saturates.")
 
 
 def discriminator_step(function):

@@ -28,7 +28,8 @@ def table():
     """The floors as a Markdown table, the top floor first."""
     lines = ["| wing | floor | modules |", "|---|---|---|"]
     for wing, floors in reversed(FLOORS.items()):
-        lines += [f"| {wing} | {number} | {' · '.join(modules)} |" for number, modules in reversed([*enumerate(floors)])]
+        for number, modules in reversed([*enumerate(floors)]):
+            lines.append(f"| {wing} | {number} | {' · '.join(modules).replace('*', 'NN')} |")
     return "\n".join(lines)
 
 

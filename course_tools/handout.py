@@ -199,8 +199,8 @@ Open a notebook in `notebooks/` and choose the kernel *gan-few-shot-course* at t
 ## Work
 
 Guess before you run: you learn more from a wrong guess than from reading the answer. Your code goes where
-`raise NotImplementedError()` stands; the cell below it calls your function, and says what to look at if it is not right yet. No later cell needs
-your function: if you are stuck for long, go on.
+`raise NotImplementedError()` stands. The cell below it calls your function, and says what to look at if it is not right
+yet. No later cell needs your function, so go on if you are stuck for long.
 
 Slow machine? Write `profile = "smoke"` in the parameters cell: the exercises are the same.
 

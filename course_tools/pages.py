@@ -8,7 +8,7 @@ import html
 import json
 from dataclasses import asdict
 
-from course_lib import datasets, records
+from course_lib import datasets
 from course_lib.runtime import atomic_path, versions
 from course_lib.statistics import mean_interval
 

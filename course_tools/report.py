@@ -14,7 +14,7 @@ from . import records
 
 ONE_SHOT = "20-way 1-shot, within alphabet"
 HEADLINES = {       # by the text that states them: (file, fields of the records); a list has any of these
-    "README": [("resemblance", {"name": "5-way 1-shot"})],
+    "README": [("resemblance", {"name": "5-way 1-shot", "split": ["all", "test"]})],
     "00": [("00_start_here", {"name": "pixel nearest neighbour, 5-way 1-shot"})],
     "01": [("01_the_gan_game", {})],
     "02": [("02_making_it_train", {"name": "modes covered"})],
@@ -41,14 +41,9 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
 }
 
 
-def load(root=None):
-    """{file: records} of root/figures/results, published accuracies among them as records in [0, 1].
-
-    Raises ValueError where there are none.
-    """
-    paths = sorted(((root or project_root()) / "figures" / "results").glob("*.jsonl"))
-    if not paths:
-        raise ValueError(f"a report needs a clone of the course: {root or project_root()} has no figures/results")
+def load():
+    """{file: records} of figures/results, published accuracies among them as records in [0, 1]."""
+    paths = sorted((project_root() / "figures" / "results").glob("*.jsonl"))
     results = {path.stem: records.read(path) for path in paths}
     results["published"] = [_of_paper(row, name, text) for row in results.get("published", [])
                             for name, text in row["accuracy"].items()]
@@ -63,18 +58,22 @@ def _of_paper(row, name, text):
 def select(results, file, **fields):
     """The records of a file with these fields; a list has any of its values, and each must occur. Else ValueError."""
     wanted = {key: value if isinstance(value, list) else [value] for key, value in fields.items()}
-    found = [r for r in results.get(file, []) if all(r.get(key) in values for key, values in wanted.items())]
+    if not results.get(file):
+        raise ValueError(f"figures/results/{file}.jsonl is not there, or empty")
+    found = [r for r in results[file] if all(r.get(key) in values for key, values in wanted.items())]
     for key, values in wanted.items():
         if missing := [value for value in values if all(r[key] != value for r in found)]:
             raise ValueError(f"figures/results/{file}.jsonl has no record of {key} = {missing[0]!r} among {fields}")
     return found
 
 
-# A table is a function of all results that returns rows of cells, the first row its header. A cell is a text or a record.
+# A table is a function of all results that returns rows of cells, the first of them its header. A cell is a text or a
+# record.
 
 
 def _augmented(results, arms, differences):
-    rows = [["characters", "learner", "setting", *arms, *differences]]
+    columns = [arm.replace(", test-time augmentation", "") for arm in (*arms, *differences)]
+    rows = [["characters", "learner", "setting", *columns]]
     for plain in select(results, "augmentation", name=ONE_SHOT, arm="no augmentation"):
         same = {key: plain[key] for key in ("dataset", "learner", "setting")}
         rows.append([*same.values(), *(_one(results, "augmentation", name=ONE_SHOT, arm=arm, **same) for arm in arms),
@@ -170,9 +169,9 @@ def headlines(results):
 
 
 def _of(record):
-    keys = ("arm", "at_test", "learner", "setting", "dataset", "data")
-    return ", ".join([str(record[key]) for key in keys if record.get(key) not in (None, "", "-")]
-                     + [f"{key} {record[key]}" for key in ("versions_of_each", "steps", "width", "seed") if key in record])
+    said = [record.get(key) for key in ("arm", "at_test", "learner", "setting", "dataset", "data")]
+    sizes = [f"{key} {record[key]}" for key in ("versions_of_each", "steps", "width", "seed") if key in record]
+    return ", ".join([text for text in said if text not in (None, "", "-")] + sizes)
 
 
 def _text(record):

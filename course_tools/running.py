@@ -233,8 +233,9 @@ def _outcome(future, job, folder):
         if files:
             zipfile.ZipFile(io.BytesIO(files)).extractall(folder / job.folder)
         return outcome
-    except Exception as error:      # a full disk, say, or a scheduler that gave the job up
-        return Outcome(job.notebook.stem, "failed", 0.0, f"{type(error).__name__}: {error}")
+    except Exception as error:      # a full disk, say, or workers that were lost again and again
+        why = f"{type(error).__name__}: {str(error) or 'the scheduler gave it up'}"
+        return Outcome(job.notebook.stem, "failed", 0.0, why)
 
 
 def execute_on_worker(name, notebook, parameters):

@@ -7,7 +7,7 @@ WINGS = ("course_lib", "course_checks", "course_tools", "studies")      # each i
 
 
 def meaning(source):
-    """The syntax tree of Python `source`, as text: the same whatever its comments, docstrings, layout and Python are."""
+    """The syntax tree of Python `source` as text, the same whatever its comments, docstrings, layout and Python."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -249,7 +249,7 @@ PUBLISHED = [
     ("ConvNet", "Lake et al. 2015", "30", "inductive", ("", "", "", "86.5")),
     ("ConvNet", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "76.0")),
     ("ConvNet", "Lake et al. 2015", "5 (small2)", "inductive", ("", "", "", "77.7")),
-    ("Hausdorff", "Lake et al. 2015", "none", "inductive", ("", "", "", "61.2")),
+    ("Hausdorff", "Lake et al. 2015", "0", "inductive", ("", "", "", "61.2")),
     ("BPL", "Lake et al. 2015", "30", "inductive", ("", "", "", "96.7")),
     ("BPL", "Lake et al. 2015", "5 (small1)", "inductive", ("", "", "", "95.7")),
     ("BPL", "Lake et al. 2015", "5 (small2)", "inductive", ("", "", "", "96.0")),

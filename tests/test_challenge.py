@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import ttest_1samp
 
 from course_lib import augmentations, checkpoints, datasets, episodes, learners, networks, runtime
-from course_lib.datasets import glyphs, omniglot
+from course_lib.datasets import DataError, glyphs, omniglot
 from course_tools import challenge, cli
 
 
@@ -79,9 +79,6 @@ def small(tmp_path):
     return tmp_path / "runs"
 
 
-# ---------------------------------------------------------------- reading
-
-
 def test_runs_hold_what_was_drawn(written):
     folder, ink, orders = written
     runs = challenge.read_runs(folder)
@@ -147,7 +144,7 @@ def spoil(path, find, put):
 ])
 def test_a_broken_line_of_labels_is_named(small, find, put, message):
     spoil(small / "run02" / "class_labels.txt", find, put)
-    with pytest.raises(datasets.DataError, match=f"run02/class_labels.txt, {message}"):
+    with pytest.raises(DataError, match=f"run02/class_labels.txt, {message}"):
         challenge.read_runs(small)
 
 
@@ -155,14 +152,14 @@ def test_what_is_missing_in_a_run_is_named(small):
     labels = small / "run02" / "class_labels.txt"
     whole = labels.read_text()
     labels.write_text("\n".join(whole.splitlines()[1:]))
-    with pytest.raises(datasets.DataError, match=r"run02/class_labels.txt has no line for .*item01.png \(1 of 4 without"):
+    with pytest.raises(DataError, match=r"run02/class_labels.txt has no line for .*item01.png \(1 of 4 without"):
         challenge.read_runs(small)
     labels.unlink()
-    with pytest.raises(datasets.DataError, match=r"run02/class_labels.txt is missing"):
+    with pytest.raises(DataError, match=r"run02/class_labels.txt is missing"):
         challenge.read_runs(small)
     labels.write_text(whole)
     shutil.rmtree(small / "run02" / "training")
-    with pytest.raises(datasets.DataError, match=r"run02 has 0 drawings in training/ and 4 in test/.*all_runs.zip"):
+    with pytest.raises(DataError, match=r"run02 has 0 drawings in training/ and 4 in test/.*all_runs.zip"):
         challenge.read_runs(small)
 
 
@@ -171,24 +168,24 @@ def test_a_damaged_drawing_and_one_of_another_size_are_named(small):
     whole = path.read_bytes()
     for content in (b"", b"no picture", whole[:len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(datasets.DataError, match=r"run02/test/item02.png: the drawing is damaged"):
+        with pytest.raises(DataError, match=r"run02/test/item02.png: the drawing is damaged"):
             challenge.read_runs(small)
     path.write_bytes(png(torch.zeros(28, 30, dtype=torch.bool)))
-    with pytest.raises(datasets.DataError, match=r"run02/test/item02.png has 30x28 pixels, not 105x105"):
+    with pytest.raises(DataError, match=r"run02/test/item02.png has 30x28 pixels, not 105x105"):
         challenge.read_runs(small)
 
 
 def test_a_wrong_path_says_where_the_runs_are(small, tmp_path):
-    with pytest.raises(datasets.DataError, match=r"nowhere does not exist. Get all_runs.zip from .*brendenlake/omniglot"):
+    with pytest.raises(DataError, match=r"nowhere does not exist. Get all_runs.zip from .*brendenlake/omniglot"):
         challenge.read_runs(tmp_path / "nowhere")
     for path in (small / "run01", small / "run01" / "test"):
-        with pytest.raises(datasets.DataError, match=r"holds no run folders. Expected are run01, run02"):
+        with pytest.raises(DataError, match=r"holds no run folders. Expected are run01, run02"):
             challenge.read_runs(path)
-    with pytest.raises(datasets.DataError, match=r"class_labels.txt is damaged or no zip .*all_runs.zip"):
+    with pytest.raises(DataError, match=r"class_labels.txt is damaged or no zip .*all_runs.zip"):
         challenge.read_runs(small / "run01" / "class_labels.txt")
     shutil.copytree(small, tmp_path / "two" / "a")
     shutil.copytree(small, tmp_path / "two" / "b")
-    with pytest.raises(datasets.DataError, match=r"holds runs in several folders: a/, b/"):
+    with pytest.raises(DataError, match=r"holds runs in several folders: a/, b/"):
         challenge.read_runs(tmp_path / "two")
 
 
@@ -196,20 +193,17 @@ def test_damaged_and_unsafe_archives(small, tmp_path):
     path = zip_of(small, tmp_path / "all_runs.zip")
     whole = bytearray(path.read_bytes())
     path.write_bytes(whole[:-50])
-    with pytest.raises(datasets.DataError, match=r"all_runs.zip is damaged or no zip"):
+    with pytest.raises(DataError, match=r"all_runs.zip is damaged or no zip"):
         challenge.read_runs(path)
     at = whole.index(b"\x89PNG")
     whole[at:at + 20] = bytes(20)
     path.write_bytes(whole)
-    with pytest.raises(datasets.DataError, match=r"all_runs.zip is damaged or no zip"):
+    with pytest.raises(DataError, match=r"all_runs.zip is damaged or no zip"):
         challenge.read_runs(path)
     with zipfile.ZipFile(zip_of(small, path), "a") as zipped:
         zipped.writestr("run01/../../evil.png", b"")
-    with pytest.raises(datasets.DataError, match="holds the unsafe path"):
+    with pytest.raises(DataError, match="holds the unsafe path"):
         challenge.read_runs(path)
-
-
-# ---------------------------------------------------------------- scores
 
 
 def test_score_is_the_share_of_wrong_labels_run_by_run(written, tmp_path):
@@ -250,9 +244,6 @@ def test_transductive_needs_one_query_per_class():
         challenge.score(challenge.transductive(flat), [run])
 
 
-# ---------------------------------------------------------------- the report
-
-
 def test_published_errors_best_first():
     rows = challenge.published()
     errors = {(arm, alphabets): error for error, arm, _, alphabets, _ in rows}
@@ -286,9 +277,6 @@ def test_report_of_all_runs_and_of_a_single_one():
     assert "mean                      25.0" in single and "±" not in single, "one run has no interval"
 
 
-# ---------------------------------------------------------------- training and the command
-
-
 @pytest.fixture
 def no_checkpoints(monkeypatch, tmp_path):
     """A project folder without networks, and a background set of 16 simulated characters named like real alphabets."""
@@ -298,7 +286,7 @@ def no_checkpoints(monkeypatch, tmp_path):
     simulated = datasets.load("glyphs").take(range(32))
     alphabets = ("Greek",) * 8 + ("Latin",) * 8 + ("Tengwar",) * 16        # Tengwar is in the evaluation set
     classes = datasets.ImageClasses(simulated.images, alphabets, simulated.names)
-    monkeypatch.setattr(data, "load", lambda name: classes)
+    monkeypatch.setattr(datasets, "load", lambda name: classes)
     return tmp_path / "project"
 
 
@@ -328,19 +316,19 @@ def test_the_command_trains_and_finds_its_network_again(small, no_checkpoints, t
 
 
 def test_learners_do_what_their_setting_says(small, no_checkpoints, monkeypatch):
-    monkeypatch.setattr(challenge, "N_VERSIONS", 1)     # versions are random, and differ with a query's place
+    monkeypatch.setattr(challenge, "N_VERSIONS", 1)     # augmented copies are random, and differ with a query's place
     state = torch.get_rng_state()
     challenge.train("omniglot-small1", profile="smoke")
     assert torch.equal(torch.get_rng_state(), state), "training has random numbers of its own"
-    runs, learners = challenge.read_runs(small), challenge.learners("omniglot-small1")
+    runs, of = challenge.read_runs(small), challenge.learners_of("omniglot-small1")
     hard = random_task(20, 20, n_tasks=5, side=28)
-    before, _, after = (learners[setting](hard) for setting in ("transductive", "inductive", "transductive"))
+    before, _, after = (of[setting](hard) for setting in ("transductive", "inductive", "transductive"))
     assert torch.equal(before, after), "in training mode batch norm would mix the drawings, and learn from them"
     task = runs[0].episodes
-    alone = [learners["inductive"](task._replace(query_x=task.query_x[:, i:i + 1])).item() for i in range(4)]
-    assert learners["inductive"](task).tolist() == [alone], "a query does not see the others"
+    alone = [of["inductive"](task._replace(query_x=task.query_x[:, i:i + 1])).item() for i in range(4)]
+    assert of["inductive"](task).tolist() == [alone], "a query does not see the others"
     repeated = task._replace(query_x=task.query_x[:, :1].expand(-1, 4, -1, -1, -1))
-    assert sorted(learners["transductive"](repeated)[0].tolist()) == [0, 1, 2, 3], "each class once, whatever is asked"
+    assert sorted(of["transductive"](repeated)[0].tolist()) == [0, 1, 2, 3], "each class once, whatever is asked"
 
 
 def test_the_network_learns_from_the_generator_that_is_saved_beside_it(no_checkpoints, monkeypatch):
@@ -350,8 +338,9 @@ def test_the_network_learns_from_the_generator_that_is_saved_beside_it(no_checkp
     challenge.train("omniglot-small1", profile="smoke")
     G, task = networks.WarpGenerator(), random_task(20, 20, n_tasks=1, side=28)
     G.load_state_dict(checkpoints.load(challenge.checkpoint("omniglot-small1"))["G"])
-    drawn, expected = (augmentation(task.support_x, runtime.rng(0)) for augmentation in (*seen, augmentations.generated(G)))
-    assert torch.equal(drawn, expected)
+    copies, expected = (augmentation(task.support_x, runtime.rng(0))
+                        for augmentation in (*seen, augmentations.generated(G)))
+    assert torch.equal(copies, expected)
 
 
 def test_careless_commands(small, no_checkpoints, capsys):
@@ -370,16 +359,13 @@ def test_the_same_command_twice_gives_the_same_errors(small, no_checkpoints):
     challenge.train("omniglot-small1", profile="smoke")
     runs = challenge.read_runs(small)
     one, two = ({setting: challenge.score(learner, runs).tolist()
-                 for setting, learner in challenge.learners("omniglot-small1").items()} for _ in range(2))
+                 for setting, learner in challenge.learners_of("omniglot-small1").items()} for _ in range(2))
     assert one == two
-
-
-# ---------------------------------------------------------------- real drawings
 
 
 @pytest.mark.skipif("COURSE_DATA" not in os.environ or not datasets.is_here("omniglot-small2"),
                     reason="set COURSE_DATA to a folder with the real omniglot-small2")
-def test_runs_of_real_drawings_are_those_that_data_loads(tmp_path):
+def test_runs_of_real_drawings_are_those_that_datasets_loads(tmp_path):
     """Two runs in alphabets that small1 does not have, each with 20 characters by drawer 3 and again by drawer 11."""
     part, classes = "images_background_small2", datasets.load("omniglot-small2")
     chosen = [[i for i, a in enumerate(classes.alphabets) if a == alphabet][:20]

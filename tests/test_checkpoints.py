@@ -122,6 +122,12 @@ def test_another_experiment_is_not_continued(tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_the_history_follows_its_run_to_another_device():
+    history = checkpoints.History(torch.device("meta"))
+    history.load_state_dict({"losses": torch.rand(3, 2)})
+    assert [loss.device.type for loss in history.losses] == ["meta"] * 3
+
+
 @pytest.mark.parametrize("sizes", [{"n_steps": -3}, {"n_steps": 5, "save_every": 0}])
 def test_bad_sizes_of_a_training_run(sizes):
     with pytest.raises(ValueError, match="must be a whole number of at least 1"):

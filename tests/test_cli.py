@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image
 
-from course_lib.datasets import loading
+from course_lib import datasets
 from course_tools import cli, pages, running
 
 
@@ -47,7 +47,7 @@ def test_doctor_looks_at_the_variables(monkeypatch, name, value):
 
 def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("COURSE_DATASET", "folder:pictures")
     with pytest.raises(RuntimeError, match=r"pictures is not a folder"):
         cli._datasets()

@@ -65,7 +65,7 @@ def test_importing_the_package_does_no_work():
 
 
 def test_every_public_name_is_used():
-    """By a notebook, a study, a check or a command, or by another module of the lesson; classes that others return too."""
+    """By a notebook, a study, a check, a command or another module; a class may also be what a function returns."""
     lesson = {path: path.read_text(encoding="utf-8") for path in MODULES if path.is_relative_to(ROOT / "course_lib")}
     users = [path.read_text(encoding="utf-8") for path in
              [*MODULES, *(ROOT / "notebooks" / "source").glob("*.py")] if path not in lesson]

@@ -368,12 +368,6 @@ def test_a_finished_run_can_be_made_longer_or_looked_at_again(tmp_path):
                 **{**options, "made": {"seed": 2}})
 
 
-def test_the_history_follows_its_run_to_another_device():
-    history = gan._History(torch.device("meta"))
-    history.load_state_dict({"losses": torch.rand(3, 2)})
-    assert [loss.device.type for loss in history.losses] == ["meta"] * 3
-
-
 def broken_in(iteration, draw=draw_points, value=float("nan")):
     """`draw`, with one number that is not finite in the given iteration (the first is 1)."""
     calls = []

@@ -11,7 +11,7 @@ import pytest
 
 from course_lib import datasets
 from course_lib.runtime import project_root
-from course_tools import authoring, cli, handout, running
+from course_tools import authoring, cli, handout, records, running
 
 SMOKE = {"COURSE_PROFILE": "smoke", "COURSE_DEVICE": "cpu", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
 RUN = """
@@ -148,8 +148,9 @@ def test_a_dataset_goes_along(tmp_path, monkeypatch):
         (tmp_path / "root" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / file).write_text(file)
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "root"))
-    monkeypatch.setattr(data, "load", lambda name: None)
-    recipe = data.Recipe(lambda root: [root / "mnist" / "train-images.gz", root / "omniglot" / "part"], None, None)
+    monkeypatch.setattr(datasets, "load", lambda name: None)
+    recipe = datasets.DATASETS["mnist"]._replace(
+        find=lambda root: [root / "mnist" / "train-images.gz", root / "omniglot" / "part"])
     monkeypatch.setitem(datasets.DATASETS, "mnist", recipe)
     content = handout.files(["03"], "mnist")
     assert sorted(name for name in content if name.startswith("data/")) == [

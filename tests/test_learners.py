@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from course_lib import augmentations, datasets, episodes, learners, maml, networks, runtime
+from course_lib import augmentations, datasets, episodes, learners, maml, networks, placements, runtime
 from course_lib.episodes import Episodes
 from stand_ins import Recorder, darker, digit_tasks
 
@@ -117,8 +117,8 @@ def test_training_a_protonet_on_augmented_copies_keeps_the_best_look():
         looks.append(copy.deepcopy(network.state_dict()))
         return next(scores)
 
-    learners.train_protonet(network, classes, n_steps=6, rng=runtime.rng(0), augmentation=darker, validate=validate,
-                            validate_every=2)
+    learners.train_protonet(network, classes, n_steps=6, rng=runtime.rng(0), place=placements.in_training(darker),
+                            validate=validate, validate_every=2)
     assert len(seen) == 12 and set(seen) == {0.5}, "support and queries of six steps, with half the ink"
     assert all(torch.equal(value, looks[1][name]) for name, value in network.state_dict().items())
 

@@ -6,8 +6,8 @@ import torch
 
 matplotlib.use("agg")
 
-from course_lib import plots
 from course_lib.episodes import Episodes
+from course_tools import plots
 
 
 def test_a_float_image_a_little_over_one_is_not_blank():

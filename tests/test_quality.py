@@ -263,6 +263,7 @@ def test_memorisation_counts_pairs_and_halves_ties():
     u = scipy.stats.mannwhitneyu(held_out.flatten(), fake.flatten()).statistic
     assert u / 12 == pytest.approx(sum(pairs) / 12, rel=1e-12)
 
+
 def test_images_out_of_range_and_none_at_all_are_refused():
     images = torch.full((4, 1, 28, 28), 0.5)
     with pytest.raises(ValueError, match="uint8"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib import records
+from course_tools import records
 
 CONTEXT = {"dataset": "glyphs", "split": "train", "profile": "smoke", "seed": 3, "device": torch.device("cpu")}
 

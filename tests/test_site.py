@@ -87,7 +87,7 @@ def test_the_front_page_leads_to_every_page(site):
     wanted += ["TEACHING.html"] if (ROOT / "TEACHING.md").is_file() else []
     menu = page.values("a", "href", "internal")
     assert all(link in menu for link in wanted)
-    assert [link for link in page.values("img", "src") if link.endswith("08_share_closed.png")]
+    assert [link for link in page.values("img", "src") if link.endswith("09_gap_recovered.png")]
     assert len(page.values("table", "class")) >= 5
 
 

@@ -44,8 +44,8 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from course_checks import nb00 as checks
-from course_lib import (datasets, episodes, learners, networks, notebook, plots, records, runtime,
-                        statistics)
+from course_lib import datasets, episodes, learners, networks, runtime, statistics
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("00_start_here", profile, dataset, device, seed,
                                         split="train")

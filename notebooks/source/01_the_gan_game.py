@@ -30,7 +30,8 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import softplus
 
 from course_checks import nb01 as checks
-from course_lib import gan, losses, networks, notebook, plots, quality, runtime
+from course_lib import gan, losses, networks, quality, runtime
+from course_tools import notebook, plots
 
 sizes, device, results = notebook.setup("01_the_gan_game", profile, dataset, device, seed)
 

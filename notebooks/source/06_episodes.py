@@ -30,8 +30,8 @@ from IPython.display import Markdown, display
 from torch.nn.functional import cross_entropy
 
 from course_checks import nb06 as checks
-from course_lib import (classifier, datasets, episodes, learners, networks, notebook, plots,
-                        records, runtime, statistics)
+from course_lib import classifier, datasets, episodes, learners, networks, runtime, statistics
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("06_episodes", profile, dataset, device, seed)
 

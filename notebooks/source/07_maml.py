@@ -33,8 +33,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy, mse_loss
 
 from course_checks import nb07 as checks
-from course_lib import (checkpoints, datasets, episodes, maml, networks, notebook, plots, records,
-                        runtime)
+from course_lib import checkpoints, datasets, episodes, maml, networks, runtime
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("07_maml", profile, dataset, device, seed)
 
@@ -317,9 +317,9 @@ checks.reptile(my_reptile)
 # %% [markdown]
 # ## 5 · Characters
 #
-# The four of them on 1-shot tasks, from the same random weights, the same number of outer steps.
-# What differs is the `gradient` function, and for Reptile the optimiser: plain SGD, since its
-# "gradient" is already a step. **Predict** the order, and whether ANIL loses by leaving the
+# Now train all four on 1-shot tasks, from the same random weights, for the same number of outer
+# steps. What differs is the `gradient` function, and for Reptile the optimiser: plain SGD, since
+# its "gradient" is already a step. **Predict** the order, and whether ANIL loses by leaving the
 # features alone. (The same number of steps is not the same work: a step of Reptile has five inner
 # steps. What that costs is in the table below.)
 
@@ -508,9 +508,9 @@ print("the three inner rates on waves, learned from 0.02:",
 # %% [markdown]
 # ## 7 · The trap
 #
-# A loop over tasks is slow on a GPU. `torch.func.vmap` does all tasks at once; on one line it
-# replaces the loop, and PyTorch's own MAML example is built so. Here is MAML both ways, with
-# `nn.BatchNorm2d`, in float64. Same tasks, same weights, same loss.
+# A loop over tasks is slow on a GPU. `torch.func.vmap` does all tasks at once. It replaces the loop
+# in one line, and PyTorch's own MAML example is built so. Here is MAML both ways, with
+# `nn.BatchNorm2d`, in float64. The tasks, the weights and the loss are the same.
 
 # %%
 def both_ways(norm):

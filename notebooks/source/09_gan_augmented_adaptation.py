@@ -31,8 +31,11 @@ from IPython.display import Markdown, display
 from scipy.stats import t as student
 
 from course_checks import nb09 as checks
-from course_lib import (augmentations, checkpoints, classifier, datasets, episodes, learners,
-                        networks, notebook, pairs, placements, plots, records, runtime, statistics)
+from course_lib import (
+    augmentations, checkpoints, classifier, datasets, episodes, learners, networks, pairs,
+    placements, runtime, statistics,
+)
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("09_gan_augmented_adaptation", profile, dataset, device,
                                         seed, split="val")

@@ -30,8 +30,11 @@ import torch
 from IPython.display import Markdown, display
 
 from course_checks import nb10 as checks
-from course_lib import (augmentations, checkpoints, datasets, episodes, learners, networks,
-                        notebook, pairs, placements, plots, records, runtime, statistics)
+from course_lib import (
+    augmentations, checkpoints, datasets, episodes, learners, networks, pairs, placements, runtime,
+    statistics,
+)
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("10_where_samples_help", profile, dataset, device, seed,
                                         split="val")
@@ -123,7 +126,7 @@ for name, (support, query) in seen.items():
                               for n in counts]
 plain = 100 * curves["GAN", "support"][0].mean()
 lowest = min(curves, key=lambda place: curves[place][-1].mean())
-figure, ax = plt.subplots(figsize=(10, 5.5))
+figure, ax = plt.subplots(figsize=(13, 5.5))
 for i, ((name, side), curve) in enumerate(curves.items()):
     ax.plot(counts, [100 * error.mean() for error in curve], ("s--", "^:", "o-")[i % 3],
             color=plots.COLOURS[i // 3], label=f"{name}: {side}")
@@ -133,7 +136,7 @@ ax.set(xscale="log", xticks=counts, xticklabels=counts, ylabel=f"error, {n_way}-
              f"{100 * curves[lowest][-1].mean():.0f} % with {counts[-1]} images: "
              f"{' on '.join(lowest)}")
 ax.minorticks_off()
-ax.legend(fontsize=12)
+figure.legend(loc="outside right center", fontsize=12)
 plots.save(figure, "10_copies")
 plt.show()
 

@@ -1,18 +1,23 @@
 """Each case needs a process of its own: what has been imported cannot be imported for the first time again."""
 
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
+
+STUDIES = Path(__file__).parent.parent / "studies"
 
 
 def in_new_process(code):
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=600)
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=600,
+                          env={**os.environ, "PYTHONPATH": str(STUDIES)})
 
 
 def test_datasets_and_transforms_work_after_the_guard():
     done = in_new_process("""
         import torch
-        from course_lib.torchvision_guard import import_torchvision
+        from torchvision_guard import import_torchvision
         torchvision = import_torchvision()
         assert torchvision.datasets.Omniglot.zips_md5["images_background"].startswith("68d2efa1")
         from torchvision.transforms import v2
@@ -26,7 +31,7 @@ FAKE = """
     folder = pathlib.Path(tempfile.mkdtemp()); (folder / "torchvision").mkdir()
     (folder / "torchvision" / "__init__.py").write_text({source!r})
     sys.path.insert(0, str(folder))
-
+    import torchvision_guard
     {body}
 """
 

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 import torch
 
+from course_lib import datasets
 from course_lib.datasets import glyphs
 
 
@@ -139,5 +140,13 @@ def test_make_is_the_data_set(monkeypatch):
     monkeypatch.setattr(glyphs, "programs", lambda seed: small)
     images, alphabets, names = glyphs.make()
     assert images.shape == (12, 20, 1, 28, 28)
-    assert alphabets == [f"Glyph-{a:02d}" for a in range(3) for _ in range(4)]
-    assert names == [f"character{c:02d}" for _ in range(3) for c in range(1, 5)]
+    assert alphabets == tuple(f"Glyph-{a:02d}" for a in range(3) for _ in range(4))
+    assert names == tuple(f"character{c:02d}" for _ in range(3) for c in range(1, 5))
+
+
+def test_the_splits_are_fixed():
+    """Stored results depend on them."""
+    alphabets = [f"Glyph-{a:02d}" for a in reversed(range(50)) for _ in range(2)]
+    classes = datasets.ImageClasses(torch.zeros(100, 1, 1, 1, 1), tuple(alphabets), ("character01", "character02") * 50)
+    places = datasets.DATASETS["glyphs"].split(classes)
+    assert places[::2] == places[1::2] == ["test"] * 10 + ["val"] * 5 + ["train"] * 35
