@@ -25,11 +25,12 @@ from course_lib import (
     networks,
     pairs,
     placements,
-    records,
     runtime,
     statistics,
 )
 from course_lib.datasets import DataError, glyphs, omniglot
+
+from . import records
 
 OFFICIAL = 20       # runs in the challenge
 SOURCE = ("Get all_runs.zip from github.com/brendenlake/omniglot, folder python/one-shot-classification, and give its "

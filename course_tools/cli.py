@@ -2,14 +2,10 @@
 
 import argparse
 import os
-import platform
-import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from course_lib.runtime import DEVICES, PROFILES, one_of, project_root
@@ -199,105 +195,9 @@ def _notebooks(arguments):
 
 
 def _doctor(arguments):
-    """Print one line per check, '✓' or '✗' with what to do; exit code 1 if a check failed."""
-    failed = 0
-    for check in (_python, _packages, _settings, _machine, _disk, _datasets, _kernel, _speed):
-        try:
-            print(f"✓ {check()}", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"✗ {error}", flush=True)
-    print("ready" if not failed else f"{failed} check{'s' * (failed != 1)} failed", flush=True)
-    return 1 if failed else 0
+    from . import doctor
 
-
-def _python():
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        raise RuntimeError(f"Python {platform.python_version()}: the course needs 3.11 to 3.13")
-    return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
-
-
-def _packages():
-    names = ("torch", "torchvision", "jupyterlab", "papermill", "matplotlib", "scikit-learn", "safetensors")
-    try:
-        return "  ".join(f"{name} {version(name)}" for name in names)
-    except PackageNotFoundError as error:
-        raise RuntimeError(f"{error.name} is missing: pip install -e . -c constraints.txt") from None
-
-
-def _settings():
-    """The COURSE_* variables, which silently change every run."""
-    from course_lib import datasets, runtime
-
-    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("COURSE_")}
-    runtime.profile(given.get("COURSE_PROFILE", "cpu"))
-    datasets.known_name(given.get("COURSE_DATASET", "glyphs"))
-    one_of("device", given.get("COURSE_DEVICE", "auto"), DEVICES)
-    if "COURSE_DATA" in given and not datasets.data_root().is_dir():
-        raise ValueError(f"COURSE_DATA={given['COURSE_DATA']} is no folder: make it or unset the variable")
-    return "variables: " + (", ".join(f"{name}={value}" for name, value in given.items()) or "none set")
-
-
-def _machine():
-    import torch
-
-    from course_lib import runtime
-
-    from .running import free_memory
-
-    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
-    return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
-            f"{free_memory():.1f} GiB memory free")
-
-
-def _disk():
-    from course_lib import datasets, runtime
-
-    free = []
-    for folder in (Path(os.environ.get("COURSE_OUT") or project_root() / "runs"), datasets.cache_folder()):
-        with runtime.atomic_path(folder / "doctor") as part:
-            free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.0f} GiB free)")
-        (folder / "doctor").unlink()
-    return "can write to " + ", ".join(free)
-
-
-def _datasets():
-    from course_lib import datasets
-
-    root, found = datasets.data_root(), ["glyphs", "digits"]
-    found += [name for name in datasets.DATASETS if name not in found and datasets.is_here(name, root)]
-    if os.environ.get("COURSE_DATASET", "").startswith(datasets.FOLDER):
-        datasets.load(name := os.environ["COURSE_DATASET"])     # tells what is wrong with it
-        found.append(name)
-    return f"data without a download: {', '.join(found)}; the rest is looked for in {root}, then downloaded"
-
-
-def _kernel():
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    from .authoring import environment
-
-    with environment():
-        folder = KernelSpecManager().get_kernel_spec("python3").resource_dir
-    if not folder.startswith(sys.prefix):
-        raise RuntimeError(f"the python3 kernel is {folder}, outside {sys.prefix}: pip install ipykernel here")
-    count = len(list((project_root() / "notebooks").glob("*.ipynb")))
-    return f"the python3 kernel is this environment's; {count} notebook(s)"
-
-
-def _speed():
-    import torch
-
-    from course_lib import runtime
-
-    device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
-    a = torch.randn(1024, 1024, device=device)
-    (a @ a).sum().item()
-    start = time.perf_counter()
-    for _ in range(5):
-        (a @ a).sum().item()
-    return f"1024 x 1024 matmul on {device}: {5 * 2 * 1024**3 / (time.perf_counter() - start) / 1e9:.0f} GFLOP/s"
+    return doctor.examine()
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ FLOORS = {      # each wing from the ground up
     "course_checks": [["_base"], ["nb*"]],
     "course_tools": [
         ["source", "records", "plots", "games"],
-        ["floors", "notebook", "authoring", "challenge", "report"],
+        ["floors", "notebook", "authoring", "challenge", "report", "pages"],
         ["running"],
-        ["handout"],
+        ["handout", "doctor"],
         ["cli"],
     ],
-    "studies": [["shared", "distributed", "torchvision_guard"], ["*"]],
+    "studies": [["shared", "torchrun", "torchvision_guard"], ["*"]],
 }
 
 
@@ -29,7 +29,8 @@ def table():
     lines = ["| wing | floor | modules |", "|---|---|---|"]
     for wing, floors in reversed(FLOORS.items()):
         for number, modules in reversed([*enumerate(floors)]):
-            lines.append(f"| {wing} | {number} | {' · '.join(modules).replace('*', 'NN')} |")
+            names = " · ".join({"*": "all others", "nb*": "nbNN"}.get(name, name) for name in modules)
+            lines.append(f"| {wing} | {number} | {names} |")
     return "\n".join(lines)
 
 

@@ -12,6 +12,8 @@ from course_lib import datasets
 from course_lib.runtime import atomic_path, versions
 from course_lib.statistics import mean_interval
 
+from . import records
+
 MEASURED = {"value", "low", "high", "n", "seed", "device", "versions", "dataset"}      # may differ between seeds
 NOT_IN_LABEL = MEASURED | {"notebook", "seeds", "unit", "profile", "split", "name", "arm", "setting"}
 

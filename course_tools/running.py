@@ -188,13 +188,13 @@ def run(todo, parameters, folder, processes=1, client=None):
     """
     stop, futures, outcomes = threading.Event(), {}, {}
     executor = client.get_executor(pure=False) if client else ThreadPoolExecutor(processes)
-    shared = {"OMP_NUM_THREADS": str(max(1, cores() // processes))} if processes > 1 else {}
+    threads = {"OMP_NUM_THREADS": str(max(1, cores() // processes))} if processes > 1 else {}
 
     def submit(job):
         given = {**parameters, "dataset": job.dataset, "seed": job.seed}
         if client:
             return executor.submit(execute_on_worker, job.notebook.name, job.notebook.read_bytes(), given)
-        return executor.submit(execute, job.notebook, given, folder / job.folder, stop.is_set, shared, processes == 1)
+        return executor.submit(execute, job.notebook, given, folder / job.folder, stop.is_set, threads, processes == 1)
 
     def take(future):
         job = futures[future]
@@ -209,9 +209,9 @@ def run(todo, parameters, folder, processes=1, client=None):
 
     try:
         futures.update((submit(job), job) for job in todo)
-        while futures:
-            for future in wait(futures, timeout=1, return_when=FIRST_COMPLETED).done:   # on Windows no Ctrl-C reaches
-                take(future)                                                            # a wait without a timeout
+        while futures:      # on Windows, Ctrl-C does not end a wait that has no timeout
+            for future in wait(futures, timeout=1, return_when=FIRST_COMPLETED).done:
+                take(future)
         point_latest(folder)
     except KeyboardInterrupt:
         pass

@@ -32,22 +32,23 @@ def imported(path, root):
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {_file(root, *alias.name.split(".")) for alias in node.names}
+            found |= {_file(root, path, *alias.name.split(".")) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             parents = path.relative_to(root).parts[:-node.level] if node.level else ()
             package = (*parents, *(node.module or "").split(".")) if node.module else parents
-            members = {_file(root, *package, alias.name) for alias in node.names}
-            found |= members - {None} or {_file(root, *package)}
+            members = {_file(root, path, *package, alias.name) for alias in node.names}
+            found |= members
             if None in members:         # a name in the package itself
-                found.add(_file(root, *package))
+                found.add(_file(root, path, *package))
     return found - {None, path}
 
 
-def _file(root, *parts):
-    """The file of the course's module that has this dotted name, or None; a study imports its neighbours by name."""
-    for start in (Path(root), Path(root) / "studies"):
-        base = start.joinpath(*parts)
+def _file(root, importer, *parts):
+    """The file of the course's module that has this dotted name, or None. A study also imports its neighbours."""
+    homes = [Path(root)] if parts[0] in WINGS else [importer.parent] if importer.parent.name == "studies" else []
+    for home in homes:
+        base = home.joinpath(*parts)
         for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
-            if file.is_file() and (start.name == "studies" or parts[0] in WINGS):
+            if file.is_file():
                 return file
     return None

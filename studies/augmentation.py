@@ -19,9 +19,9 @@ generator's, and averages the features of support and query over augmented copie
 generator's, or both.
 
 `--profile gpu` trains everything ten times as long on cuda. The learners' settings, the strength of the classical arm
-and the votes were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2). Those of the
-generator were chosen on Greek and Korean after training on the other three real alphabets, those of the challenge
-there and on Balinese after training on the other four.
+and the test-time augmentation were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2).
+The generator's settings were chosen on Greek and Korean after training on the other three real alphabets. Those of the
+challenge were chosen there and on Balinese after training on the other four.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def generator_path(world_name, kind):
 
 
 def train_generator(world_name, kind, options):
-    """Train one generator of GENERATORS in one world, or go on with it."""
+    """Train one generator of GENERATORS in one world, unless that is done. It goes on where it was stopped."""
     path = generator_path(world_name, kind)
     if path.exists():
         return
@@ -117,7 +117,7 @@ STEPS = {"ProtoNet": 800, "MAML": 500, "FOMAML": 500, "classifier": 1000}
 
 
 def train_learner(world_name, seed, name, options):
-    """Train one learner in one world, or go on with it."""
+    """Train one learner in one world, unless that is done."""
     path = FOLDER / f"{world_name}-{seed}-{name}.safetensors"
     if path.exists():
         return
@@ -206,7 +206,7 @@ def voted_arms(G, k_shot, rng, strength=STRENGTH):
 
 
 def with_extra_shots(learner, classes, kind, n_episodes, seed=0):
-    """Its accuracy on episodes that hold N_EXTRA more shots, for the arms to use or leave: [n_episodes]."""
+    """Accuracy of `learner` on episodes that hold N_EXTRA more shots, for the arms to use or leave: [n_episodes]."""
     return accuracies(learner, classes, kind._replace(k_shot=kind.k_shot + N_EXTRA), n_episodes=n_episodes,
                       rng=runtime.rng(seed), chunk=5)
 
@@ -279,7 +279,7 @@ def challenge_path(seed, taught):
 
 
 def train_challenge(seed, options):
-    """Train the ProtoNet whose every drawing is the generator's, or go on with it."""
+    """Train the ProtoNet whose every drawing is the generator's, unless that is done. It goes on where it was stopped."""
     path = challenge_path(seed, "GAN")
     if path.exists():
         return

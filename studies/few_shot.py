@@ -5,7 +5,7 @@
     COURSE_DATA=... python studies/few_shot.py test         (writes figures/results/few_shot.jsonl and published.jsonl)
 
 `torchrun --nproc-per-node 2 studies/few_shot.py train` gives each of two processes one of the two tasks in each step
-of MAML, FOMAML, ANIL and Reptile; the others train as ever.
+of MAML, FOMAML, ANIL and Reptile. The other learners are not divided.
 
 All learners have the same network, `ConvNet(width=32, pool=3)`. Each is trained once, on 20-way 1-shot episodes
 (ProtoNet 60-way, as Snell et al. 2017 advise; the classifier on all classes at once), and serves all kinds of
@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import torch
 
-import distributed
 import shared
+import torchrun
 from course_lib import augmentations, checkpoints, classifier, datasets, learners, maml, networks, placements, runtime
 from course_lib.episodes import sample
 from course_lib.statistics import mean_interval, paired_difference
@@ -35,7 +35,6 @@ from shared import Kind, accuracies, new_network
 
 SEEDS = (0, 1, 2)
 FOLDER = runtime.project_root() / "runs" / "few_shot"
-
 
 KINDS = {"5-way 1-shot": Kind(5, 1, 15), "5-way 5-shot": Kind(5, 5, 15), "20-way 1-shot": Kind(20, 1, 5),
          "20-way 1-shot within alphabet": Kind(20, 1, 5, within_alphabet=True)}
@@ -54,24 +53,17 @@ class Recipe(NamedTuple):
     optimiser: object = torch.optim.Adam
     norm: object = networks.BatchNorm
     legs: int = 1           # on glyphs
-    augment: bool = False   # on omniglot: another augmented copy of every drawing in every step
-
-
-def meta(gradient, **inner):
-    """The gradient with its inner loop, divided among the processes of torchrun; `inner` stays readable."""
-    divided = distributed.divided(partial(gradient, **inner))
-    divided.inner = inner
-    return divided
+    augment: bool = False   # on omniglot: a new augmented copy of every drawing in every step
 
 
 INNER = {"inner_lr": 1.6, "steps": 1}
 RECIPES = {
     "ProtoNet": Recipe({"glyphs": 900, "omniglot": 2000}, learners.protonet_backward, n_way=60, n_tasks=1,
                        norm=torch.nn.BatchNorm2d, augment=True),
-    "MAML": Recipe({"glyphs": 1500, "omniglot": 500}, meta(maml.backward, **INNER), legs=2),
-    "FOMAML": Recipe({"glyphs": 500, "omniglot": 200}, meta(maml.backward, first_order=True, inner_lr=0.3, steps=5)),
-    "ANIL": Recipe({"glyphs": 1500, "omniglot": 500}, meta(maml.backward, only="head", **INNER), legs=2),
-    "Reptile": Recipe({"glyphs": 600, "omniglot": 250}, meta(maml.reptile_backward, inner_lr=0.2, steps=5),
+    "MAML": Recipe({"glyphs": 1500, "omniglot": 500}, partial(maml.backward, **INNER), legs=2),
+    "FOMAML": Recipe({"glyphs": 500, "omniglot": 200}, partial(maml.backward, first_order=True, inner_lr=0.3, steps=5)),
+    "ANIL": Recipe({"glyphs": 1500, "omniglot": 500}, partial(maml.backward, only="head", **INNER), legs=2),
+    "Reptile": Recipe({"glyphs": 600, "omniglot": 250}, partial(maml.reptile_backward, inner_lr=0.2, steps=5),
                       outer_lr=1.0, optimiser=torch.optim.SGD),
 }
 CLASSIFIER_STEPS = {"glyphs": 1000, "omniglot": 500}
@@ -102,7 +94,7 @@ def draw(rng, classes, recipe, place):
 
 
 def train(dataset, seed, name):
-    """Train one learner, or go on with it; leaves its best parameters in FOLDER."""
+    """Train one learner, unless that is done, from where it was stopped. Its best parameters go to FOLDER."""
     path, recipe = FOLDER / f"{dataset}-{seed}-{name}.safetensors", RECIPES[name]
     if path.exists():
         return
@@ -118,15 +110,16 @@ def train(dataset, seed, name):
     augmented = recipe.augment and dataset == "omniglot"
     place = placements.in_training(augmentations.classical()) if augmented else None
     made = {"n_way": recipe.n_way, "q_query": recipe.q_query, "n_tasks": recipe.n_tasks, "outer_lr": recipe.outer_lr,
-            "augmented": augmented, **getattr(recipe.gradient, "inner", {})}
+            "augmented": augmented, **getattr(recipe.gradient, "keywords", {})}
+    gradient = torchrun.divided(recipe.gradient) if recipe.n_tasks > 1 else recipe.gradient
     for leg in range(legs):     # each begins with the best of the one before, and the outer rate falls anew
         trained = maml.fit(network, partial(draw, classes=classes, recipe=recipe, place=place),
-                           gradient=recipe.gradient, n_steps=n_steps, rng=runtime.rng(seed + 100 * leg),
+                           gradient=gradient, n_steps=n_steps, rng=runtime.rng(seed + 100 * leg),
                            optimiser=recipe.optimiser, outer_lr=recipe.outer_lr, validate=validate if val else None,
                            validate_every=n_steps // 5, save_every=200, made=made,
                            path=FOLDER / f"{path.stem}{'-second-leg' * leg}.part")
         network.load_state_dict(trained.params)
-    if distributed.processes()[0] > 0:
+    if torchrun.processes()[0] > 0:
         return
     checkpoints.save(path, trained.params, dataset=dataset, profile="cpu", seed=seed, learner=name, n_way=recipe.n_way,
                      steps=trained.best_step + (legs - 1) * n_steps, made_by="studies/few_shot.py")
@@ -138,9 +131,9 @@ AT_VALIDATION = {"MAML": INNER, "ANIL": INNER, "FOMAML": {"inner_lr": 0.15, "ste
 
 
 def train_classifier(dataset, seed):
-    """Train the classifier that is fine-tuned."""
+    """Train the classifier that is fine-tuned, unless that is done."""
     path, classes = FOLDER / f"{dataset}-{seed}-classifier.safetensors", training_classes(dataset)
-    if path.exists() or distributed.processes()[0] > 0:
+    if path.exists() or torchrun.processes()[0] > 0:
         return
     n_classes, n_drawings = classes.images.shape[:2]
     network = classifier.train(classes.ink.view(-1, 1, 28, 28), n_classes=n_classes, width=32, pool=3,
@@ -275,7 +268,7 @@ def main():
     options = parser.parse_args()
     if options.what != "train":
         return {"tune": tune, "test": test}[options.what]()
-    distributed.join()
+    torchrun.join()
     for seed in options.seeds:
         for dataset in options.datasets:
             for name in options.learners:

@@ -12,8 +12,8 @@ end:
   differentiate with create_graph, replace its parameters, one backward pass a task.
 - higher: the library (version 0.2.1), where it is installed.
 
-All arms must give the same gradient in float64, or nothing is timed. They run by turns; medians are printed. Peak
-memory is that of a process of its own for each arm, less what the same process took before its first step, when
+Before any arm is timed, all must give the same gradient in float64. They run in alternation, and medians are printed.
+Peak memory is that of a process of its own for each arm, minus what the same process took before its first step, when
 torch.func was imported already (which takes 70 MiB once, whatever is computed).
 
 Then, for notebook 07, a step of each algorithm: MAML, FOMAML, ANIL, and Reptile with five inner steps.
@@ -139,7 +139,7 @@ def peak_memory(arm, width, steps, device):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7, help="timings of each arm, by turns")
+    parser.add_argument("--rounds", type=int, default=7, help="timings of each arm, in alternation")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--memory", nargs=3, metavar=("ARM", "WIDTH", "STEPS"), help="one arm's peak memory only")
     options = parser.parse_args()
@@ -179,7 +179,7 @@ def assert_same_gradient(width, steps, device):
 
 
 def timings(arms, width, steps, device, rounds):
-    """Seconds of each arm in each of `rounds` rounds, by turns, in every order."""
+    """Seconds of each arm in each of `rounds` rounds, in alternation and in every order."""
     model, batch, measured = new_model(width, device), tasks(device), {arm: [] for arm in arms}
     for i, order in zip(range(rounds + 1), itertools.cycle(itertools.permutations(arms))):
         for arm in order:

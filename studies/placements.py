@@ -5,7 +5,7 @@
     --profile gpu                            (everything ten times as long, on cuda)
 
 The learner trains on the first five simulated alphabets (125 characters, as few as omniglot-small1 has) for 500 steps,
-three seeds, and is judged on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
+three seeds, and is scored on the validation alphabets, 20-way 1-shot within an alphabet. What differs is where
 augmented copies, by a generator or classical ones at full or half strength, take the place of real drawings in
 training, and what is averaged at test time. The generator trains on the same five alphabets; cross-fitted, on five
 others.
@@ -38,19 +38,19 @@ def few(profile):
 
 
 def train_generator(name, classes, profile):
-    """G(z, example, task) of pairs of these classes."""
+    """Train G(z, example, task) on pairs of these classes, unless that is done."""
     path = FOLDER / f"{name}.safetensors"
     if not path.exists():
         runtime.seed_everything(0)
         device = DEVICE[profile]
         G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
         G = pairs.train_generator(G, D, classes.to(device), n_steps=LONGER[profile] * ITERATIONS,
-                                    rng=runtime.rng(0, device), path=path.with_suffix(".part")).G
+                                  rng=runtime.rng(0, device), path=path.with_suffix(".part")).G
         checkpoints.save(path, G.state_dict())
 
 
 def train_sketcher(classes, profile):
-    """G(z), as in notebook 03: it invents the characters of the hallucinated classes."""
+    """Train G(z), as in notebook 03, unless that is done. It invents the characters of the hallucinated classes."""
     path = FOLDER / "sketcher.safetensors"
     if path.exists():
         return
@@ -88,7 +88,7 @@ def places_of(profile):
 
 @torch.no_grad()
 def hallucinated(sketcher, augmentation, tasks, rng):
-    """Every second class becomes one that the sketcher invents and the conditional generator draws."""
+    """Half of the classes become hallucinated ones: the sketcher invents a character, the other generator draws it."""
     n_way, q_query = tasks.support_x.shape[1], tasks.query_x.shape[1] // tasks.support_x.shape[1]
     new = sketcher(gan.noise(sketcher, n_way // 2, rng))[None]                    # [1, N/2, 1, 28, 28]
     support_x, query_x = tasks.support_x.clone(), tasks.query_x.clone()
@@ -106,7 +106,7 @@ def joint_backward(G, rng, network, tasks):
     drawn = G(z, tasks.support_x[0][:, None], tasks.support_x)[None]
     enlarged = torch.cat([tasks.support_x, drawn], dim=1)
     return learners.protonet_backward(network, tasks._replace(support_x=enlarged,
-                                                               support_y=tasks.support_y.repeat(1, 2)))
+                                                              support_y=tasks.support_y.repeat(1, 2)))
 
 
 def train_learner(name, seed, profile):

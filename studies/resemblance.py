@@ -58,7 +58,7 @@ def train(classes, steps, seed, lr=2e-3):
     for _ in runtime.progress(range(steps), desc=f"seed {seed}"):
         task = episodes.sample(classes, n_way=TRAIN_WAY, k_shot=1, q_query=TRAIN_QUERY, n_tasks=1, rng=rng)
         x = torch.cat([task.support_x[0][:, None], task.query_x[0].unflatten(0, (TRAIN_WAY, TRAIN_QUERY))], 1)
-        x = turned(x, torch.randint(8, (TRAIN_WAY,), generator=rng))          # [N, 1+Q, 1, 28, 28]
+        x = turned(x, torch.randint(8, (TRAIN_WAY,), generator=rng))                # [N, 1+Q, 1, 28, 28]
         z = net(x.flatten(0, 1).contiguous(memory_format=torch.channels_last)).unflatten(0, x.shape[:2])
         logits = -torch.cdist(z[:, 1:].flatten(0, 1), z[:, 0]).square()             # [N*Q, N]
         optimiser.zero_grad()

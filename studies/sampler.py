@@ -4,8 +4,8 @@
 
 All deal 5-way 1-shot 15-query episodes of `glyphs`, in memory, as float tensors with labels. Three datasets:
 "images" does as torchvision's do (a PIL image, then ToTensor), which is the straightforward way; "bytes" turns a row of
-a uint8 tensor into floats; "floats" holds ready-made floats, as ours does. They run by turns, several times each, so
-that a busy machine slows all; medians are compared. The memory-copy rate is measured in the same way.
+a uint8 tensor into floats; "floats" holds ready-made floats, as ours does. They run in alternation, several times each,
+so that a busy machine slows all. Medians are compared. The memory-copy rate is measured in the same way.
 """
 
 import statistics
@@ -92,13 +92,13 @@ def main():
 
     drawings = {kind: Drawings(classes, kind) for kind in ("images", "bytes", "floats")}
     measured = {}
-    for turn in range(8):
+    for i in range(8):
         rates = {"ours": rate(ours, 15 * TASKS)}
         for kind in drawings:
             for workers in (0, 2):
                 rates[f"{kind}, {workers} workers"] = rate(lambda k=kind, w=workers: theirs(k, w), 100)
         rates["copy"] = rate(lambda: [target.copy_(source) for _ in range(5)], 5 * source.numel() * 4)
-        if turn:            # the first turn warms up
+        if i:       # the first round warms up
             for name, value in rates.items():
                 measured.setdefault(name, []).append(value)
     medians = {name: statistics.median(values) for name, values in measured.items()}

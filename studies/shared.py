@@ -28,14 +28,14 @@ def accuracies(learner, classes, kind, *, n_episodes, rng, chunk=50):
 
 
 def fitting(classes, kind):
-    """The classes; within alphabets, only those of alphabets that have enough of them (Tagalog has 17)."""
+    """The classes. Within alphabets, only those of alphabets that have enough of them (Tagalog has 17)."""
     if not kind.within_alphabet:
         return classes
     return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= kind.n_way)
 
 
 def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d, pool=0):
-    """A `ConvNet` of width 32 whose head is 0: all classes alike, for labels are dealt anew in each episode."""
+    """A `ConvNet` of width 32. Its head starts at 0, all classes alike, because each episode deals the labels anew."""
     runtime.seed_everything(seed)
     network = networks.ConvNet(n_way, width=32, norm=norm, pool=pool)
     torch.nn.init.zeros_(network.head.weight)

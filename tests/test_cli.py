@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from course_lib import datasets
-from course_tools import cli, pages, running
+from course_tools import cli, doctor, pages, running
 
 
 def test_doctor_reports_and_is_quick(tmp_path):
@@ -23,26 +23,26 @@ def test_doctor_reports_and_is_quick(tmp_path):
 
 
 def test_doctor_says_what_is_wrong(monkeypatch, capsys):
-    monkeypatch.setattr(cli.sys, "version_info", (3, 9, 1))
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 9, 1))
     assert cli.main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "✗ Python" in shown and "needs 3.11 to 3.13" in shown and shown.endswith("\n1 check failed\n")
 
 
 def test_doctor_writes_where_runs_are_to_go(monkeypatch, tmp_path):
-    assert str(tmp_path / "out") in cli._disk(), "COURSE_OUT, for an installation that only its owner can write to"
+    assert str(tmp_path / "out") in doctor._disk(), "COURSE_OUT, for an installation that only its owner can write to"
     (tmp_path / "file").touch()
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "file" / "out"))
     with pytest.raises(PermissionError, match="COURSE_OUT"):
-        cli._disk()
+        doctor._disk()
 
 
 @pytest.mark.parametrize("name, value", [("PROFILE", "big"), ("DEVICE", "gpu"), ("DATASET", "x"), ("DATA", "/nowhere")])
 def test_doctor_looks_at_the_variables(monkeypatch, name, value):
-    assert "none set" in cli._settings() or "COURSE_" in cli._settings()
+    assert "none set" in doctor._settings() or "COURSE_" in doctor._settings()
     monkeypatch.setenv(f"COURSE_{name}", value)
     with pytest.raises(ValueError, match=value):
-        cli._settings()
+        doctor._settings()
 
 
 def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch, capsys):
@@ -50,12 +50,12 @@ def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch,
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("COURSE_DATASET", "folder:pictures")
     with pytest.raises(RuntimeError, match=r"pictures is not a folder"):
-        cli._datasets()
+        doctor._datasets()
     assert cli.main(["run", "00"]) == 2 and "pictures is not a folder" in capsys.readouterr().err
     for name in ("cat/1.png", "cat/2.png"):
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (30, 30)).save(tmp_path / "pictures" / name)
-    assert "COURSE_DATASET=folder:pictures" in cli._settings() and ", folder:pictures;" in cli._datasets()
+    assert "COURSE_DATASET=folder:pictures" in doctor._settings() and ", folder:pictures;" in doctor._datasets()
     given = []
     monkeypatch.setattr(running, "new_run_folder", lambda: tmp_path / "run")
     monkeypatch.setattr(pages, "table", lambda folder, outcomes: [])

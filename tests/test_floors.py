@@ -73,10 +73,12 @@ def test_every_public_name_is_used():
     for path, text in lesson.items():
         tree = ast.parse(text)
         names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        constants = {part.id for node in tree.body if isinstance(node, ast.Assign) for part in ast.walk(node.value)
+                     if isinstance(part, ast.Name)}         # such as HINGE = GANLoss(hinge_d, wasserstein_g)
         elsewhere = [*users, *(other for p, other in lesson.items() if p != path and p.name != "__init__.py")]
         for name in names:
             word = re.compile(rf"\b{name}\b")
-            returned = name[0].isupper() and len(word.findall(text)) > 1
+            returned = name in constants or (name[0].isupper() and len(word.findall(text)) > 1)
             if name[0] != "_" and not returned and not any(word.search(other) for other in elsewhere):
                 unused.append(f"{path.name}: {name}")
     assert not unused

@@ -33,15 +33,16 @@ def test_results_are_written_with_all_that_a_number_needs(results):
 
 
 def test_one_record_a_line_and_what_stands_stays_as_it_is(results):
-    """Appended to the same file: its first bytes do not change, and it is never written anew."""
-    same_file, kept, before = results.path.stat().st_ino, [], b""
-    for n in range(4):
-        kept.append(add(results, (n / 10, 0.5), name=f"Größe {n}\nof two lines"))
-        now = results.path.read_bytes()
-        assert now.startswith(before) and now[len(before):].count(b"\n") == 1 and now.endswith(b"\n")
-        assert "Größe".encode() in now, "readable as it stands"
-        before = now
-    assert results.path.stat().st_ino == same_file
+    """Whoever has the file open sees each record arrive at its end, for no other file takes its place."""
+    kept, before = [], b""
+    with open(results.path, "rb") as file:
+        for n in range(4):
+            kept.append(add(results, (n / 10, 0.5), name=f"Größe {n}\nof two lines"))
+            line = file.read()
+            assert line.count(b"\n") == 1 and line.endswith(b"\n") and json.loads(line) == kept[-1]
+            assert "Größe".encode() in line, "readable as it stands"
+            before += line
+            assert results.path.read_bytes() == before
     assert len(set(before.splitlines())) == 4 and records.read(results.path) == kept
 
 

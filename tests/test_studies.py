@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-import distributed
+import torchrun
 from course_lib import checkpoints, maml, runtime
 from course_lib.episodes import Episodes
 
@@ -57,31 +57,31 @@ def fits(folder):
             "Reptile": partial(maml.reptile_backward, inner_lr=0.1, steps=2),
             "FOMAML by vmap": partial(maml.backward, inner_lr=0.1, steps=1, first_order=True, vmapped=True),
             "fewer tasks than processes": partial(maml.backward, inner_lr=0.1, steps=1)}
-    number, found = distributed.processes()[0], {}
+    number, found = torchrun.processes()[0], {}
     for name, gradient in ways.items():
         n_tasks = {"Reptile": 5, "fewer tasks than processes": 1}.get(name, 3)
         net = network(seed=number)          # the first process's start counts
         found[name] = maml.fit(net, lambda rng, n=n_tasks: random_tasks(n, rng), n_steps=3, rng=runtime.rng(0),
-                               gradient=distributed.divided(gradient), optimiser=torch.optim.SGD, outer_lr=0.5)
+                               gradient=torchrun.divided(gradient), optimiser=torch.optim.SGD, outer_lr=0.5)
     rates = Rates()
     found["learned rates"] = maml.fit(
-        network(), partial(random_tasks, 3), n_steps=3, rng=runtime.rng(0), rates=rates, gradient=distributed.divided(
+        network(), partial(random_tasks, 3), n_steps=3, rng=runtime.rng(0), rates=rates, gradient=torchrun.divided(
             lambda model, tasks: maml.backward(model, tasks, inner_lr=rates.inner_lr, steps=1), rates))
     found["learned rates"].params["rate"] = rates.inner_lr.detach()
     for n_steps in (4, 6):      # the second call goes on where the first one stopped
         found["resumed"] = maml.fit(
             network(), partial(random_tasks, 3), n_steps=n_steps, rng=runtime.rng(0), save_every=2,
             path=folder / "run.safetensors", optimiser=torch.optim.SGD, outer_lr=0.5,
-            gradient=distributed.divided(partial(maml.backward, inner_lr=0.1, steps=1)))
+            gradient=torchrun.divided(partial(maml.backward, inner_lr=0.1, steps=1)))
     return found
 
 
 def leave(folder):
     """What each process of torchrun leaves in `folder`: parameters and losses of every one of `fits`."""
     torch.set_default_dtype(torch.float64)
-    distributed.join()
+    torchrun.join()
     for name, trained in fits(folder).items():
-        checkpoints.save(folder / f"{name}-{distributed.processes()[0]}.saved", trained._asdict())
+        checkpoints.save(folder / f"{name}-{torchrun.processes()[0]}.saved", trained._asdict())
 
 
 def test_two_processes_train_as_one(tmp_path):
@@ -112,5 +112,5 @@ def test_alone_a_divided_gradient_is_the_gradient():
     net, tasks = network(), random_tasks(3, runtime.rng(1))
     twin = copy.deepcopy(net)
     gradient = partial(maml.backward, inner_lr=0.1, steps=1)
-    assert distributed.divided(gradient)(net, tasks) == gradient(twin, tasks)
+    assert torchrun.divided(gradient)(net, tasks) == gradient(twin, tasks)
     assert all(torch.equal(p.grad, q.grad) for p, q in zip(net.parameters(), twin.parameters()))

@@ -15,7 +15,7 @@ def split(classes):
     return ["train" if int(name) < 5 else "val" if int(name) < 7 else "test" for name in classes.names]
 
 
-def by_label(images, labels, alphabet):
+def _by_label(images, labels, alphabet):
     """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
     count = int(labels.bincount().min())
     classes = torch.stack([images[labels == c][:count] for c in range(int(labels.max()) + 1)])
@@ -29,7 +29,7 @@ def read_digits(sources):
     bunch = load_digits()
     small = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
     large = torch.nn.functional.interpolate(small, size=24, mode="bilinear").mul(255).round().to(torch.uint8)
-    return by_label(torch.nn.functional.pad(large, (2, 2, 2, 2))[:, 0], torch.tensor(bunch.target), "digits")
+    return _by_label(torch.nn.functional.pad(large, (2, 2, 2, 2))[:, 0], torch.tensor(bunch.target), "digits")
 
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
@@ -49,7 +49,7 @@ def idx(name, folder, mirrors, md5, *system_folders):
             if path.suffix == ".gz" and str(path.parent) not in system_folders:
                 check_md5(path, md5[path.name])
         images, labels = (_idx_body(path, header) for path, header in zip(sources, (16, 8), strict=True))
-        return by_label(images.view(-1, 28, 28), labels.long(), name)
+        return _by_label(images.view(-1, 28, 28), labels.long(), name)
     return Recipe(read, split, find, fetch)
 
 

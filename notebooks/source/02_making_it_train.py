@@ -33,8 +33,8 @@ from torch.nn.functional import softplus
 
 from course_checks import nb02 as checks
 from course_lib import gan, losses, networks, penalties, runtime
-from course_tools.games import Setup
 from course_tools import games, notebook, plots
+from course_tools.games import Setup
 
 sizes, device, results = notebook.setup("02_making_it_train", profile, dataset, device, seed)
 N_ITERATIONS = sizes.pick(smoke=10, cpu=500, gpu=3000)

@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 
 def join():
-    """Meet the other processes of torchrun. Without torchrun, nothing happens.
+    """Meet the other processes of torchrun. Without torchrun there are none to meet.
 
     Tensors on the CPU travel by gloo, those on cuda by nccl, where each process takes the GPU of its local number.
     """
@@ -37,17 +37,18 @@ def divided(gradient, *others):
     def over_processes(model, tasks):
         nonlocal met
         number, count = processes()
-        n_tasks = len(tasks[0])
-        for p in (p.data for module in (model, *others) for p in module.parameters()) if count > 1 and not met else ():
-            dist.broadcast(p, 0)
-        met = True
+        n_tasks, parameters = len(tasks[0]), [p for module in (model, *others) for p in module.parameters()]
+        if count > 1 and not met:
+            for p in parameters:
+                dist.broadcast(p.data, 0)
+            met = True
         if count == 1 or n_tasks < count:
             return gradient(model, tasks)
         mine = type(tasks)(*(part[number::count] for part in tasks))
-        loss = gradient(model, mine)
-        slopes = [p.grad for module in (model, *others) for p in module.parameters() if p.grad is not None]
-        for tensor in (loss, *slopes):
-            tensor *= len(mine[0]) / n_tasks
-            dist.all_reduce(tensor)
+        loss, share = gradient(model, mine), len(mine[0]) / n_tasks
+        for tensor in (loss, *(p.grad for p in parameters if p.grad is not None)):
+            total = (share * tensor).contiguous()
+            dist.all_reduce(total)
+            tensor.copy_(total)
         return loss
     return over_processes
