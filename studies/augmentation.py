@@ -86,7 +86,7 @@ def generator_path(world_name, kind):
 
 
 def train_generator(world_name, kind, options):
-    """Train one generator of GENERATORS in one world, unless that is done. It goes on where it was stopped."""
+    """Train one generator of GENERATORS in one world, unless that is done, from where it was stopped."""
     path = generator_path(world_name, kind)
     if path.exists():
         return
@@ -279,7 +279,7 @@ def challenge_path(seed, taught):
 
 
 def train_challenge(seed, options):
-    """Train the ProtoNet whose every drawing is the generator's, unless that is done. It goes on where it was stopped."""
+    """Train the ProtoNet whose every drawing is the generator's, unless that is done, from where it was stopped."""
     path = challenge_path(seed, "GAN")
     if path.exists():
         return

@@ -36,7 +36,7 @@ from course_lib import (datasets, episodes, gan, learners, losses, notebook, plo
 sizes, device, results = notebook.setup("05_autopsy", profile, dataset, device, seed, split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
 n_way = min(5, len(train.names), len(val.names))
-print(f"{n_way}-way tasks: {len(train.names)} characters to train on, {len(val.names)} to measure on")
+print(f"{n_way}-way tasks; {len(train.names)} characters to train on, {len(val.names)} to measure")
 
 # %% [markdown]
 # ## 1 · The sentence and the code
@@ -52,7 +52,8 @@ class RecipeG(nn.Module):
     def __init__(self, z_dim=32, n_classes=5):
         super().__init__()
         self.z_dim, self.n_classes = z_dim, n_classes
-        self.layers = nn.Sequential(nn.Linear(z_dim, 128), nn.ReLU(), nn.Linear(128, 784), nn.Sigmoid())
+        self.layers = nn.Sequential(nn.Linear(z_dim, 128), nn.ReLU(), nn.Linear(128, 784),
+                                    nn.Sigmoid())
 
     def forward(self, z, label):
         h = torch.cat([z, one_hot(label, self.n_classes)], dim=1)
@@ -120,8 +121,9 @@ who_sees_what(above, "The sentence: G and D both see the example",
               [*always, ("example", "G", {}), ("example", "D", {})], absent="label")
 who_sees_what(below, "The code: neither of them sees it", [*always, ("label", "G", {}), back],
               absent="example")
-for fault, x, y in (("1 widths", 1.3, 0.45), ("2 no example", -0.68, 1.45), ("3 no condition", 4.45, 0.2),
-                    ("4 log σ", 5.32, 1.05), ("5 gradient left in G", 2.9, 2.5)):
+for fault, x, y in (("1 widths", 1.3, 0.45), ("2 no example", -0.68, 1.45),
+                    ("3 no condition", 4.45, 0.2), ("4 log σ", 5.32, 1.05),
+                    ("5 gradient left in G", 2.9, 2.5)):
     below.text(x, y, fault, color=red, fontsize=19, weight="bold", va="center")
 plots.save(figure, "05_map")
 plt.show()
@@ -218,7 +220,7 @@ class ExampleD(nn.Module):
 
 
 class UnconditionalD(RecipeD):
-    """The recipe's D, which sees no example; it returns logits, for its sigmoid moves to the loss."""
+    """The recipe's D, which sees no example. Its sigmoid moves to the loss, so it returns logits."""
 
     sees = ()
 
@@ -235,7 +237,7 @@ class UnconditionalD(RecipeD):
 
 # %%
 def my_listens(player, x, conditions):
-    """Whether the answers of player(x, condition) depend on the condition; conditions [K, B, ...]."""
+    """Whether any answer of player(x, condition) depends on the condition: [K, B, ...]."""
     ### BEGIN SOLUTION
     first = player(x, conditions[0])
     return any(not torch.equal(player(x, condition), first) for condition in conditions[1:])
@@ -275,7 +277,7 @@ def loss_and_slope(way, logits):
 for value in (2.0, 10.0, 30.0):
     for name, way in WAYS.items():
         loss, slope = loss_and_slope(way, torch.tensor([value]))
-        print(f"logit {value:3.0f}, {name:19}: loss {loss.item():6.2f}, slope {slope.item():5.2f}")
+        print(f"logit {value:3.0f}, {name:19}: loss {loss.item():6.2f}, slope {slope.item() + 0:5.2f}")
 
 # %% [markdown]
 # `inf` and `nan` end the run, and that is the better case. With the clamp, a $D$ that is completely fooled has slope 0, so it goes on
@@ -283,28 +285,30 @@ for value in (2.0, 10.0, 30.0):
 # $\log(1 + e^{\ell})$ or `softplus`, stays right.
 #
 # The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, and the whole point of this loss is its slope where $D$ is sure
-# (notebook 02). A clamp at $10^{-7}$ takes the slope away from $\ell \approx -16$ on.
+# (notebook 02). Below $\ell \approx -16$, a clamp at $10^{-7}$ takes this slope away.
 
 # %%
-of_g = {name: (lambda logit, way=way: way(-logit)) for name, way in WAYS.items()}    # sigma(-l) = 1 - sigma(l)
-of_g["recipe"] = lambda logit: -torch.log(logit.sigmoid())
-figure, axes = plt.subplots(1, 2, figsize=(12, 5))
-sides = ((axes[0], WAYS, torch.linspace(-10, 40, 501), "D's slope, for a generated drawing"),
-         (axes[1], of_g, torch.linspace(-130, 10, 1401), "G's slope, for the same"))
-for ax, ways, logits, title in sides:
-    for name, colour, width in (("from the logit", 2, 9), ("recipe with a clamp", 4, 4), ("recipe", 1, 2)):
+of_g = {"recipe": lambda logit: -torch.log(logit.sigmoid()),
+        "recipe with a clamp": lambda logit: -torch.log(logit.sigmoid().clamp(min=1e-7)),
+        "from the logit": lambda logit: softplus(-logit)}
+figure, axes = plt.subplots(1, 2, figsize=(12, 5.4))
+sides = ((WAYS, torch.linspace(-10, 40, 501), 1, "Above 17, the clamp silences D"),
+         (of_g, torch.linspace(-130, 20, 1501), -1, "Below −16, the clamp silences G"))
+for ax, (ways, logits, right, title) in zip(axes, sides):
+    for name, colour, width in (("from the logit", plots.COLOURS[2], 10),
+                                ("recipe with a clamp", plots.COLOURS[4], 4), ("recipe", red, 2)):
         _, slope = loss_and_slope(ways[name], logits)
-        ax.plot(logits, slope, color=plots.COLOURS[colour], linewidth=width, label=name)
-        if not slope.isfinite().all():
-            gone = logits[~slope.isfinite()]
-            end = gone.min() if ax is axes[0] else gone.max()
-            ax.plot(end, 1 if ax is axes[0] else -1, "x", color=plots.COLOURS[colour], markersize=18,
-                    markeredgewidth=4)
-    ax.set(xlabel="logit of the drawing", title=title)
-axes[0].text(19, 0.08, "with a clamp: 0", color=plots.COLOURS[4])
-axes[0].text(18, 0.86, "recipe: nan", color=plots.COLOURS[1])
-axes[1].text(-128, -0.12, "with a clamp: 0", color=plots.COLOURS[4])
-axes[1].text(-128, -0.86, "recipe: nan", color=plots.COLOURS[1])
+        ax.plot(logits, slope, color=colour, linewidth=width)
+        gone = logits[~slope.isfinite()]
+        if len(gone):                                       # the first that is not finite
+            ax.plot(gone[gone.abs().argmin()], right, "x", color=colour, markersize=20, mew=5)
+    ax.set(xlabel="logit of the drawing")
+    ax.set_title(title, fontsize=18)
+axes[0].set_ylabel("slope of the loss")
+for ax, x in zip(axes, (19, -128)):
+    for y, what, colour in ((0.92, "from the logit", 2), (0.84, "recipe: nan (×)", 1),
+                            (0.08, "with a clamp: 0", 4)):
+        ax.text(x, y if ax is axes[0] else -y, what, color=plots.COLOURS[colour], va="center")
 plots.save(figure, "05_logarithm")
 plt.show()
 
@@ -338,13 +342,14 @@ logits = torch.linspace(-8, 8, 161)
 figure, axes = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True)
 for ax, own, name in ((axes[0], logits.sigmoid() - 1, "The recipe's loss: 0 where D is unsure"),
                       (axes[1], -logits.sigmoid(), "The minimax loss: 0 everywhere")):
-    ax.plot(logits, own, color=plots.COLOURS[2])
-    ax.plot(logits, own + logits.sigmoid(), color=plots.COLOURS[1])
+    ax.plot(logits, own, color=plots.COLOURS[2], linewidth=4)
+    ax.plot(logits, own + logits.sigmoid(), color=red, linewidth=4)
     ax.axhline(0, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel="logit of the drawing", title=name)
+    ax.set(xlabel="logit of the drawing")
+    ax.set_title(name, fontsize=18)
 axes[0].set_ylabel("slope that G follows")
 axes[0].text(0.5, -0.75, "what G wants", color=plots.COLOURS[2])
-axes[0].text(-6.5, 0.5, "with what D's step left", color=plots.COLOURS[1])
+axes[0].text(-7, 0.5, "with what D's step left", color=red)
 plots.save(figure, "05_left_over")
 plt.show()
 
@@ -493,7 +498,8 @@ apart = (tasks.query_x - tasks.support_x).flatten(2).norm(dim=2).mean()         
 @torch.no_grad()
 def drawn(G, rng):
     """A drawing for each example of the tasks: [T, N, 1, 28, 28]."""
-    return G(gan.noise(G, len(tasks.support_x) * n_way, rng), *seen(G, tasks)).view_as(tasks.support_x)
+    z = gan.noise(G, tasks.support_y.numel(), rng)
+    return G(z, *seen(G, tasks)).view_as(tasks.support_x)
 
 
 def nearest(drawings):
