@@ -104,21 +104,22 @@ def readdress_readme():
 def refresh(script):
     """Bring the stored notebooks up to `script` without executing them, where only what no kernel sees has changed.
 
-    That is text, comments, docstrings, layout, badges and the set-up cell. Returns whether a notebook has changed.
+    That is text, comments, docstrings, layout, badges and the set-up cell. The exercise edition has no outputs and is
+    always renewed. Returns what was done, in words, or "".
     """
-    source, path, changed = read_script(script), executed_path(script), False
+    source, path, done = read_script(script), executed_path(script), ""
     stored = nbformat.read(path, as_version=4) if path.is_file() else nbformat.v4.new_notebook()
+    edition, path_of_edition = exercise_edition(source), exercise_path(script)
+    if not path_of_edition.is_file() or _content(nbformat.read(path_of_edition, as_version=4)) != _content(edition):
+        _write(edition, path_of_edition)
+        done = "exercises renewed"
     if _content(stored) != _content(source) and _meaning(stored) == _meaning(source):
         for old, new in zip(_code(stored), _code(source)):
             new.outputs, new.execution_count = old.outputs, old.execution_count
         source.metadata = stored.metadata
         _write(source, path)
-        changed = True
-    edition, path = exercise_edition(read_script(script)), exercise_path(script)
-    if not path.is_file() or _content(nbformat.read(path, as_version=4)) != _content(edition):
-        _write(edition, path)
-        changed = True
-    return changed
+        done = "text renewed, outputs kept"
+    return done
 
 
 def _write(notebook, path):
@@ -341,8 +342,8 @@ def build_stale(everything=False):
     if readdress_readme():
         print("README.md: badges made anew", flush=True)
     for script in scripts():
-        if refresh(script):
-            print(f"{script.stem}: text renewed, outputs kept", flush=True)
+        if done := refresh(script):
+            print(f"{script.stem}: {done}", flush=True)
         reasons = ["asked for"] if everything else stale(script)
         print(f"{script.stem}: {'rebuilding, ' + '; '.join(reasons) if reasons else 'fresh'}", flush=True)
         if reasons:

@@ -10,7 +10,7 @@ import re
 import zipfile
 import zlib
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import torch
@@ -81,10 +81,17 @@ def _archive(archive):
     """The same for the members of a zip, which is never unpacked to disk."""
     try:
         with zipfile.ZipFile(archive) as zipped:
-            omniglot.refuse_unsafe(zipped.namelist(), archive)
+            _refuse_unsafe(zipped.namelist(), archive)
             return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if MEMBER.fullmatch(name)}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(f"{archive} is damaged or no zip ({error}). {SOURCE}") from None
+
+
+def _refuse_unsafe(names, archive):
+    """Raise DataError if one of the names in a zip would lead out of the folder it is unpacked into."""
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+            raise DataError(f"{archive} holds the unsafe path {name!r}. Delete it; the real archive has none.")
 
 
 def _run(name, files):

@@ -1,8 +1,10 @@
-"""The house as a table: which module stands on which floor. A module imports from lower floors of its wing, and from
-the wings before it.
+"""The house as a table: which module stands on which floor.
 
+A module imports from lower floors of its wing, and from the wings before it.
 tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/` stands for a package's __init__.py.
 """
+
+import ast
 
 FLOORS = {      # each wing from the ground up
     "course_lib": [
@@ -24,13 +26,16 @@ FLOORS = {      # each wing from the ground up
 }
 
 
-def table():
-    """The floors as a Markdown table, the top floor first."""
-    lines = ["| wing | floor | modules |", "|---|---|---|"]
+def table(root):
+    """The house as a Markdown table, the top floor first: what each module is, in the first line of its docstring."""
+    lines = ["| wing | floor | module | what it is |", "|---|---|---|---|"]
     for wing, floors in reversed(FLOORS.items()):
-        for number, modules in reversed([*enumerate(floors)]):
-            names = " · ".join({"*": "all others", "nb*": "nbNN"}.get(name, name) for name in modules)
-            lines.append(f"| {wing} | {number} | {names} |")
+        paths = [path for path in sorted((root / wing).rglob("*.py")) if path != root / wing / "__init__.py"]
+        for number in reversed(range(len(floors))):
+            for path in (path for path in paths if place(path, root)[1] == number):
+                name = path.relative_to(root / wing).as_posix().removesuffix("__init__.py").removesuffix(".py")
+                what = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n")[0]
+                lines.append(f"| {wing} | {number} | {name} | {what} |")
     return "\n".join(lines)
 
 

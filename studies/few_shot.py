@@ -14,8 +14,9 @@ episodes: a 5-way learner keeps five of the twenty rows of the head, which start
 glyphs: trained on the train alphabets, early best on the val alphabets, tested on the test alphabets.
 omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns, for a fixed number of steps; tested
 on the alphabets that only omniglot-small2 has. There ProtoNet sees an augmented copy of every drawing
-(`augmentations.classical`). All rates and sizes were chosen on glyphs' val alphabets. The network and ProtoNet's steps
-and augmentation were chosen on two of the five real alphabets (Greek, Korean) after training on the other three.
+(`augmentations.classical`). The network, ProtoNet's steps and its augmentation were chosen on two of the five real
+alphabets (Greek, Korean) after training on the other three. All other rates and sizes were chosen on glyphs' val
+alphabets.
 """
 
 import argparse

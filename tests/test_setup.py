@@ -61,9 +61,8 @@ def test_ci_and_readme_use_the_same_command():
     assert "make run" in readme and "make test" in readme
 
 
-def test_no_placeholder_is_left_in_the_texts():
-    for name in ("README.md", "CONTRIBUTING.md"):
-        assert "@" not in (ROOT / name).read_text(encoding="utf-8")
+def test_no_placeholder_is_left_in_the_readme():
+    assert "@" not in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_places_that_contributing_names_are_there():
@@ -83,6 +82,18 @@ def test_teaching_and_readme_agree():
     sections, table = ([[word.lower() for word in row] for row in rows] for rows in (sections, table))
     notebooks = sorted(path.stem[:2] for path in (ROOT / "notebooks" / "source").glob("[0-9]*.py"))
     assert [row[0] for row in table] == notebooks and sections == table
+    for number, _, minutes, more in table:      # the notebook's first cell says the same, and counts its exercises
+        script, = (ROOT / "notebooks" / "source").glob(f"{number}_*.py")
+        text = script.read_text(encoding="utf-8")
+        words = " ".join(text.split("# %%")[1].replace("\n#", " ").split())
+        counts = {"three": 3, "four": 4, "five": 5}
+        said = re.search(r"\*\*Time\*\*: (\d+) minutes, and about (\d+) more with the (\w+) exercises", words)
+        exercises = len(re.findall(r"^checks\.", text, re.M))
+        assert (said[1], said[2], counts[said[3]]) == (minutes, more, exercises), script.name
+        row = next(line for line in readme.splitlines() if line.startswith(f"| [{number} "))
+        assert row.endswith(f"| {minutes} min, {more} more for {exercises} exercises |")
+    count = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen", 16: "sixteen"}[len(notebooks)]
+    assert f"all {count} notebooks" in teaching
     parts = teaching.split("\n### ")[1:]
     assert all(part.count(word) == 1 for part in parts for word in ("**Objective.**", "**Stuck.**", "**Discuss.**"))
     assert "](TEACHING.md)" in readme and max(map(len, teaching.splitlines())) <= 130

@@ -98,8 +98,8 @@ def _cached(name, root):
     if path.is_file():
         try:
             return ImageClasses(*checkpoints.load(path))
-        except ValueError as error:
-            raise DataError(f"{path} is damaged ({error}). Delete it; it is made again.") from None
+        except ValueError:
+            raise DataError(f"{path} is damaged. Delete it; it is made again.") from None
     classes = recipe.read(sources)
     with suppress(PermissionError):     # without a cache it is made anew each time
         checkpoints.save(path, (classes.images, classes.alphabets, classes.names))

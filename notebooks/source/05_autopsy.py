@@ -30,8 +30,8 @@ from torch import nn
 from torch.nn.functional import one_hot, softplus
 
 from course_checks import nb05 as checks
-from course_lib import (datasets, episodes, gan, learners, losses, notebook, plots, records,
-                        runtime)
+from course_lib import datasets, episodes, gan, learners, losses, runtime
+from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("05_autopsy", profile, dataset, device, seed, split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))

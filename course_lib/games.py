@@ -1,1 +1,0 @@
-from course_tools.games import *  # noqa

@@ -1,1 +1,0 @@
-from course_tools.plots import *  # noqa

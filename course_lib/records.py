@@ -1,1 +1,0 @@
-from course_tools.records import *  # noqa
