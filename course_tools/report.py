@@ -21,6 +21,7 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
     "03": [("03_drawing_characters", {"name": ["Fréchet distance", "precision", "coverage", "memorisation"],
                                       "arm": ["real, held out", "your run", "long run"]})],
     "04": [("04_conditions", {"data": "digits"})],
+    "05": [("05_autopsy", {"name": "drawings nearest to their own example"})],
     "06": [("06_episodes", {"name": "5-way 1-shot"}),
            ("few_shot", {"name": "20-way 1-shot within alphabet", "arm": "ProtoNet", "seed": "all"}),
            ("published", {"arm": "people"})],

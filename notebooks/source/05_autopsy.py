@@ -571,3 +571,42 @@ for ax, (title, images) in zip(axes[1:], blocks.items()):
 figure.suptitle("Only the mended recipe draws what x shows", fontsize=20)
 plots.save(figure, "05_drawn")
 plt.show()
+
+# %% [markdown]
+# How to read it:
+#
+# * **Faults 2 and 3** bring every run down to guessing, each alone. A $G$ that never sees the example cannot draw
+#   it, and a $D$ that never sees it never asks for it.
+# * **Fault 4** ends a run: sooner or later a logit is so large that the gradient is not finite. The game was young
+#   then, and nearly all its drawings look alike.
+# * **Fault 5** costs little here: single runs with it and without it overlap. A gradient that points the wrong way
+#   was added to $G$'s own, and $G$ learned all the same. With another optimiser or another rate this may end
+#   otherwise, and the backward pass through $G$ is paid for in any case.
+# * **The mended players lie above real drawings**, because their drawings stay close to the example. Their
+#   diversity says so. Notebook 08 finds a fairer metric: class preservation, judged by a learner.
+#
+# The intervals are over tasks. What another seed changes, the circles show.
+
+# %% [markdown]
+# ## The answer
+#
+# The code does not do what the sentence says, and only the first of its five faults raises an error. Two others
+# hide the example, from $G$ or from $D$, and each of them alone brings the drawings down to guessing. The logarithm
+# of a sigmoid ends the training, and the graph in $D$'s step costs little here.
+
+# %%
+recipe, mended, *put_back = (right for right, _ in table.values())
+each = ", ".join(f"{right['arm'][:7]} {records.percent(right)}" for right in put_back)
+short = table["fault 4 put back"][0]["iterations"]
+chance = " Guessing gets 20 %." if n_way == 5 else ""
+display(Markdown(
+    f"On characters never trained on, **{records.percent(recipe)}** of the recipe's drawings lie nearest "
+    f"to their own example, and **{records.percent(mended)}** of the mended recipe's.{chance} With one "
+    f"fault put back: {each}. "
+    f"The runs with fault 4 ended after {min(short)} to {max(short)} of {n_iterations} iterations."))
+
+# %% [markdown]
+# **Read next.** Mirza & Osindero 2014, *Conditional generative adversarial nets* (arXiv 1411.1784), where both
+# players see the condition; Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks*
+# (arXiv 1711.04340), where the condition is an example. A fair comparison needs more than pixels: what few-shot
+# learners are, and how they are measured, is the subject of [notebook 06](06_episodes.ipynb).
