@@ -73,7 +73,7 @@ def test_damaged_cache_says_so(root):
     datasets.load("digits", root=root)
     cached, = (root.parent / "cache").iterdir()
     cached.write_bytes(b"half")
-    with pytest.raises(datasets.DataError, match=r"is damaged .* Delete it"):
+    with pytest.raises(datasets.DataError, match=r"is damaged\. Delete it; it is made again"):
         datasets.load("digits", root=root)
 
 

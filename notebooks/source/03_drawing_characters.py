@@ -237,13 +237,13 @@ plt.show()
 
 # %%
 long = sizes.pick(smoke=40, cpu=8_000, gpu=100_000)
-root, stem = runtime.project_root(), f"characters_{datasets.short_name(dataset)}"
-checkpoint = root / "checkpoints" / f"{stem}.safetensors"
+root, file = runtime.project_root(), f"characters_{datasets.short_name(dataset)}.safetensors"
+checkpoint = root / "checkpoints" / file
 arms = {"your run": mine.G}
 if retrain:     # stopped half-way, it goes on from the unfinished checkpoint next time
-    unfinished = root / "runs" / "checkpoints" / f"{stem}_{profile}_{seed}.safetensors"
+    unfinished = root / "runs" / "checkpoints" / f"{file}.{profile}_{seed}.part"
     arms["long run"] = train(long, path=unfinished).G
-    checkpoints.save(runtime.output_dir() / "checkpoints" / checkpoint.name,
+    checkpoints.save(runtime.output_dir() / "checkpoints" / file,
                      arms["long run"].state_dict(), iterations=long, dataset=dataset,
                      profile=profile, seed=seed, notebook="03_drawing_characters")
 elif checkpoint.is_file():
