@@ -436,10 +436,18 @@ def test_faults_2_and_3_bring_every_run_down_to_guessing():
         assert max(belongs(arm).runs) < 0.25 < min(belongs("mended").runs)
 
 
-@claims("05", "ends a run: sooner or later a logit is so large that the gradient is not finite")
-def test_fault_4_ends_every_run():
-    assert max(belongs("fault 4 put back").iterations) < min(belongs("mended").iterations)
-    assert one("05_autopsy", name="diversity", arm="fault 4 put back").high < 0.1
+@claims("05", "ended two of three runs. One drawing with $\\sigma(\\ell) = 1$ is enough. The third run met none, "
+              "and it is as good as the mended ones")
+def test_fault_4_ends_the_runs_in_which_d_is_fooled():
+    mended, hurt = belongs("mended"), belongs("fault 4 put back")
+    ended = [n < max(mended.iterations) for n in hurt.iterations]
+    assert sum(ended) == 2 and [n > 0 for n in hurt.fooled] == ended
+    assert all(run >= min(mended.runs) for run, early in zip(hurt.runs, ended) if not early)
+
+
+@claims("05", "In the mended runs such drawings do no harm")
+def test_a_fooled_d_does_the_mended_recipe_no_harm():
+    assert max(belongs("mended").fooled) > 0 and len(set(belongs("mended").iterations)) == 1
 
 
 @claims("05", "single runs with it and without it overlap")
@@ -645,7 +653,7 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "standard deviation of 0.1", "learning rate of 0.003", "learning rate of 0.01 for $G$ and 0.001",
         "momentum of 0.9", "momentum 0.9", "of 0 or 0.5", "logits of ±40", "Logits of ±200",
         "(0.25, the least of four tried",
-        "(The rate 0.001 was chosen", "at 0.0002 nothing", "at 0.004 the logits",
+        "(The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
         "Everybody holds out 20 %", "If it is 20 % of the drawings",
         "If it is 20 % of the characters", "If it is 20 % of the alphabets", "central 99 % of all samples",
         "At a mean of 1.5", "0.3 in place of 0.03"],
