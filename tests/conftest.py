@@ -21,7 +21,7 @@ def defaults(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "out"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def fresh_python(tmp_path_factory):
     """The Python of a new environment that has this one's packages, but not the course; pip needs no internet in it."""
     folder = tmp_path_factory.mktemp("fresh") / ".venv"
