@@ -491,7 +491,8 @@ display(Markdown(
     f"{records.percent(people[KEPT])} of people's. The warp generator's drawings of one character "
     f"are **{times['warp']}** times as diverse as people's (pixel: {times['pixel']}). "
     f"Their distance to the truth is {far['warp']}, against {far['pixel']} for the pixel "
-    f"generator, {far['classical']} for classical augmentation, {far['copies of the example']} for copies "
+    f"generator, {far['classical']} for classical augmentation, "
+    f"{far['copies of the example']} for copies "
     f"of the example and {far['people']} for people.\n\nEach generator was trained once."))
 
 # %% [markdown]
