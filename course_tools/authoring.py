@@ -69,7 +69,7 @@ def badges(stem):
 BADGES = re.compile(r"\[!\[Open in Colab\]\S+ \[!\[Open in Binder\]\S+/([\w-]+)\.ipynb\)")
 
 # Colab brings torch and all else that the notebooks import: --no-deps leaves it as it is.
-SETUP = """# Google Colab: fetch the course and install it, nothing else. Anywhere else this cell does nothing.
+SETUP = """# On Google Colab: fetch the course and install it. Anywhere else this cell does nothing.
 import importlib.util
 import subprocess
 import sys
@@ -77,9 +77,11 @@ from pathlib import Path
 
 if "google.colab" in sys.modules and importlib.util.find_spec("course_lib") is None:
     course = Path("{name}").resolve()
+    address = "{address}"
     if not course.is_dir():
-        subprocess.run(["git", "clone", "--quiet", "--depth", "1", "{address}", str(course)], check=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "-e", str(course)], check=True)
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, course], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "-e", course], check=True)
     sys.path.insert(0, str(course))"""
 
 

@@ -139,7 +139,7 @@ for step in range(11):
 # $G$ itself and by the *average* of $G$'s recent weights (which `gan.fit` returns), and **the norm of the gradient that reaches $G$'s
 # weights**. `draw` and `score` are the two functions above. This is what a short run with three looks at five games returns:
 
-# %% tags=["nbval-check-output"]
+# %%
 play = partial(games.play, draw=ring, score=score, n_steps=N_ITERATIONS, every=EVERY, batch=BATCH,
                seed=seed, device=device)
 short = play(Setup(losses.NON_SATURATING), n_steps=2 * EVERY)
