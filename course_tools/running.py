@@ -210,8 +210,9 @@ def run(todo, parameters, folder, processes=1, client=None):
     try:
         futures.update((submit(job), job) for job in todo)
         while futures:      # on Windows, Ctrl-C does not end a wait that has no timeout
-            for future in wait(futures, timeout=1, return_when=FIRST_COMPLETED).done:
-                take(future)
+            done = wait(futures, timeout=1, return_when=FIRST_COMPLETED).done
+            while done:     # no name keeps a future: with its worker a result is lost, and Dask computes it again
+                take(done.pop())
         point_latest(folder)
     except KeyboardInterrupt:
         pass

@@ -354,7 +354,7 @@ def test_a_cluster_without_the_package_or_without_a_scheduler(course, capsys, mo
 @pytest.fixture
 def cluster(tmp_path):
     """The address of a Dask scheduler with two workers, each started by its own command."""
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     found, started = tmp_path / "scheduler.json", []
 
     def start(*words):
@@ -365,7 +365,10 @@ def cluster(tmp_path):
     start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
     for _ in range(2):
         start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard")
-    yield wait_for(lambda: found.exists() and json.loads(found.read_text() or "{}").get("address"))
+    address = wait_for(lambda: found.exists() and json.loads(found.read_text() or "{}").get("address"))
+    with distributed.Client(address) as client:
+        client.wait_for_workers(2, timeout=600)
+    yield address
     for process in reversed(started):
         process.kill()          # a worker that is asked politely waits for its job
     for process in started:
@@ -374,29 +377,44 @@ def cluster(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_worker_lost_in_the_middle_costs_its_job_a_second_try_only(course, cluster, capsys):
-    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, f"tries = pathlib.Path({str(course)!r}, 'tries')",
-                   "tries.mkdir(exist_ok=True); nth = sum(t.name[0] == str(seed) for t in tries.iterdir())",
+    """Job 1 holds one worker until the other, which has finished job 0 and does job 2, is killed.
+
+    What a worker has finished must have left the cluster by then: what is lost with a worker, Dask computes again.
+    """
+    tries, killed = course / "tries", course / "killed"
+    tries.mkdir()
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, f"tries = pathlib.Path({str(tries)!r})",
+                   "nth = sum(t.name[0] == str(seed) for t in tries.iterdir())",
                    "(tries / f'{seed}-{nth}').write_text(str(os.getpid()))",
-                   "if seed == 1 and nth == 0: time.sleep(600)")
-    lost = []
+                   f"while seed == 1 and not pathlib.Path({str(killed)!r}).exists(): time.sleep(0.1)",
+                   "if seed == 2 and nth == 0: time.sleep(600)")
+    distributed, lost, left = pytest.importorskip("distributed"), [], []
+
+    def tasks(dask_scheduler):
+        return len(dask_scheduler.tasks)
 
     def kill_a_worker():
-        pid = wait_for(lambda: (course / "tries" / "1-0").exists() and (course / "tries" / "1-0").read_text())
-        kernel = psutil.Process(int(pid))
-        kernel.parent().kill()
-        lost.append(kernel)
+        pid = wait_for(lambda: (tries / "2-0").exists() and (tries / "2-0").read_text())
+        lost.append(psutil.Process(int(pid)))
+        try:
+            with distributed.Client(cluster) as client:
+                wait_for(lambda: client.run_on_scheduler(tasks) == 2, seconds=60)
+            left.append("nothing")
+        finally:
+            lost[0].parent().kill()
+            killed.touch()
 
     killer = threading.Thread(target=kill_a_worker)
     killer.start()
     code = run("--seeds", "0-2", "--cluster", cluster)
     killer.join()
     printed = capsys.readouterr()
-    assert code == 0, printed.out + printed.err
-    assert sorted(path.name for path in (course / "tries").iterdir()) == ["0-0", "1-0", "1-1", "2-0"]
+    assert code == 0 and left, printed.out + printed.err
+    assert sorted(path.name for path in tries.iterdir()) == ["0-0", "1-0", "2-0", "2-1"]
     found = report(course)
     assert [j["status"] for j in found["jobs"]] == ["ok"] * 3 and found["summary"][0]["n"] == 3
     assert {"00_good.ipynb", "00_good.html", "figures/results/00_good.jsonl", "index.html"} <= set(
-        files(course / "runs" / "latest" / "digits-1"))
+        files(course / "runs" / "latest" / "digits-2"))
     wait_for(lambda: not lost[0].is_running())
 
 
