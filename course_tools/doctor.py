@@ -14,13 +14,13 @@ from jupyter_client.kernelspec import KernelSpecManager
 from course_lib import datasets, runtime
 
 from .authoring import environment
-from .running import free_memory
+from .running import cores, default_processes, free_memory
 
 
 def examine():
     """Print one line per check, '✓' or '✗' with what to do. Returns the exit code: 1 if a check failed."""
     failed = 0
-    for check in (_python, _packages, _settings, _machine, _disk, _datasets, _kernel, _speed):
+    for check in (_python, _packages, _settings, _machine, _threads, _disk, _datasets, _kernel, _speed):
         try:
             print(f"✓ {check()}", flush=True)
         except Exception as error:
@@ -58,8 +58,17 @@ def _settings():
 def _machine():
     device = runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or device.type
-    return (f"device {device} ({name}), {os.cpu_count()} cores, torch uses {torch.get_num_threads()}; "
-            f"{free_memory():.1f} GiB memory free")
+    return f"device {device} ({name}), {cores()} cores, {free_memory():.1f} GiB memory free"
+
+
+def _threads():
+    waiting = [f"{name}={os.environ[name]}" for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY") if name in os.environ]
+    if not waiting:
+        raise RuntimeError("torch's idle threads spin, so notebooks crawl beside other programs. Install the course "
+                           "again (pip install -e . -c constraints.txt), or set GOMP_SPINCOUNT=1000.")
+    at_once = default_processes(99, runtime.device(os.environ.get("COURSE_DEVICE", "auto")))
+    beside = f"{at_once} notebooks side by side, one thread each" if at_once > 1 else "one notebook at a time"
+    return f"{torch.get_num_threads()} threads, {', '.join(waiting)}; `course run` executes {beside}"
 
 
 def _disk():

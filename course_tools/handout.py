@@ -57,7 +57,8 @@ def files(wanted=(), dataset="glyphs"):
     """What the handout holds: {path in it: bytes}."""
     dataset, root = datasets.known_name(dataset), project_root()
     notebooks = [_exercises(path, dataset) for path in find_notebooks(wanted)]
-    content = {name: _text(root / name) for name in ("pyproject.toml", "constraints.txt", "LICENSE")}
+    installing = ("pyproject.toml", "course_threads.pth", "constraints.txt", "LICENSE")
+    content = {name: _text(root / name) for name in installing}
     content |= {path.relative_to(root).as_posix(): _text(path)
                 for wing in ("course_lib", "course_checks", "course_tools") for path in (root / wing).rglob("*.py")}
     for name, notebook in notebooks:
@@ -117,7 +118,7 @@ def download_wheels(folder):
 
     What lies there for others stays. Raises RuntimeError if pip fails.
     """
-    command = [sys.executable, "-m", "pip", "download", ".", "setuptools>=77", "wheel", "-c", "constraints.txt",
+    command = [sys.executable, "-m", "pip", "download", ".", "hatchling>=1.27", "-c", "constraints.txt",
                "-d", str(Path(folder).resolve())]
     if subprocess.run(command, cwd=project_root()).returncode:
         raise RuntimeError(f"pip could not fetch all wheels into {folder} (see above). Is this machine online? "

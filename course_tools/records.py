@@ -2,6 +2,8 @@
 
 import json
 
+import torch
+
 from course_lib.runtime import atomic_path, output_dir, versions
 from course_lib.statistics import mean_interval
 
@@ -25,7 +27,8 @@ class Results:
         """
         mean, half = mean_interval(values)
         record = {"name": name, "value": mean, "low": mean - half, "high": mean + half, "n": len(values), "unit": unit,
-                  "arm": arm, "setting": setting, **self.context, **details, "versions": versions()}
+                  "arm": arm, "setting": setting, "threads": torch.get_num_threads(), **self.context, **details,
+                  "versions": versions()}
         try:
             line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         except ValueError:

@@ -35,7 +35,7 @@ def fresh_python(tmp_path_factory):
 
 @pytest.fixture
 def offline_pip(monkeypatch):
-    """pip asks no index and builds with the setuptools that is here (its switch for that reads 0 as yes)."""
+    """pip asks no index and builds with the hatchling that is here (its switch for that reads 0 as yes)."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")
