@@ -1,17 +1,85 @@
 """What the checks of all notebooks share.
 
 A message says what was expected, what came, and a hint. It never says the solution. A function that is still the stub
-raises NotImplementedError, untouched.
+raises NotImplementedError, with a message of its own. In a notebook either message stands alone.
 """
 
+import functools
+import inspect
 import math
 import numbers
+import re
+import traceback
 
 import torch
 
 
 class NotYet(AssertionError):
     """The answer is not right yet; the message says how to get on."""
+
+    def _render_traceback_(self):       # IPython shows these lines in place of a traceback
+        return [f"✗ {self}"]
+
+
+def check(function):
+    """Decorate a check: where it stops, a notebook shows none of its lines, for they may tell the solution.
+
+    An error of the student's own keeps the student's lines. Outside a notebook every traceback stays whole. The
+    docstring of the check must begin with "Check `function(its, arguments)".
+    """
+    arguments = re.match(r"Check `function\((.*?)\)", function.__doc__)[1]
+
+    @functools.wraps(function)
+    def checked(answer):
+        _check_arguments(answer, arguments)
+        try:
+            function(answer)
+        except NotYet:
+            raise
+        except BaseException as error:
+            render = _lines_of_others
+            *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+            of_student = frame.f_globals is getattr(answer, "__globals__", None)
+            if isinstance(error, NotImplementedError) and not str(error) and of_student:
+                render = NotYet._render_traceback_
+                error.args = (f"{frame.f_code.co_name} is not written yet: replace its `raise NotImplementedError()` "
+                              "by your code, run that cell, then this one.",)
+            error._render_traceback_ = functools.partial(render, error)
+            raise
+    return checked
+
+
+def _check_arguments(answer, arguments):
+    require(callable(answer), f"a function of ({arguments})", type(answer).__name__,
+             "give the check the function itself: its name, without brackets behind it.")
+    name = getattr(answer, "__name__", type(answer).__name__)
+    try:
+        signature = inspect.signature(answer)
+    except ValueError:          # some functions written in C keep it to themselves
+        return
+    try:
+        signature.bind(*arguments.split(", "))
+    except TypeError:
+        raise NotYet(f"expected {name}({arguments}); got {name}{signature}. Hint: the check gives your function these "
+                     "arguments, in this order. Does its `def` line take as many?") from None
+
+
+def _lines_of_others(error):
+    """What IPython shows of an error, and of those that led to it, without the frames of this package."""
+    from IPython import get_ipython
+
+    seen, each = [], error
+    while each is not None and each not in seen:
+        frames, kept = [], None
+        while (tb := frames[-1].tb_next if frames else each.__traceback__) is not None:
+            frames.append(tb)
+        for tb in reversed(frames):
+            if tb.tb_frame.f_globals.get("__package__") != __package__:
+                tb.tb_next, kept = kept, tb
+        each.__traceback__ = kept
+        seen.append(each)
+        each = each.__cause__ or each.__context__
+    return get_ipython().InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
 
 
 def require(condition, expected, came, hint):

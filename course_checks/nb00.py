@@ -2,9 +2,10 @@
 
 import torch
 
-from ._base import check_unchanged, done, identify, numbered_images, one_number, require, returned, tensor
+from ._base import check, check_unchanged, done, identify, numbered_images, one_number, require, returned, tensor
 
 
+@check
 def nearest_neighbour(function):
     """Check `function(support_x, support_y, query_x) -> labels` for one task, flat images.
 
@@ -50,6 +51,7 @@ def _task_of_vectors():
     return support_x, support_y, query_x, query_y
 
 
+@check
 def episode_sampler(function):
     """Check `function(images, n_way, k_shot, q_query, rng)` -> support_x, support_y, query_x, query_y.
 
@@ -134,6 +136,7 @@ def _check_chance(tasks, again, origins):
             "Where in your code are the drawings chosen?")
 
 
+@check
 def interval(function):
     """Check `function(accuracies) -> (mean, half_width)`: a 95 % interval of a mean, float tensor [n] -> two floats."""
     for n in (200, 700):

@@ -5,9 +5,10 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from ._base import check_gradient, compare, done, one_number, require, returned, scalar, tensor
+from ._base import check, check_gradient, compare, done, one_number, require, returned, scalar, tensor
 
 
+@check
 def best_discriminator(function):
     """Check `function(p, q) -> D*`: densities float64 [X] on a grid -> probabilities [X]."""
     x = torch.linspace(-6, 6, 61, dtype=torch.float64)
@@ -29,6 +30,7 @@ def _curve(value, n, name):
     return value
 
 
+@check
 def value(function):
     """Check `function(real_logits, fake_logits) -> V`: logits [B], [C] -> the value of the game, a scalar."""
     for scale in (1.0, 60.0):       # at first where all is harmless; then where exp overflows
@@ -42,6 +44,7 @@ def value(function):
     done("value: V from logits, finite where the sigmoid itself gives up.")
 
 
+@check
 def jsd(function):
     """Check `function(p, q, dx) -> JSD`: densities float64 [X] on a grid of spacing dx -> nats."""
     for n in (101, 251):

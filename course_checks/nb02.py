@@ -5,9 +5,10 @@ from torch.nn.functional import logsigmoid, softplus
 
 from course_lib import gan, losses, networks
 
-from ._base import compare, done, require, returned, tensor
+from ._base import check, compare, done, require, returned, tensor
 
 
+@check
 def non_saturating_loss(function):
     """Check `function(fake_logits) -> scalar`: -E log sigmoid(logit), with its gradient, for logits [B]."""
     logits = torch.tensor([-1.3, 0.4, 2.1, -3.2, 0.9])
@@ -40,6 +41,7 @@ def _loss_value(function, logits):
     return loss.item()
 
 
+@check
 def loss_slopes(function):
     """Check `function(g_loss, logits) -> slopes [B]`: d(one sample's loss)/d(its logit) for a g_loss that is a mean."""
     logits = torch.tensor([-8.0, -1.7, 0.0, 0.6, 3.0, 8.0])
@@ -63,6 +65,7 @@ def loss_slopes(function):
     done("loss_slopes: now you can see for any loss where it pulls and where it saturates.")
 
 
+@check
 def discriminator_step(function):
     """Check `function(G, D, real, loss, optimiser, rng) -> D's loss`: moves D as `gan.d_step`, G not at all."""
     for loss, both, stale in ((losses.NON_SATURATING, True, False), (losses.LEAST_SQUARES, False, False),
@@ -134,6 +137,7 @@ def _check_the_move(D, right_D, first, step):
             "a gradient from an earlier step still linger in D?")
 
 
+@check
 def r1_penalty(function):
     """Check `function(D, real, gamma) -> scalar`: gamma/2 E |grad D(x)|^2 at real x, able to train D."""
     _, D = _two_players()

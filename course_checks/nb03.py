@@ -2,9 +2,10 @@
 
 import torch
 
-from ._base import compare, done, one_number, returned
+from ._base import check, compare, done, one_number, returned
 
 
+@check
 def frechet(function):
     """Check `function(a, b) -> number`: the Fréchet distance of two Gaussians with independent features.
 
@@ -21,6 +22,7 @@ def frechet(function):
     done("frechet: how far apart two sets of features are, by the mean and the standard deviation of each feature.")
 
 
+@check
 def coverage(function):
     """Check `function(real, fake, k) -> number`: the share of real points whose ball contains a fake.
 
@@ -36,6 +38,7 @@ def coverage(function):
     done("coverage: the share of real points with a fake in their neighbourhood.")
 
 
+@check
 def memorisation(function):
     """Check `function(fake, training, held_out) -> number`: how likely a fake is nearer to training than a held-out.
 

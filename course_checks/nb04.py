@@ -2,9 +2,10 @@
 
 import torch
 
-from ._base import compare, done, require, returned, tensor
+from ._base import check, compare, done, require, returned, tensor
 
 
+@check
 def paired_batch(function):
     """Check `function(x, y, n, rng) -> (batch_x, batch_y)`: n images sampled with replacement, each with its own label.
 
@@ -41,6 +42,7 @@ def paired_batch(function):
     done("paired_batch: every image keeps its label, and rng alone decides.")
 
 
+@check
 def conditional_scale(function):
     """Check `function(h, y, scale, shift) -> [B, C, H, W]`: each image scaled and shifted as its class says.
 
@@ -60,6 +62,7 @@ def conditional_scale(function):
     done("conditional_scale: every image with the scale and shift of its class, channel by channel.")
 
 
+@check
 def projection(function):
     """Check `function(h, y, psi, embedding) -> logits [B]`: psi(h) + <embedding of y, h>.
 

@@ -3,9 +3,10 @@
 import torch
 from torch.nn.functional import softplus
 
-from ._base import SURE, check_unchanged, compare, done, finite_loss, players_of_pairs, require, returned
+from ._base import SURE, check, check_unchanged, compare, done, finite_loss, players_of_pairs, require, returned
 
 
+@check
 def listens(function):
     """Check `function(player, x, conditions) -> bool`: does any answer of player(x, condition) depend on the condition?
 
@@ -60,6 +61,7 @@ def _listeners(conditions):
         *((only(i, name), True, which) for i, name in enumerate(("first", "middle", "last")))]
 
 
+@check
 def audit(function):
     """Check `function(d_step, G, D) -> bool`: does a step of D leave G's weights and its gradient as they were?
 
@@ -147,6 +149,7 @@ def _yes_or_no(answer):
     return bool(verdict)
 
 
+@check
 def d_loss_of_pairs(function):
     """Check `function(G, D, real, example, z) -> scalar`: D's loss where G and D both take an example.
 

@@ -2,9 +2,10 @@
 
 import torch
 
-from ._base import compare, done, one_number, require, returned, shaped, tensor
+from ._base import check, compare, done, one_number, require, returned, shaped, tensor
 
 
+@check
 def split_by_alphabet(function):
     """Check `function(alphabets, n_held, rng) -> held`: the indices of all classes of n_held random alphabets.
 
@@ -69,6 +70,7 @@ def _held_classes(answer, alphabets, n_held):
     return set(held)
 
 
+@check
 def prototypes(function):
     """Check `function(support, support_y, query, n_way) -> logits [Q, N]`: minus squared distances to class means.
 
@@ -126,6 +128,7 @@ def _unit(x):
     return torch.nn.functional.normalize(x, dim=-1)
 
 
+@check
 def leaks(function):
     """Check `function(support_x, query_x) -> bool [T, Q]`: is a query identical to a support image of its own task?
 
@@ -211,6 +214,7 @@ def _more_tasks_to_audit():
     return support, query, *torch.zeros(2, 2, 26, dtype=torch.bool)
 
 
+@check
 def paired_interval(function):
     """Check `function(a, b) -> (mean, half_width)`: the 95 % interval of a - b, accuracies on the same episodes.
 

@@ -4,9 +4,10 @@ from functools import partial
 
 import torch
 
-from ._base import NotYet, compare, done, require, returned, tensor
+from ._base import NotYet, check, compare, done, require, returned, tensor
 
 
+@check
 def adapt(function):
     """Check `function(model, params, x, y, lr, steps) -> params`: gradient descent on a support, with a graph.
 
@@ -53,6 +54,7 @@ def _slopes_at_own(model, params, x, y, lr, steps):
     return {name: p - lr * steps * slopes[name] for name, p in params.items()}
 
 
+@check
 def meta_gradient(function):
     """Check `function(model, params, support_x, support_y, query_x, query_y, lr) -> gradients`, of second order.
 
@@ -222,6 +224,7 @@ def _compare_params(came, right, mistakes, arguments, hint, what=""):
                 f"{came[name][place]:.6f}", [*hints, hint][0])
 
 
+@check
 def reptile(function):
     """Check `function(params, adapted, outer_lr) -> params`: Reptile's outer step over T tasks (Nichol et al. 2018).
 
@@ -262,6 +265,7 @@ def _in_turn(p, ends, lr):
     return p
 
 
+@check
 def exact_batch_norm(function):
     """Check `function(h, weight, bias, eps) -> [B, C, H, W]`: batch norm, right under vmap to the second order.
 

@@ -5,6 +5,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d, pad, softplus
 
 from ._base import (
     SURE,
+    check,
     check_gradient,
     check_unchanged,
     compare,
@@ -17,6 +18,7 @@ from ._base import (
 )
 
 
+@check
 def pairs(function):
     """Check `function(images, n, rng) -> (real, example)`: n classes, two different drawings of each.
 
@@ -76,6 +78,7 @@ def _check_all_pairs(places):
             "all pairs come, some too often. What happens where the same drawing comes twice?")
 
 
+@check
 def stroke_width(function):
     """Check `function(x, stroke_width) -> [B, 1, H, W]`: strokes of images x [B, 1, H, W], thicker or thinner.
 
@@ -172,6 +175,7 @@ _WIDTH_MISTAKES = [
 ]
 
 
+@check
 def mismatch(function):
     """Check `function(D, real, example, weight) -> scalar`: -weight E log(1 - D) of real drawings of the wrong class.
 

@@ -2,9 +2,22 @@
 
 import torch
 
-from ._base import NotYet, check_unchanged, compare, done, identify, numbered_images, require, returned, shaped, tensor
+from ._base import (
+    NotYet,
+    check,
+    check_unchanged,
+    compare,
+    done,
+    identify,
+    numbered_images,
+    require,
+    returned,
+    shaped,
+    tensor,
+)
 
 
+@check
 def augmenter(function):
     """Check `function(support_x, support_y, augmentation, n_extra, rng) -> (x, y)`: the support, then augmented copies.
 
@@ -101,6 +114,7 @@ def _check_originals(x, y, support_x, labels, originals, came):
             "the originals keep their order, but their labels do not. Which line moves the labels?")
 
 
+@check
 def fraction_recovered(function):
     """Check `function(baseline, arm, oracle) -> pseudo-values [n]` of (arm - baseline) / (oracle - baseline), of means.
 
@@ -188,6 +202,7 @@ _FRACTION_MISTAKES = [
 ]
 
 
+@check
 def holm(function):
     """Check `function(p, alpha) -> bool [m]`: which of m p-values [m] stand, in the order of p (Holm 1979)."""
     cases = [(torch.tensor(p), alpha) for p, alpha in (

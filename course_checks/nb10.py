@@ -4,9 +4,22 @@ import itertools
 
 import torch
 
-from ._base import NotYet, check_unchanged, compare, done, identify, numbered_images, require, returned, shaped, tensor
+from ._base import (
+    NotYet,
+    check,
+    check_unchanged,
+    compare,
+    done,
+    identify,
+    numbered_images,
+    require,
+    returned,
+    shaped,
+    tensor,
+)
 
 
+@check
 def averaged_features(function):
     """Check `function(features, x, augment, n) -> [B, F]`: mean features of x [B, 1, H, W] and n - 1 copies of it.
 
@@ -104,6 +117,7 @@ _MEAN_MISTAKES = [
 ]
 
 
+@check
 def critic_weights(function):
     """Check `function(logits) -> weights [n, B]`: proportional to e^logit, with sum 1 over n. logits [n, B]."""
     rng = torch.Generator().manual_seed(9)
@@ -164,6 +178,7 @@ _CRITIC_MISTAKES = [
 ]
 
 
+@check
 def critic_filter(function):
     """Check `function(logits, keep) -> weights [n, B]`: 1 / keep for the keep highest logits of each column, else 0."""
     rng = torch.Generator().manual_seed(0)
