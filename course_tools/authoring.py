@@ -6,7 +6,8 @@
 Scripts are jupytext percent scripts and the only files an author edits. Cells carry these tags:
 `parameters` (one cell, the defaults), `nbval-check-output` (output that must come out the same on every machine and
 in every profile), `machine` (output that describes one machine; a stored notebook does not keep it).
-What no script repeats is added to each: below its title the badges, and behind its first cell the set-up for Colab.
+Once the course has a public address (`publish`), what no script repeats is added to each: below its title the badges,
+and behind its first cell the set-up for Colab.
 Needs the extra `teach` (jupytext, nbgrader).
 """
 
@@ -32,8 +33,11 @@ KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language":
 
 
 def scripts():
-    """Every source script, in the order of the course."""
-    return sorted((project_root() / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
+    """Every source script, in the order of the course. Raises ValueError where there is none."""
+    found = sorted((project_root() / "notebooks" / "source").glob("[0-9][0-9]_*.py"))
+    if not found:
+        raise ValueError(f"{project_root()} has no notebooks/source to build from. Call this in a clone of the course.")
+    return found
 
 
 def executed_path(script):
@@ -45,21 +49,37 @@ def exercise_path(script):
 
 
 def repository():
-    """Where the course is published, without a slash at the end: `[project.urls] repository` in pyproject.toml.
+    """Where the course is published: `[project.urls] repository` in pyproject.toml, or "" if it has no such entry.
 
     Nothing else holds the address; badges and the set-up cell are made from it. Raises ValueError for another host.
     """
-    text = (project_root() / "pyproject.toml").read_text(encoding="utf-8")
-    address = tomllib.loads(text)["project"]["urls"]["repository"].rstrip("/")
-    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
-        raise ValueError(f"[project.urls] repository in pyproject.toml is {address!r}. Colab and Binder open notebooks "
-                         f"from https://github.com/OWNER/NAME.")
-    return address
+    project = tomllib.loads((project_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return checked_address(project["urls"]["repository"]) if "urls" in project else ""
 
 
-def badges(stem):
+def checked_address(address):
+    """`address` without a slash or ".git" at its end. Raises ValueError unless it is https://github.com/OWNER/NAME."""
+    plain = address.rstrip("/").removesuffix(".git")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", plain):
+        raise ValueError(f"the address of the repository is {address!r}. Colab and Binder open notebooks from "
+                         f"https://github.com/OWNER/NAME.")
+    return plain
+
+
+def publish(address):
+    """Write the public address of the course into pyproject.toml; `build_stale` then puts it everywhere else."""
+    entry, path = f'repository = "{checked_address(address)}"', project_root() / "pyproject.toml"
+    before = path.read_text(encoding="utf-8")
+    after, known = re.subn(r"(?m)^repository = .*$", entry, before)
+    if not known:
+        after = before.replace("\n[project.scripts]\n", f"\n[project.urls]\n{entry}\n\n[project.scripts]\n")
+    with atomic_path(path) as part:
+        part.write_text(after, encoding="utf-8")
+
+
+def badges(stem, address):
     """A line of Markdown: two badges that open the exercise edition of notebook `stem` in Colab and in Binder."""
-    place = repository().removeprefix("https://github.com/")
+    place = address.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{place}/blob/main/notebooks/exercises/{stem}.ipynb"
     binder = f"https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/notebooks/exercises/{stem}.ipynb"
     return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
@@ -67,10 +87,12 @@ def badges(stem):
 
 
 BADGES = re.compile(r"\[!\[Open in Colab\]\S+ \[!\[Open in Binder\]\S+/([\w-]+)\.ipynb\)")
+ROW = re.compile(rf"^(\| \[[^]]+\]\(notebooks/(\d\d_\w+)\.ipynb\))(?: {BADGES.pattern})?", re.M)     # README's table
 
 # Colab brings torch and all else that the notebooks import: --no-deps leaves it as it is.
 SETUP = """# On Google Colab: fetch the course and install it. Anywhere else this cell does nothing.
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,21 +104,22 @@ if "google.colab" in sys.modules and importlib.util.find_spec("course_lib") is N
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, course], check=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     subprocess.run([*pip, "-e", course], check=True)
-    sys.path.insert(0, str(course))"""
+    sys.path.insert(0, str(course))
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")     # as course_threads.pth does from now on"""
 
 
-def setup_cell():
+def setup_cell(address):
     """The cell that makes a notebook run on Colab. JupyterLab shows it folded."""
-    address = repository()
     source = SETUP.format(name=address.split("/")[-1], address=address)
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["colab"], "jupyter": {"source_hidden": True}})
 
 
 def readdress_readme():
-    """Make README's badges anew. Returns whether it has changed."""
+    """Put the badges into README's table of notebooks, or take them out. Returns whether it has changed."""
     path = project_root() / "README.md"
     before = path.read_text(encoding="utf-8")
-    after = BADGES.sub(lambda found: badges(found[1]), before)
+    address = repository()
+    after = ROW.sub(lambda row: f"{row[1]} {badges(row[2], address)}" if address else row[1], before)
     if after != before:
         with atomic_path(path) as part:
             part.write_text(after, encoding="utf-8")
@@ -116,8 +139,7 @@ def refresh(script):
         _write(edition, path_of_edition)
         done = "exercises renewed"
     if _content(stored) != _content(source) and _meaning(stored) == _meaning(source):
-        for old, new in zip(_code(stored), _code(source)):
-            new.outputs, new.execution_count = old.outputs, old.execution_count
+        _take_outputs(source, stored)
         source.metadata = stored.metadata
         _write(source, path)
         done = "text renewed, outputs kept"
@@ -130,23 +152,33 @@ def _write(notebook, path):
 
 
 def _code(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    """The code cells, except the set-up for Colab."""
+    return [cell for cell in notebook.cells
+            if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", [])]
 
 
 def _meaning(notebook):
     """What the kernel sees of each code cell, and its tags."""
-    return [("" if "colab" in (tags := cell.metadata.get("tags", [])) else meaning(cell.source), tags)
-            for cell in _code(notebook)]
+    return [(meaning(cell.source), cell.metadata.get("tags", [])) for cell in _code(notebook)]
+
+
+def _take_outputs(notebook, executed):
+    for new, old in zip(_code(notebook), _code(executed), strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
 
 
 def read_script(script):
-    """The script as a notebook without outputs: badges, stable cell ids, nbgrader's metadata on what it grades."""
+    """The script as a notebook without outputs: stable cell ids, nbgrader's metadata on what it grades.
+
+    Once the course is published, badges and the set-up for Colab, too.
+    """
     import jupytext
 
     notebook = jupytext.read(script, fmt="py:percent")
     title, _, rest = notebook.cells[0].source.partition("\n")
-    notebook.cells[0].source = f"{title}\n\n{badges(Path(script).stem)}\n{rest}".strip()
-    notebook.cells.insert(1, setup_cell())
+    if address := repository():
+        notebook.cells[0].source = f"{title}\n\n{badges(Path(script).stem, address)}\n{rest}".strip()
+        notebook.cells.insert(1, setup_cell(address))
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     seen = {}
     for cell in notebook.cells:
@@ -262,23 +294,22 @@ def build(script):
     import papermill
 
     source, bar = read_script(script), {"desc": Path(script).stem, "leave": False}
+    edition, to_run = exercise_edition(source), nbformat.from_dict({**source, "cells": _code(source)})
     with tempfile.TemporaryDirectory() as folder:
         with environment(COURSE_OUT=folder, COURSE_DATA=folder, **DEFAULTS):
-            executed = tidy(papermill.execute_notebook(_written(source, folder), None, progress_bar=bar, cwd=folder,
-                                                       extra_arguments=QUIET_KERNEL), keep_machine=False)
-        for cell, original in zip(executed.cells, source.cells, strict=True):
-            cell["id"], cell.metadata = original["id"], original.metadata
+            executed = papermill.execute_notebook(_written(to_run, folder), None, progress_bar=bar, cwd=folder,
+                                                  extra_arguments=QUIET_KERNEL)
+        _take_outputs(source, tidy(executed, keep_machine=False))
         made = sorted(path for path in Path(folder, "figures").rglob("*") if path.is_file())
         files = {path.relative_to(folder).as_posix(): _md5(path) for path in made}
-        course = {"code": code_fingerprint(script), "files": files}
-        executed.metadata = nbformat.from_dict({**source.metadata, "course": course})
-        _refuse_warnings(executed, script)
-        _refuse_large(executed, script)
+        source.metadata["course"] = {"code": code_fingerprint(script), "files": files}
+        _refuse_warnings(source, script)
+        _refuse_large(source, script)
         for path, name in zip(made, files):
             with atomic_path(project_root() / name) as part:
                 shutil.copyfile(path, part)
-    _write(executed, executed_path(script))
-    _write(exercise_edition(source), exercise_path(script))
+    _write(source, executed_path(script))
+    _write(edition, exercise_path(script))
 
 
 def _md5(path):
@@ -291,7 +322,8 @@ def _written(notebook, folder):
     return str(path)
 
 
-DEFAULTS = {"COURSE_PROFILE": "cpu", "COURSE_DATASET": "glyphs", "COURSE_DEVICE": "cpu", "COURSE_SEED": "0"}
+DEFAULTS = {"COURSE_PROFILE": "cpu", "COURSE_DATASET": "glyphs", "COURSE_DEVICE": "cpu", "COURSE_SEED": "0",
+            "OMP_NUM_THREADS": "1"}      # sums in another order, by more threads, train another network
 
 
 def _refuse_warnings(notebook, script):
@@ -333,17 +365,24 @@ def _content(notebook):
     return [(c.cell_type, c.source, c.metadata.get("tags", []), c.metadata.get("nbgrader")) for c in notebook.cells]
 
 
+def check_stale():
+    """Print one line for each notebook that needs a rebuild. Returns the exit code: 1 if any does."""
+    reasons = {script.stem: stale(script) for script in scripts()}
+    for stem, why in reasons.items():
+        if why:
+            print(f"{stem}: stale, {'; '.join(why)}. Run: course notebooks", flush=True)
+    return 1 if any(reasons.values()) else 0
+
+
 def build_stale(everything=False):
     """Rebuild the notebooks that need it (or all); print one line for each. Returns the number rebuilt.
 
     What no kernel sees (text, comments, the address of the repository) goes into them without a rebuild.
     """
-    count = 0
-    if not scripts():
-        raise ValueError(f"{project_root()} has no notebooks/source to build from. Call this in a clone of the course.")
+    count, every = 0, scripts()
     if readdress_readme():
         print("README.md: badges made anew", flush=True)
-    for script in scripts():
+    for script in every:
         if done := refresh(script):
             print(f"{script.stem}: {done}", flush=True)
         reasons = ["asked for"] if everything else stale(script)

@@ -1,4 +1,4 @@
-"""The `course` command: run, lab, doctor, challenge, report, class, notebooks."""
+"""The `course` command: run, lab, doctor, challenge, report, class, notebooks, publish."""
 
 import argparse
 import os
@@ -45,7 +45,7 @@ def _parser():
     seeds.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
     seeds.add_argument("--seeds", help="a sweep: 0-9, or 0,3,7; headline numbers get intervals over the seeds")
     run.add_argument("-j", "--jobs", type=int, metavar="N",
-                     help="notebooks at a time (default 1; in a sweep what cores and memory allow)")
+                     help="notebooks at a time, one thread each (default: what cores and memory allow)")
     run.add_argument("--cluster", metavar="ADDRESS", help="hand the notebooks to the Dask scheduler there")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter")
     run.set_defaults(action=_run)
@@ -71,8 +71,13 @@ def _parser():
     report = commands.add_parser("report", help="every number that README and the notebooks' answers state")
     report.set_defaults(action=_report)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
-    notebooks.add_argument("--all", action="store_true", help="rebuild every notebook")
+    which = notebooks.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="rebuild every notebook")
+    which.add_argument("--check", action="store_true", help="rebuild nothing; say which are stale, and fail if any is")
     notebooks.set_defaults(action=_notebooks)
+    publish = commands.add_parser("publish", help="put the course's public address into README and notebooks")
+    publish.add_argument("address", metavar="https://github.com/OWNER/NAME")
+    publish.set_defaults(action=_publish)
     return parser
 
 
@@ -82,10 +87,10 @@ def _run(arguments):
     from . import pages, running
 
     notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
+    for name in set(given) & {"profile", "dataset", "device", "seed"}:
+        raise ValueError(f"-p is for other parameters; {name} has a flag of its own: --{name} {given[name]}")
     parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
                   "seed": arguments.seed, **given}
-    if arguments.seeds is not None and "seed" in given:
-        raise ValueError("--seeds and -p seed= contradict each other. Give one of them.")
     if arguments.jobs is not None:
         runtime.positive(jobs=arguments.jobs)
     runtime.profile(parameters["profile"])
@@ -103,7 +108,7 @@ def _run(arguments):
         datasets.load(name)             # an absent dataset is one clear line here, not a traceback per notebook
     client = None if arguments.cluster is None else running.connect(arguments.cluster)
     sweep = bool(todo[0].folder)
-    processes = arguments.jobs or (running.default_processes(len(todo), parameters["device"]) if sweep else 1)
+    processes = arguments.jobs or running.default_processes(len(todo), parameters["device"])
     folder = running.new_run_folder()
     print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
           flush=True)
@@ -124,7 +129,7 @@ def _name_value(text):
     """'n_way=20' -> ('n_way', 20): whole numbers, decimals and True/False are read as such, all else is text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"-p {text!r} is not NAME=VALUE. Write for instance -p seed=3.")
+        raise ValueError(f"-p {text!r} is not NAME=VALUE. Write for instance -p retrain=True.")
     for read in (int, float, {"True": True, "False": False}.__getitem__):
         try:
             return name, read(value)
@@ -191,7 +196,16 @@ def _lab(arguments):
 def _notebooks(arguments):
     from . import authoring
 
+    if arguments.check:
+        return authoring.check_stale()
     authoring.build_stale(everything=arguments.all)
+
+
+def _publish(arguments):
+    from . import authoring
+
+    authoring.publish(arguments.address)
+    authoring.build_stale()
 
 
 def _doctor(arguments):

@@ -1,6 +1,7 @@
 """The chain itself, tried on small scripts, whole and broken."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,10 @@ checks.double(double) if False else print("checked")
 '''
 
 
-ADDRESS = '[project.urls]\nrepository = "{}"\n'
+ADDRESS = '[project]\nname = "x"\n\n[project.urls]\nrepository = "{}"\n\n[project.scripts]\n'
+UNPUBLISHED = ADDRESS.replace('[project.urls]\nrepository = "{}"\n\n', "")
+ROW = "| [98 tiny](notebooks/98_tiny.ipynb) | 20 min |\n"
+PLACE = "https://github.com/somebody/course"      # of nobody: tests ask no server
 FIGURE = """
 # %%
 import os, pathlib
@@ -47,8 +51,9 @@ _ = (folder / "98_x.png").write_text("{}")
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     monkeypatch.setattr(authoring, "project_root", lambda: tmp_path)
-    (tmp_path / "pyproject.toml").write_text(ADDRESS.format("https://github.com/somebody/course"), encoding="utf-8")
-    (tmp_path / "README.md").write_text(f"| 98 | {authoring.badges('98_tiny')} | 20 min |\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(ADDRESS.format(PLACE), encoding="utf-8")
+    (tmp_path / "README.md").write_text(ROW, encoding="utf-8")
+    authoring.readdress_readme()
     path = tmp_path / "notebooks" / "source" / "98_tiny.py"
     path.parent.mkdir(parents=True)
     path.write_text(SCRIPT, encoding="utf-8")
@@ -61,7 +66,7 @@ def test_from_script_to_both_notebooks_and_back_to_fresh(script, capsys):
     assert authoring.stale(script) == [] and authoring.build_stale() == 0
     executed = nbformat.read(authoring.executed_path(script), as_version=4)
     code = [c for c in executed.cells if c.cell_type == "code"]
-    assert [c.execution_count for c in code] == [1, 2, 3, 4, 5, 6]
+    assert [c.execution_count for c in code] == [None, 1, 2, 3, 4, 5], "the set-up for Colab runs on Colab only"
     assert code[2].outputs[0].text == "3\n" and code[3].outputs[0].text == authoring.MACHINE_NOTE
     assert "papermill" not in nbformat.writes(executed) and "timestamp" not in nbformat.writes(executed)
     nbformat.validate(executed)
@@ -106,7 +111,7 @@ def test_text_and_comments_are_renewed_without_a_run(script, monkeypatch, capsys
     executed = nbformat.read(authoring.executed_path(script), as_version=4)
     assert [c.source for c in executed.cells] == [c.source for c in authoring.read_script(script).cells]
     code = [c for c in executed.cells if c.cell_type == "code"]
-    assert [c.execution_count for c in code] == [1, 2, 3, 4, 5, 6] and code[2].outputs[0].text == "3\n"
+    assert [c.execution_count for c in code] == [None, 1, 2, 3, 4, 5] and code[2].outputs[0].text == "3\n"
     exercise = nbformat.read(authoring.exercise_path(script), as_version=4)
     assert "Two times x" in exercise.cells[5].source and "2 * x" not in nbformat.writes(exercise)
     nbformat.validate(executed)
@@ -266,31 +271,77 @@ def test_another_edit_is_not_mistaken_for_a_new_address(script, tmp_path):
     assert "somebody" in authoring.executed_path(script).read_text(), "what was not executed is not renewed"
 
 
-@pytest.mark.parametrize("address", ["https://gitlab.com/a/b", "github.com/a/b", "https://github.com/a"])
+@pytest.mark.parametrize("published_first", [True, False])
+def test_without_an_address_there_are_no_badges_and_no_cell_for_colab(script, tmp_path, monkeypatch, published_first):
+    """Published and taken back, or taken back and published: outputs stay, nothing is executed."""
+    project, readme = tmp_path / "pyproject.toml", tmp_path / "README.md"
+    if not published_first:
+        project.write_text(UNPUBLISHED)
+    authoring.build_stale()
+    with_outputs = authoring.executed_path(script).read_text()
+    monkeypatch.setattr(authoring, "build", None)
+
+    def texts():
+        assert authoring.build_stale() == 0 and authoring.stale(script) == []
+        return [path.read_text() for path in (readme, authoring.executed_path(script), authoring.exercise_path(script))]
+
+    if not published_first:
+        authoring.publish(PLACE + ".git")
+        assert project.read_text() == ADDRESS.format(PLACE)
+    for text in texts():
+        assert "somebody/course/blob/main/notebooks/exercises/98_tiny.ipynb" in text and "mybinder.org" in text
+    project.write_text(UNPUBLISHED)
+    assert authoring.repository() == ""
+    for text in texts():
+        assert not any(word in text for word in ("http", "colab", "Colab", "binder")), text
+    assert readme.read_text() == ROW and '"3\\n"' in authoring.executed_path(script).read_text()
+    if not published_first:
+        assert authoring.executed_path(script).read_text() == with_outputs
+    authoring.publish(PLACE)
+    authoring.publish("https://github.com/fork/gan-course/")
+    assert project.read_text() == ADDRESS.format("https://github.com/fork/gan-course")
+    assert all("fork/gan-course" in text and "somebody" not in text for text in texts())
+
+
+@pytest.mark.parametrize("address", ["https://gitlab.com/a/b", "github.com/a/b", "https://github.com/a", ""])
 def test_an_address_that_colab_and_binder_cannot_open_is_refused(script, tmp_path, address):
+    before = (tmp_path / "pyproject.toml").read_text()
+    with pytest.raises(ValueError, match="OWNER/NAME"):
+        authoring.publish(address)
+    assert (tmp_path / "pyproject.toml").read_text() == before
     (tmp_path / "pyproject.toml").write_text(ADDRESS.format(address))
-    with pytest.raises(ValueError, match=r"\[project.urls\] repository"):
+    with pytest.raises(ValueError, match="OWNER/NAME"):
         authoring.repository()
 
 
 def test_all_badges_agree_with_the_address():
-    """README's table and every notebook open their own exercise edition; no other file holds the address."""
+    """README's table and every notebook open their own exercise edition, or have no badge if there is no address."""
     root = authoring.project_root()
     readme = (root / "README.md").read_text(encoding="utf-8")
     stems = [script.stem for script in authoring.scripts()]
-    assert [found[0] for found in authoring.BADGES.finditer(readme)] == [authoring.badges(stem) for stem in stems]
+    address = authoring.repository()
+    assert len(authoring.ROW.findall(readme)) == len(stems)
+    wanted = [authoring.badges(stem, address) for stem in stems if address]
+    assert [found[0] for found in authoring.BADGES.finditer(readme)] == wanted
     for script in authoring.scripts():
-        line, = (line for line in readme.splitlines() if f"](notebooks/{script.stem}.ipynb) [!" in line)
-        assert authoring.badges(script.stem) in line
         for path in (authoring.executed_path(script), authoring.exercise_path(script)):
-            cells = nbformat.read(path, as_version=4).cells
-            assert cells[0].source.splitlines()[2] == authoring.badges(script.stem), f"{path.name}: make notebooks"
-            assert (cells[1].source, cells[1].metadata.tags) == (authoring.setup_cell().source, ["colab"])
-    place = authoring.repository().removeprefix("https://github.com/")
-    holders = [path for pattern in ("*.*", "course_*/**/*.py", "notebooks/source/*.py", "studies/*.py", "tests/*.py")
-               for path in root.glob(pattern) if path.is_file() and place in path.read_text(encoding="utf-8")]
-    assert {path.name for path in holders} == {"pyproject.toml", "README.md"}
-    assert (root / "pyproject.toml").read_text(encoding="utf-8").count(place) == 1
+            first, second = nbformat.read(path, as_version=4).cells[:2]
+            found = [match[0] for match in authoring.BADGES.finditer(first.source)]
+            wanted = [authoring.badges(script.stem, address)] if address else []
+            assert found == wanted, f"{path.name}: make notebooks"
+            assert ("colab" in second.metadata.get("tags", [])) == bool(address)
+            assert not address or second.source == authoring.setup_cell(address).source
+
+
+def test_no_text_links_to_a_place_on_the_web_that_the_project_does_not_have():
+    """Colab, Binder and GitHub under a name of this course: only at its address, if it has one."""
+    root, address = authoring.project_root(), authoring.repository()
+    texts = [path for pattern in ("*.md", "pyproject.toml", "notebooks/**/*.ipynb", "notebooks/source/*.py",
+                                  "course_*/**/*.py", "site/*", "*.yml") for path in root.glob(pattern)]
+    for path in texts:
+        for link in re.findall(r"https://(?:colab\.research|mybinder|github\.com)[^\s)\"'\\]*(?:gan|course)[^\s)\"'\\]*",
+                               path.read_text(encoding="utf-8")):
+            assert address and address.removeprefix("https://github.com/") in link, (path, link)
 
 
 ON_COLAB = """
@@ -312,7 +363,7 @@ def published(tmp_path):
     home, root = tmp_path / "published", authoring.project_root()
     for wing in ("course_lib", "course_checks", "course_tools"):
         shutil.copytree(root / wing, home / wing, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "course_threads.pth", "README.md", "LICENSE"):
         shutil.copy(root / name, home)
     project = (home / "pyproject.toml").read_text(encoding="utf-8")
     assert '"torch>=' in project
@@ -326,7 +377,7 @@ def published(tmp_path):
 
 
 def test_on_colab_the_cell_installs_the_course_and_nothing_else(tmp_path, published, fresh_python, offline_pip):
-    cell = authoring.setup_cell().source.replace(authoring.repository(), published)
+    cell = authoring.setup_cell(PLACE).source.replace(PLACE, published)
     folder = tmp_path / "content"
     folder.mkdir()
 
@@ -335,7 +386,7 @@ def test_on_colab_the_cell_installs_the_course_and_nothing_else(tmp_path, publis
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()
     root, installed, torch = kernel(cell + "\n" + cell + REPORT)        # run twice, as people do
-    course = folder / authoring.repository().split("/")[-1]
+    course = folder / PLACE.split("/")[-1]
     assert Path(root) == course and (course / "notebooks").is_dir()
     environment = fresh_python.parents[1]
     assert environment in Path(installed).parents and environment not in Path(torch).parents
@@ -347,6 +398,6 @@ def test_on_colab_the_cell_installs_the_course_and_nothing_else(tmp_path, publis
 
 
 def test_elsewhere_the_cell_does_nothing(tmp_path):
-    code = authoring.setup_cell().source + "\nassert 'course_lib' not in sys.modules"
+    code = authoring.setup_cell(PLACE).source + "\nassert 'course_lib' not in sys.modules"
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, env={})
     assert (done.returncode, done.stdout, done.stderr, list(tmp_path.iterdir())) == (0, "", "", [])

@@ -62,10 +62,9 @@ def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch,
     monkeypatch.setattr(running, "run", lambda todo, parameters, folder, *how: given.append(todo[0].dataset)
                         or [running.Outcome("00", "ok", 0.0)])
     monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: given.append(env["COURSE_DATASET"]) or Done())
-    for words in (["run", "00"], ["run", "00", "--dataset", "folder:./pictures"], ["run", "00", "-p",
-                  "dataset=folder:pictures"], ["lab"]):
+    for words in (["run", "00"], ["run", "00", "--dataset", "folder:./pictures"], ["lab"]):
         assert cli.main(words) == 0
-    assert given == [f"folder:{(tmp_path / 'pictures').resolve()}"] * 4, "notebooks run elsewhere: a whole path"
+    assert given == [f"folder:{(tmp_path / 'pictures').resolve()}"] * 3, "notebooks run elsewhere: a whole path"
 
 
 @pytest.mark.parametrize("text, expected", [("a=1", 1), ("a=0.5", 0.5), ("a=x=y", "x=y"), ("a=True", True), ("a=", "")])
