@@ -1,4 +1,4 @@
-# Thin: each target is one command that also works without make (README.md, "Without make").
+# Thin: each target is one command that also works without make (INSTALL.md, "Without make").
 PYTHON ?= python3
 COURSE := .venv/bin/course
 
@@ -22,16 +22,17 @@ browser: .venv/browser        ## every notebook in JupyterLab in a real browser 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks
 
-tables: .venv/author          ## renew the tables in README.md and CONTRIBUTING.md from the records and the code
-	@.venv/bin/python -m cogapp -r README.md CONTRIBUTING.md
+tables: .venv/author          ## renew the tables in RESULTS.md and CONTRIBUTING.md from the records and the code
+	@.venv/bin/python -m cogapp -r RESULTS.md CONTRIBUTING.md
 
 site: .venv/author            ## the course as a web site, in build/site
 	@.venv/bin/python -m sphinx -q -E -W -c site -d build/doctrees . build/site && echo "open build/site/index.html"
 
-bench: .venv/author           ## time the episode sampler, the GAN steps and the meta-steps against the plain ways
+bench: .venv/author           ## time the episode sampler, the GAN steps, the meta-steps, and ways to use threads
 	@.venv/bin/python studies/sampler.py
 	@.venv/bin/python studies/gan_steps.py
 	@.venv/bin/python studies/meta_steps.py
+	@.venv/bin/python studies/threads.py
 
 checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09 and 10 load (two hours on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/

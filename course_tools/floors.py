@@ -22,7 +22,7 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor"],
         ["cli"],
     ],
-    "studies": [["shared", "torchrun", "torchvision_guard"], ["*"]],
+    "studies": [["shared", "torchrun", "torchvision_guard"], ["*"], ["front"]],
 }
 
 

@@ -1,7 +1,7 @@
-"""The numbers of the course on one page, and README's tables of them.
+"""The numbers of the course on one page, and RESULTS.md's tables of them.
 
-`course report` prints every headline number, that is, those of README and of the notebooks' answers, each with its
-95 % interval, where it comes from, and what has been published beside it. cog puts `table(name)` into README (`make
+`course report` prints every headline number, that is, those of RESULTS.md and of the notebooks' answers, each with its
+95 % interval, where it comes from, and what has been published beside it. cog puts `table(name)` into RESULTS.md (`make
 tables`). Whether the texts state these numbers is for tests/test_claims.py to say.
 """
 
@@ -14,7 +14,7 @@ from . import records
 
 ONE_SHOT = "20-way 1-shot, within alphabet"
 HEADLINES = {       # by the text that states them: (file, fields of the records); a list has any of these
-    "README": [("resemblance", {"name": "5-way 1-shot", "split": ["all", "test"]})],
+    "RESULTS": [("resemblance", {"name": "5-way 1-shot", "split": ["all", "test"]})],
     "00": [("00_start_here", {"name": "pixel nearest neighbour, 5-way 1-shot"})],
     "01": [("01_the_gan_game", {})],
     "02": [("02_making_it_train", {"name": "modes covered"})],
@@ -122,6 +122,21 @@ def _few_shot(results):
     return rows
 
 
+def _official(results):
+    rows = [["learner", "background alphabets", "setting", "error in %"]]
+    rows += [["ProtoNet and GAN (ours)", "5 (small1)", ours["setting"], ours] for ours in results["official"]]
+    return rows + [[row["arm"], row["alphabets"], row["setting"], f"{100 - 100 * row['value']:.1f}"]
+                   for row in sorted(results["published"], key=lambda row: -row["value"])
+                   if row["name"] == ONE_SHOT.replace(",", "") and ("5" in row["alphabets"] or row["arm"] == "people")]
+
+
+def _threads(results):
+    rows = [["threads", "idle", "beside two busy processes"]]
+    for idle in select(results, "threads", machine="idle"):
+        rows.append([idle["arm"], idle, _one(results, "threads", machine="busy", arm=idle["arm"])])
+    return rows
+
+
 def _meta_steps(results):
     rows = [["inner steps, filters", "ours", "cloned modules", "higher", "ours is faster by", "memory, MiB"]]
     for ours in select(results, "meta_steps", name="second-order meta-step", arm="ours"):
@@ -138,25 +153,35 @@ def _one(results, file, **fields):
 
 
 TABLES = {"augmentation": _augmentation, "test_time": _test_time, "challenge": _challenge, "placements": _placements,
-          "few_shot": _few_shot, "meta_steps": _meta_steps}
+          "official": _official, "few_shot": _few_shot, "threads": _threads, "meta_steps": _meta_steps}
 
 
 def table(name):
-    """README's table of this name, in Markdown."""
+    """RESULTS.md's table of this name, in Markdown."""
     return _markdown(TABLES[name](load()))
+
+
+SHOWN = {"seconds": lambda median: f"{1000 * median:.0f} ms", "iterations/s": "{:.1f}".format}
+
+
+def unbroken(text):
+    """A number that no table breaks over two lines."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _markdown(rows):
     def text(cell):
         if isinstance(cell, str):
             return cell
-        return f"{1000 * cell['median']:.0f} ms" if cell["unit"] == "seconds" else records.percent(cell)[:-2]
+        if cell["unit"] in SHOWN:
+            return unbroken(SHOWN[cell["unit"]](cell["median"]))
+        return unbroken(records.percent(cell)[:-2])
     lines = [f"| {' | '.join(map(text, row))} |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
 def headlines(results):
-    """What the report shows: each record of this course that README, its tables or a notebook's answer state.
+    """What the report shows: each record of this course that RESULTS.md, its tables or a notebook's answer state.
 
     Each is its record with four fields more: of, text, source and published.
     """
@@ -165,7 +190,7 @@ def headlines(results):
     stated += [cell for rows in TABLES.values() for row in rows(results) for cell in row if not isinstance(cell, str)]
     known = {id(record) for record in stated}
     return [{**record, "of": _of(record), "text": _text(record), "published": _beside(record, results["published"]),
-             "source": f"notebooks/{file}.ipynb" if file[0].isdigit() else f"studies/{file}.py"}
+             "source": f"notebooks/{file}.ipynb" if file[0].isdigit() else record.get("source", f"studies/{file}.py")}
             for file, found in results.items() if file != "published" for record in found if id(record) in known]
 
 

@@ -20,7 +20,8 @@ project = "GANs for few-shot learning"
 author = ""
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.githubpages"]
 root_doc = "README"
-include_patterns = ["README.md", "TEACHING.md", "CONTRIBUTING.md", "notebooks/[0-9][0-9]_*.ipynb"]
+TEXTS = ["RESULTS", "INSTALL", "TEACHING", "CONTRIBUTING"]
+include_patterns = [f"{root_doc}.md", *(f"{name}.md" for name in TEXTS), "notebooks/[0-9][0-9]_*.ipynb"]
 exclude_patterns = [".*", "runs", "build", "**/.*"]         # not even looked through
 
 nb_execution_mode = "off"
@@ -65,7 +66,7 @@ def extend(app, name, source):
     else:
         source[0] = re.sub(r"\[([^\]]+)\]\(([^)#]+)\)", without_page, source[0])
     if name == root_doc:
-        texts = [name for name in ("TEACHING", "CONTRIBUTING") if (ROOT / f"{name}.md").is_file()]
+        texts = [name for name in TEXTS if (ROOT / f"{name}.md").is_file()]
         pages = [*texts, *(f"notebooks/{n}" for n in NOTEBOOKS)]
         source[0] += "\n".join(["", "```{toctree}", ":hidden:", "The course <self>", *pages, "```", ""])
 

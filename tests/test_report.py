@@ -1,4 +1,4 @@
-"""README's tables, and the page of all numbers."""
+"""RESULTS.md's tables, and the page of all numbers."""
 
 import json
 import shutil
@@ -15,14 +15,14 @@ RESULTS = report.load()
 
 
 def test_the_tables_in_the_texts_are_fresh():
-    command = [sys.executable, "-m", "cogapp", "--check", "--diff", "README.md", "CONTRIBUTING.md"]
+    command = [sys.executable, "-m", "cogapp", "--check", "--diff", "RESULTS.md", "CONTRIBUTING.md"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\nRun: make tables"
 
 
-def test_the_readme_has_every_table():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(report.table(name) in readme for name in report.TABLES)
+def test_the_results_have_every_table():
+    text = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    assert all(report.table(name) in text for name in report.TABLES)
 
 
 @pytest.mark.parametrize("name", report.TABLES)
@@ -57,7 +57,7 @@ def test_published_numbers_are_records():
 
 def test_every_notebook_has_headlines():
     scripts = (ROOT / "notebooks" / "source").glob("*.py")
-    assert set(report.HEADLINES) == {"README", *(path.name[:2] for path in scripts)}
+    assert set(report.HEADLINES) == {"RESULTS", *(path.name[:2] for path in scripts)}
     for row in report.headlines(RESULTS):
         assert row["low"] <= row["value"] <= row["high"] and row["text"] and row["device"]
         assert (ROOT / row["source"]).is_file()

@@ -1,11 +1,13 @@
 """The files that install the course say the same thing."""
 
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -22,7 +24,9 @@ def requirements(*extras):
 def test_environment_yml_equals_pyproject():
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:\n")[1].splitlines()
     conda = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"pip", "pip:"}
-    expected = {f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()}
+    by_pip = {line.strip()[2:] for line in lines if line.startswith("      - ")} - {"-e ."}
+    expected = {f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()} - by_pip
+    assert by_pip == {"sphinx-mathjax-offline"}, "conda-forge has the rest"
     python, = (name for name in conda if name.startswith("python="))
     assert conda == expected | {python}
     assert re.fullmatch(r"python=3\.\d+", python), "Binder understands one version, no range"
@@ -48,9 +52,9 @@ def test_torch_and_torchvision_pins_belong_together():
     assert vision_minor - torch_minor == 15         # 2.11 with 0.26, 2.12 with 0.27, 2.13 with 0.28
 
 
-def test_readme_names_the_pinned_torch():
+def test_the_page_on_installing_names_the_pinned_torch():
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    quoted = re.findall(r"(torch|torchvision)==([\d.]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    quoted = re.findall(r"(torch|torchvision)==([\d.]+)", (ROOT / "INSTALL.md").read_text(encoding="utf-8"))
     assert len(quoted) == 2 and all(f"\n{name}=={version}\n" in pins for name, version in quoted)
 
 
@@ -59,10 +63,50 @@ def test_ci_and_readme_use_the_same_command():
     assert ".ci/run" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make run" in readme and "make test" in readme
+    assert len(readme.splitlines()) <= 120
 
 
 def test_no_placeholder_is_left_in_the_readme():
     assert "@" not in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+THREADS = "import os; print(*(os.environ.get(name) for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')))"
+
+
+@pytest.mark.parametrize("given, expected", [
+    ({}, "1000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "None PASSIVE")])
+def test_every_python_here_has_threads_that_wait_well_unless_the_user_chose(given, expected):
+    """Before anything is imported, so before torch is loaded, in scripts, kernels and commands alike."""
+    plain = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", THREADS], env={**plain, **given}, capture_output=True, text=True)
+    assert done.stdout.strip() == expected, "install the course again: pip install -e . -c constraints.txt"
+
+
+def test_pre_commit_calls_what_is_there():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"entry: \.venv/bin/(\w+) (\w+)", text) == [("ruff", "check"), ("course", "notebooks")]
+
+
+LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.md")))
+def test_every_link_of_a_page_leads_to_a_file_or_a_heading(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = [link for link in LINK.findall(re.sub(r"`[^`]*`", "", text)) if "://" not in link]
+    links += re.findall(r'(?:src|href)="(?!https?:)([^"]+)"', text)
+    for link in links:
+        file, _, heading = link.partition("#")
+        target = ROOT / file if file else ROOT / name
+        assert target.exists(), f"{name} links to {link}"
+        if heading:
+            assert heading in headings(target.read_text(encoding="utf-8")), f"{name} links to {link}"
+
+
+def headings(text):
+    """As GitHub names them."""
+    found = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found]
 
 
 def test_the_places_that_contributing_names_are_there():
@@ -77,7 +121,7 @@ def test_the_places_that_contributing_names_are_there():
 def test_teaching_and_readme_agree():
     """TEACHING.md has a section for each notebook, with the minutes of README's table."""
     readme, teaching = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "TEACHING.md"))
-    table = re.findall(r"^\| \[(\d\d) ([^]]+)\].*\| (\d+) min, (\d+) more for", readme, re.M)
+    table = re.findall(r"^\| \[(\d\d) ([^]]+)\].*\| (\d+)\s\+\s(\d+)\smin \|$", readme, re.M)
     sections = re.findall(r"^### (\d\d) · (.+) \((\d+) \+ (\d+)\)$", teaching, re.M)
     sections, table = ([[word.lower() for word in row] for row in rows] for rows in (sections, table))
     notebooks = sorted(path.stem[:2] for path in (ROOT / "notebooks" / "source").glob("[0-9]*.py"))
@@ -90,8 +134,6 @@ def test_teaching_and_readme_agree():
         said = re.search(r"\*\*Time\*\*: (\d+) minutes, and about (\d+) more with the (\w+) exercises", words)
         exercises = len(re.findall(r"^checks\.", text, re.M))
         assert (said[1], said[2], counts[said[3]]) == (minutes, more, exercises), script.name
-        row = next(line for line in readme.splitlines() if line.startswith(f"| [{number} "))
-        assert row.endswith(f"| {minutes} min, {more} more for {exercises} exercises |")
     count = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen", 16: "sixteen"}[len(notebooks)]
     assert f"all {count} notebooks" in teaching
     parts = teaching.split("\n### ")[1:]

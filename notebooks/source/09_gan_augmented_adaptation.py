@@ -574,7 +574,7 @@ plt.show()
 # %% [markdown]
 # Careful with this picture. The published errors are of the twenty official runs, on ten other
 # alphabets. Ours are of two alphabets, katakana and Sanskrit, and of three seeds. For a fair
-# comparison, take the official runs and use `course challenge` (README).
+# comparison, take the official runs and use `course challenge` (INSTALL.md).
 #
 # Why does it stop there? We do not know. The network has seen the characters of five alphabets, and
 # no drawing of $G$ adds a *character*. But adding some (two characters on one sheet, strong fixed

@@ -351,7 +351,7 @@ display(Markdown(
 
 # %% [markdown]
 # **You have come to the end.** There are three ways on: your own images in notebooks 08 and 09
-# (`folder:/path`), the official Omniglot challenge (README), and a place for $G$'s drawings that
+# (`folder:/path`), the official Omniglot challenge (INSTALL.md), and a place for $G$'s drawings that
 # the table does not have.
 #
 # **Read next.** Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), for

@@ -1,0 +1,61 @@
+"""The picture on README's first screen: one drawing, five generated ones, and how much they help.
+
+    COURSE_DATA=... python studies/augmentation.py train --worlds omniglot --only warp
+    COURSE_DATA=... python studies/front.py
+
+Above: the first character of each of the two test alphabets, by its first hand, and what the generator makes of it.
+Below: the accuracies in figures/results/augmentation.jsonl, each with its 95 % interval.
+"""
+
+import os
+
+import matplotlib.pyplot as plt
+import torch
+
+from augmentation import N_EXTRA, generator_of, world
+from course_lib import augmentations, runtime
+from course_tools import plots, report
+from course_tools.report import ONE_SHOT
+
+BARS = {"no augmentation": ("one drawing", plots.COLOURS[6]),
+        "classical, test-time augmentation": ("+ 5 by classical augmentation", plots.COLOURS[5]),
+        "GAN, test-time augmentation": ("+ 5 by the generator", plots.COLOURS[0]),
+        "oracle": ("+ 5 more by people", plots.COLOURS[2])}
+
+
+def drawings():
+    """[2, 1 + N_EXTRA, 1, 28, 28]: one real drawing in each row, and N_EXTRA generated from it."""
+    classes = world("omniglot").test
+    first = [classes.alphabets.index(alphabet) for alphabet in sorted(set(classes.alphabets), reverse=True)[:2]]
+    x = classes.take(first).ink[:, 0]                                   # [2, 1, 28, 28]
+    generated, rng = augmentations.generated(generator_of("omniglot")), runtime.rng(0)
+    return torch.stack([x, *(generated(x[None], rng)[0] for _ in range(N_EXTRA))], dim=1)
+
+
+def draw(images, accuracies):
+    """The figure. accuracies: {arm of BARS: record}."""
+    plots.use_style()
+    figure = plt.figure(figsize=(7.5, 6.4))
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    left, right = above.subplots(1, 2, width_ratios=(1, N_EXTRA))
+    plots.sheet(images[:, :1], left, "one drawing")
+    plots.sheet(images[:, 1:], right, f"{N_EXTRA} generated from it")
+    ax = below.subplots()
+    for row, (arm, (name, colour)) in enumerate(BARS.items()):
+        record = accuracies[arm]
+        value, half = 100 * record["value"], 50 * (record["high"] - record["low"])
+        ax.barh(row, value, xerr=half, color=colour, height=0.7, error_kw={"elinewidth": 2, "ecolor": "#666666"})
+        ax.text(1, row, name, va="center", color="black" if colour == plots.COLOURS[5] else "white", fontsize=15)
+        ax.text(value + half + 1, row, f"{value:.0f} %", va="center", fontsize=17)
+    ax.invert_yaxis()
+    ax.set(yticks=[], xlim=(0, 100), xlabel="queries read right, in % (20 characters)")
+    figure.suptitle("Generated drawings help, but less than real ones", fontsize=18)
+    return figure
+
+
+if __name__ == "__main__":
+    results = report.load()
+    same = {"name": ONE_SHOT, "dataset": "omniglot", "learner": "ProtoNet", "setting": "inductive"}
+    found = {arm: report.select(results, "augmentation", arm=arm, **same)[0] for arm in BARS}
+    os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
+    print(plots.save(draw(drawings(), found), "front"))
