@@ -1,12 +1,15 @@
-"""What a run shows for its numbers: results.json, index.html and lines for a terminal.
+"""What a run shows: a page for each notebook, and results.json, index.html and lines for a terminal for its numbers.
 
 Each dataset and seed has a report of its own. A sweep, which has many of them, also has one of the whole: every
-headline number over the seeds, its mean and 95 % interval.
+headline number over the seeds, its mean and 95 % interval. No page asks another server for anything.
 """
 
 import html
 import json
+import shutil
 from dataclasses import asdict
+from importlib.metadata import distribution
+from pathlib import Path
 
 from course_lib import datasets
 from course_lib.runtime import atomic_path, versions
@@ -14,19 +17,38 @@ from course_lib.statistics import mean_interval
 
 from . import records
 
-MEASURED = {"value", "low", "high", "n", "seed", "device", "versions", "dataset"}      # may differ between seeds
+MEASURED = {"value", "low", "high", "n", "seed", "device", "threads", "versions", "dataset"}  # may differ between seeds
 NOT_IN_LABEL = MEASURED | {"notebook", "seeds", "unit", "profile", "split", "name", "arm", "setting"}
+
+TELLING = {     # by notebook: the fields of the one or two records that say most; a list has any of these
+    "00": {"name": "pixel nearest neighbour, 5-way 1-shot"},
+    "01": {"name": ["largest |D - D*| on the bulk", "JSD of G's samples and real ones"]},
+    "02": {"name": "modes covered", "arm": ["non-saturating, fast G", "non-saturating"]},
+    "03": {"name": "Fréchet distance", "arm": ["real, held out", "your run"]},
+    "04": {"name": "class-conditional accuracy", "data": "digits"},
+    "05": {"name": "drawings nearest to their own example", "arm": ["recipe", "mended"]},
+    "06": {"name": "new alphabets", "arm": ["ProtoNet", "nearest neighbour in pixels"]},
+    "07": {"name": "5-way 1-shot", "arm": ["MAML", "FOMAML"], "setting": "inductive"},
+    "08": {"name": ["class preservation: ProtoNet", "diversity"], "arm": "warp"},
+    "09": {"arm": "GAN, test-time augmentation - no augmentation"},
+    "10": {"name": "error, difference", "arm": ["GAN: support and query - no augmentation",
+                                                "classical: support and query - no augmentation"]},
+}
+
+# MathJax 3 in one file, out of a package that carries it
+MATHJAX = Path(distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js"))
 
 
 def write_report(folder, outcomes, parameters):
-    """results.json and index.html of one dataset and seed, for what has ended so far."""
+    """results.json and index.html of one dataset and seed, for what has ended so far; mathjax.js for its pages."""
+    if not (folder / "mathjax.js").is_file():
+        with atomic_path(folder / "mathjax.js") as part:
+            shutil.copyfile(MATHJAX, part)
     found = {outcome.notebook: records_of(folder, outcome.notebook) for outcome in outcomes}
-    rows = "\n".join(_notebook_row(folder, outcome, found[outcome.notebook]) for outcome in outcomes)
+    rows = [_notebook_row(folder, outcome, found[outcome.notebook]) for outcome in outcomes]
     _write(folder, {"parameters": parameters, "versions": versions(), "notebooks": [asdict(o) for o in outcomes],
                     "results": [record for of_one in found.values() for record in of_one]}, "run", f"""
-<table><tr><th>notebook<th>status<th>minutes<th>headline numbers, 95 % intervals<th>figures</tr>
-{rows}
-</table>""")
+{_table("<tr><th>notebook<th>status<th>minutes<th>headline numbers, 95 % intervals<th>figures", rows, "run")}""")
 
 
 def write_sweep(folder, todo, outcomes, parameters):
@@ -40,32 +62,67 @@ def write_sweep(folder, todo, outcomes, parameters):
               "jobs": [{"folder": job.folder, "dataset": job.dataset, "seed": job.seed, **asdict(outcomes[job])}
                        for job in done],
               "summary": numbers, "results": [{**record, "folder": job.folder} for job, record in found]}
+    told, others = _told(numbers)
     heads = "".join(f"<th>{html.escape(datasets.short_name(name))}" for name in names)
-    rows = "\n".join(f"<tr><td>{stem}<td>{html.escape(name)}" + "".join(
+    first, rest = (_table(f"<tr><th>notebook<th>number{heads}", [f"<tr><td>{stem}<td>{html.escape(name)}" + "".join(
         f"<td>{html.escape(shown(by_dataset[d])) if d in by_dataset else ''}" for d in names)
-        for (stem, name), by_dataset in _rows(numbers).items())
-    jobs = "\n".join(_job_row(job, outcomes.get(job)) for job in todo)
+        for (stem, name), by_dataset in rows.items()]) for rows in (told, others))
+    jobs = [_job_row(job, outcomes.get(job)) for job in todo]
     _write(folder, report, "sweep", f"""
 <p>{len(done)} of {len(todo)} jobs done.</p>
 <h2>Mean over seeds, 95 % intervals over seeds (Student's t)</h2>
-<table><tr><th>notebook<th>number{heads}
-{rows}
-</table>
+{first}{_folded(len(others), rest)}
 <h2>Jobs</h2>
-<table><tr><th>run<th>notebook<th>status<th>minutes
-{jobs}
-</table>""")
+{_table("<tr><th>run<th>notebook<th>status<th>minutes", jobs)}""")
 
+
+# The page of a notebook is nbconvert's, but for what comes from other servers, the set-up for Colab and its widths.
+NOTEBOOK = """{% extends "lab/index.html.j2" %}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block data_widget_view %}<p><em>Something to play with stands here in JupyterLab.</em></p>{% endblock %}
+{% block any_cell %}{% if "colab" not in cell.metadata.get("tags", []) %}{{ super() }}{% endif %}{% endblock %}
+{% block html_head_js_mathjax %}
+<script>MathJax = {tex: {inlineMath: [["$", "$"]], processEscapes: true}, options: {enableMenu: false}}</script>
+<script async src="mathjax.js"></script>
+{% endblock %}
+{% block html_head_css %}
+<style>
+ body.jp-Notebook { --jp-content-font-size1: 16px }
+ main { max-width: 70rem; margin: 0 auto }
+ .jp-RenderedMarkdown :is(p, li, blockquote) { max-width: 60ch }    /* some 80 letters, which are narrower than a 0 */
+ .jp-RenderedMarkdown :not(pre) > code { overflow-wrap: break-word }
+ .jp-RenderedHTMLCommon table { display: block; width: fit-content; max-width: 100%; overflow-x: auto }
+ .jp-OutputArea-output pre { white-space: pre; word-break: normal; overflow-x: auto }
+ .highlight pre { overflow-x: auto }
+ mjx-container[display] { overflow: auto hidden }
+ mjx-container[display] > svg { max-width: none }
+ @media (max-width: 50rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none } }
+</style>
+{% endblock %}
+"""
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Course {kind} {name}</title>
 <style>
  body {{ font: 17px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
- table {{ border-collapse: collapse; width: 100%; margin-bottom: 2rem }}
+ p {{ max-width: 60ch; overflow-wrap: break-word }}     /* some 80 letters */
+ .wide {{ overflow-x: auto; margin-bottom: 2rem }}
+ table {{ border-collapse: collapse; width: 100% }}
  th, td {{ text-align: left; vertical-align: top; padding: .5rem .8rem; border-top: 1px solid #ccc }}
- img {{ height: 7rem; max-width: 14rem; object-fit: contain; margin: 0 .5rem .5rem 0; border: 1px solid #ddd }}
+ td p {{ margin: 0 0 .4rem; min-width: 16rem }}
+ summary {{ cursor: pointer; color: #555; margin-bottom: .4rem }}
+ img {{ max-height: 7rem; max-width: 14rem; margin: 0 .5rem .5rem 0; border: 1px solid #ddd; vertical-align: top }}
  .ok {{ color: #00613f }} .failed, .interrupted {{ color: #a33b00; font-weight: bold }}
+ @media (max-width: 50rem) {{       /* a phone: what stands side by side goes below one another */
+  .run tr {{ display: block; border-top: 1px solid #ccc; padding: .8rem 0 }}
+  .run tr:first-child {{ display: none }}
+  .run td {{ border: 0; padding: 0 1rem .4rem 0 }} .run td:nth-child(n + 4) {{ display: block }}
+  .run td:nth-child(3)::after {{ content: ' min' }}
+  img {{ max-height: 5rem; max-width: 10rem }}
+ }}
 </style>
 <h1>Course {kind} {name}</h1>
 <p>{parameters}. Python {python}, torch {torch}. All numbers: <a href="results.json">results.json</a>.</p>{tables}
@@ -76,19 +133,33 @@ _PAGE = """<!doctype html>
 def _write(folder, report, kind, tables):
     with atomic_path(folder / "results.json") as part:
         part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    parameters = ", ".join(f"{key} {value}" for key, value in report["parameters"].items()) or "default parameters"
+    given = {key: value if isinstance(value, list) else [value] for key, value in report["parameters"].items()}
+    parameters = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in given.items())
     with atomic_path(folder / "index.html") as part:
         part.write_text(_PAGE.format(kind=kind, name=folder.name, parameters=html.escape(parameters), tables=tables,
                                      **versions()), encoding="utf-8")
 
 
+def _table(heads, rows, kind="numbers"):
+    return f'<div class="wide"><table class="{kind}">{heads}\n' + "\n".join(rows) + "\n</table></div>"
+
+
+def _folded(count, content):
+    return f"<details><summary>{_more(count)}</summary>{content}</details>" if count else ""
+
+
+def _more(count):
+    return f"{count} more number{'s' * (count != 1)}"
+
+
 def _notebook_row(folder, outcome, found):
     page = f"{outcome.notebook}.html"
     name = f'<a href="{page}">{outcome.notebook}</a>' if (folder / page).is_file() else outcome.notebook
-    numbers = "<br>".join(html.escape(headline(record)) for record in found)
+    first, rest = telling(outcome.notebook, found)
+    lines, more = ("".join(f"<p>{html.escape(headline(record))}</p>" for record in part) for part in (first, rest))
     figures = sorted((folder / "figures").glob(f"{outcome.notebook[:2]}_*.png"))
     images = "".join(f'<a href="figures/{f.name}"><img src="figures/{f.name}" alt="{f.stem}"></a>' for f in figures)
-    return f"<tr><td>{name}{_status(outcome)}<td>{numbers}<td>{images}</tr>"
+    return f"<tr><td>{name}{_status(outcome)}<td>{lines}{_folded(len(rest), more)}<td>{images}</tr>"
 
 
 def _job_row(job, outcome):
@@ -109,6 +180,14 @@ def records_of(folder, stem):
         return records.read(folder / "figures" / "results" / f"{stem}.jsonl")
     except (FileNotFoundError, ValueError):     # it has none, or was killed in the middle of a line
         return []
+
+
+def telling(stem, found):
+    """The one or two of a notebook's records that say most, by `TELLING`, and the rest. If it names none, the first."""
+    wanted = {key: value if isinstance(value, list) else [value] for key, value in TELLING.get(stem[:2], {}).items()}
+    fit = [record for record in found if all(record.get(key) in values for key, values in wanted.items())]
+    first = fit[:2] if wanted and fit else found[:1]
+    return first, [record for record in found if not any(record is other for other in first)]
 
 
 def label(record):
@@ -135,19 +214,25 @@ def table(folder, outcomes):
     width, lines = max(len(o.notebook) for o in outcomes), []
     for o in outcomes:
         lines.append(f"{o.notebook:<{width}}  {o.status:<11}  {o.minutes:5.1f} min  {o.error[:150]}".rstrip())
-        lines += [f"{'':<{width}}  {headline(record)}" for record in records_of(folder, o.notebook)]
+        first, rest = telling(o.notebook, records_of(folder, o.notebook))
+        lines += [f"{'':<{width}}  {text}" for text in [*map(headline, first), *_elsewhere(rest)]]
     return lines
 
 
 def sweep_table(folder):
     """The summary of a sweep as lines of text: for each notebook and number, a line for each dataset."""
-    numbers = json.loads((folder / "results.json").read_text(encoding="utf-8"))["summary"]
-    lines, width = [], max((len(label(number)) for number in numbers), default=0)
-    for (stem, name), by_dataset in _rows(numbers).items():
-        lines += [stem] * (stem not in lines)
+    told, others = _told(json.loads((folder / "results.json").read_text(encoding="utf-8"))["summary"])
+    lines, width = [], max((len(name) for _, name in told), default=0)
+    for stem in dict.fromkeys(stem for stem, _ in told):
+        lines.append(stem)
         lines += [f"  {name:<{width}}  {datasets.short_name(dataset)}  {shown(number)}"
-                  for dataset, number in by_dataset.items()]
+                  for (of, name), by_dataset in told.items() if of == stem for dataset, number in by_dataset.items()]
+        lines += [f"  {text}" for text in _elsewhere([name for of, name in others if of == stem])]
     return lines
+
+
+def _elsewhere(rest):
+    return [f"... and {_more(len(rest))} in results.json"] if rest else []
 
 
 def summary(found):
@@ -183,6 +268,17 @@ def shown(number):
     seeds = f"({number['n']} seed{'s' * (number['n'] != 1)})"
     half = "" if number["low"] is None else f" ± {scale * (number['high'] - number['low']) / 2:{digits}}"
     return f"{scale * number['value']:{digits}}{half} {unit} {seeds}"
+
+
+def _told(numbers):
+    """`_rows` in two: those of the one or two numbers of each notebook and dataset that say most, and the rest."""
+    groups, rows = {}, _rows(numbers)
+    for number in numbers:
+        groups.setdefault((number["notebook"], number["dataset"]), []).append(number)
+    told = [number for (stem, _), group in groups.items() for number in telling(stem, group)[0]]
+    first = {key: by_dataset for key, by_dataset in rows.items()
+             if any(number is other for number in by_dataset.values() for other in told)}
+    return first, {key: by_dataset for key, by_dataset in rows.items() if key not in first}
 
 
 def _rows(numbers):

@@ -38,6 +38,7 @@ from .authoring import BADGES, QUIET_KERNEL, tidy
 
 KERNEL_STARTS = 300         # within so many seconds; many kernels may be starting at once
 GIB_PER_NOTEBOOK = 2        # what a notebook and its kernel may take
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}       # for a notebook beside others: more threads would only wait for one another
 
 
 class Job(NamedTuple):
@@ -138,7 +139,7 @@ def free_memory():
 
 
 def default_processes(n_jobs, device):
-    """How many notebooks of a sweep run at once: one for each core and 2 GiB of free memory, one on a GPU."""
+    """How many notebooks run at once: one for each core and 2 GiB of free memory, one on a GPU."""
     fit = min(cores(), int(free_memory() / GIB_PER_NOTEBOOK)) if str(device) == "cpu" else 1
     return max(1, min(fit, n_jobs))
 
@@ -188,7 +189,7 @@ def run(todo, parameters, folder, processes=1, client=None):
     """
     stop, futures, outcomes = threading.Event(), {}, {}
     executor = client.get_executor(pure=False) if client else ThreadPoolExecutor(processes)
-    threads = {"OMP_NUM_THREADS": str(max(1, cores() // processes))} if processes > 1 else {}
+    threads = ONE_THREAD if processes > 1 else {}
 
     def submit(job):
         given = {**parameters, "dataset": job.dataset, "seed": job.seed}
@@ -253,7 +254,7 @@ def execute_on_worker(name, notebook, parameters):
     with tempfile.TemporaryDirectory() as scratch:
         path, folder = Path(scratch, name), Path(scratch, "run")
         path.write_bytes(notebook)
-        outcome, _ = execute(path, parameters, folder, forgotten)
+        outcome, _ = execute(path, parameters, folder, forgotten, ONE_THREAD)
         return outcome, Path(shutil.make_archive(str(path), "zip", folder)).read_bytes()
 
 
@@ -325,7 +326,8 @@ def _write_page(executed):
         nbformat.write(notebook, part)
     for cell in notebook.cells:     # a page is read offline too: no pictures from elsewhere
         cell.source = BADGES.sub("", cell.source) if cell.cell_type == "markdown" else cell.source
-    page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
+    exporter = HTMLExporter(raw_template=pages.NOTEBOOK)
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": executed.stem}})
     page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)      # a link leads from page to page
     with atomic_path(executed.with_suffix(".html")) as part:
         part.write_text(page, encoding="utf-8")
