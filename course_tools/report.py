@@ -131,7 +131,7 @@ def _official(results):
 
 
 def _threads(results):
-    rows = [["threads", "idle", "beside two busy processes"]]
+    rows = [["threads", "alone", "beside two busy processes"]]
     for idle in select(results, "threads", machine="idle"):
         rows.append([idle["arm"], idle, _one(results, "threads", machine="busy", arm=idle["arm"])])
     return rows

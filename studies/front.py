@@ -17,17 +17,17 @@ from course_lib import augmentations, runtime
 from course_tools import plots, report
 from course_tools.report import ONE_SHOT
 
-BARS = {"no augmentation": ("one drawing", plots.COLOURS[6]),
-        "classical, test-time augmentation": ("+ 5 by classical augmentation", plots.COLOURS[5]),
-        "GAN, test-time augmentation": ("+ 5 by the generator", plots.COLOURS[0]),
-        "oracle": ("+ 5 more by people", plots.COLOURS[2])}
+BARS = {"no augmentation": ("one drawing", "#666666"),         # the other colours are those of notebook 09
+        "classical, test-time augmentation": ("+ 5 by classical augmentation", plots.COLOURS[0]),
+        "GAN, test-time augmentation": ("+ 5 by the generator", plots.COLOURS[1]),
+        "oracle": ("+ 5 more by people", plots.COLOURS[3])}
 
 
 def drawings():
     """[2, 1 + N_EXTRA, 1, 28, 28]: one real drawing in each row, and N_EXTRA generated from it."""
     classes = world("omniglot").test
     first = [classes.alphabets.index(alphabet) for alphabet in sorted(set(classes.alphabets), reverse=True)[:2]]
-    x = classes.take(first).ink[:, 0]                                   # [2, 1, 28, 28]
+    x = classes.take(first).ink.view(2, -1, 1, 28, 28)[:, 0]            # [2, 1, 28, 28]
     generated, rng = augmentations.generated(generator_of("omniglot")), runtime.rng(0)
     return torch.stack([x, *(generated(x[None], rng)[0] for _ in range(N_EXTRA))], dim=1)
 
@@ -37,18 +37,19 @@ def draw(images, accuracies):
     plots.use_style()
     figure = plt.figure(figsize=(7.5, 6.4))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
-    left, right = above.subplots(1, 2, width_ratios=(1, N_EXTRA))
-    plots.sheet(images[:, :1], left, "one drawing")
+    left, right = above.subplots(1, 2, width_ratios=(1, N_EXTRA), gridspec_kw={"wspace": 0.1})
+    plots.sheet(images[:, :1], left, "real")
     plots.sheet(images[:, 1:], right, f"{N_EXTRA} generated from it")
+    left.annotate("", (1.3, 0.5), (1.05, 0.5), xycoords="axes fraction", arrowprops={"arrowstyle": "->", "lw": 3})
     ax = below.subplots()
     for row, (arm, (name, colour)) in enumerate(BARS.items()):
         record = accuracies[arm]
         value, half = 100 * record["value"], 50 * (record["high"] - record["low"])
-        ax.barh(row, value, xerr=half, color=colour, height=0.7, error_kw={"elinewidth": 2, "ecolor": "#666666"})
-        ax.text(1, row, name, va="center", color="black" if colour == plots.COLOURS[5] else "white", fontsize=15)
+        ax.barh(row, value, xerr=half, color=colour, height=0.7, error_kw={"elinewidth": 2, "ecolor": "black"})
+        ax.text(1, row, name, va="center", color="black" if arm == "oracle" else "white", fontsize=16)
         ax.text(value + half + 1, row, f"{value:.0f} %", va="center", fontsize=17)
     ax.invert_yaxis()
-    ax.set(yticks=[], xlim=(0, 100), xlabel="queries read right, in % (20 characters)")
+    ax.set(yticks=[], xlim=(0, 100), xlabel="right answers in %, 20 characters, drawings not centred")
     figure.suptitle("Generated drawings help, but less than real ones", fontsize=18)
     return figure
 

@@ -264,6 +264,18 @@ def test_the_published_values():
             100 * one("published", arm="ProtoNet", name="20-way 1-shot").value)
 
 
+def of_best(arm, machine):
+    return one("threads", arm=arm, machine=machine).of_best
+
+
+@claims("RESULTS", "spin 1,000 turns, which reaches {:.2f} of the best setting alone and {:.2f} beside others, where "
+                   "libgomp's default reaches {:.2f}")
+def test_threads_that_spin_briefly_do_well_alone_and_beside_others():
+    ours = [of_best("spin 1,000 turns", machine) for machine in ("idle", "busy")]
+    assert min(ours) > of_best("libgomp's default", "busy") and of_best("never spin", "idle") < ours[0]
+    return [*ours, of_best("libgomp's default", "busy")]
+
+
 @claims("RESULTS", "runs one task per thread, so it is faster but keeps two tasks in memory")
 def test_our_meta_step_is_faster_and_takes_more_memory():
     for r in some("meta_steps", name="second-order meta-step", arm=["cloned modules", "higher"]):

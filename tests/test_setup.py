@@ -109,13 +109,13 @@ def headings(text):
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found]
 
 
-def test_the_places_that_contributing_names_are_there():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def test_the_places_that_texts_and_notebooks_name_are_there():
     wings = "course_lib|course_checks|course_tools|studies|notebooks|tests|figures|checkpoints|site"
-    named = {name for name in re.findall(rf"(?<![\w/])((?:{wings})/[\w./]*)", text) if "NN" not in name}
-    assert len(named) > 10
-    for name in named:
-        assert (ROOT / name).exists(), name
+    texts = [*ROOT.glob("*.md"), *(ROOT / "notebooks" / "source").glob("*.py")]
+    named = {(name.rstrip("."), path.name) for path in texts
+             for name in re.findall(rf"(?<![\w/])((?:{wings})/[\w./]*)", path.read_text(encoding="utf-8"))}
+    assert len(named) > 40
+    assert not [each for each in named if "NN" not in each[0] and not (ROOT / each[0]).exists()]
 
 
 def test_teaching_and_readme_agree():

@@ -92,7 +92,7 @@ print(f"thin circle: {modes.item()} modes covered, "
 # ## 2 · Five games side by side
 #
 # One run of a GAN is an anecdote, so every set-up is played five times. Networks this small keep a processor waiting more than
-# working, and five at once take little longer than one. So `course_lib/games.py` stacks them: the weights of one layer of five
+# working, and five at once take little longer than one. So `course_tools/games.py` stacks them: the weights of one layer of five
 # networks form one tensor `[5, in, out]`, rows 0 to $B-1$ of a batch belong to game 0, the next $B$ to game 1, and so on.
 #
 # The games share no weight and no batch row. Our losses are means over all rows, so each game sees its own loss divided by five,
