@@ -37,13 +37,18 @@ def check(function):
         except NotYet:
             raise
         except BaseException as error:
+            modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+            theirs = {"__main__", getattr(answer, "__module__", None)}
             render = _lines_of_others
-            *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-            of_student = frame.f_globals is getattr(answer, "__globals__", None)
-            if isinstance(error, NotImplementedError) and not str(error) and of_student:
+            if isinstance(error, NotImplementedError) and not str(error) and modules[-1] in theirs:
+                *_, (frame, _) = traceback.walk_tb(error.__traceback__)
                 render = NotYet._render_traceback_
                 error.args = (f"{frame.f_code.co_name} is not written yet: replace its `raise NotImplementedError()` "
                               "by your code, run that cell, then this one.",)
+            elif isinstance(error, Exception) and not theirs & set(modules):
+                raise NotYet(f"expected what the exercise asks for; got what the check cannot use "
+                             f"({type(error).__name__}: {error}). Hint: look at what your function returns. Is it of "
+                             f"the right type and shape, in the right order?") from error
             error._render_traceback_ = functools.partial(render, error)
             raise
     return checked

@@ -17,10 +17,10 @@ from course_lib import augmentations, runtime
 from course_tools import plots, report
 from course_tools.report import ONE_SHOT
 
-BARS = {"no augmentation": ("one drawing", "#666666"),         # the other colours are those of notebook 09
+BARS = {"no augmentation": ("one real drawing", "#666666"),         # the other colours are those of notebook 09
         "classical, test-time augmentation": ("+ 5 by classical augmentation", plots.COLOURS[0]),
-        "GAN, test-time augmentation": ("+ 5 by the generator", plots.COLOURS[1]),
-        "oracle": ("+ 5 more by people", plots.COLOURS[3])}
+        "GAN, test-time augmentation": ("+ 5 generated", plots.COLOURS[1]),
+        "oracle": ("+ 5 real", plots.COLOURS[3])}
 
 
 def drawings():
@@ -35,22 +35,24 @@ def drawings():
 def draw(images, accuracies):
     """The figure. accuracies: {arm of BARS: record}."""
     plots.use_style()
-    figure = plt.figure(figsize=(7.5, 6.4))
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
-    left, right = above.subplots(1, 2, width_ratios=(1, N_EXTRA), gridspec_kw={"wspace": 0.1})
-    plots.sheet(images[:, :1], left, "real")
-    plots.sheet(images[:, 1:], right, f"{N_EXTRA} generated from it")
-    left.annotate("", (1.3, 0.5), (1.05, 0.5), xycoords="axes fraction", arrowprops={"arrowstyle": "->", "lw": 3})
+    figure = plt.figure(figsize=(7.5, 7))
+    figure.suptitle("Without centring, generated drawings help,\nbut less than real ones", fontsize=18)
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.3))
+    ax, gap = above.subplots(), torch.zeros_like(images[:, :1])
+    plots.sheet(torch.cat([images[:, :1], gap, images[:, 1:]], dim=1), ax)
+    for row in (14, 44):        # the middle of an image of 28 pixels, 2 between two
+        ax.annotate("", (57, row), (33, row), arrowprops={"arrowstyle": "->", "lw": 3})
+    ax.text(14, -3, "1 real", ha="center", fontsize=16)
+    ax.text(134, -3, f"{N_EXTRA} generated from it", ha="center", fontsize=16)
     ax = below.subplots()
     for row, (arm, (name, colour)) in enumerate(BARS.items()):
-        record = accuracies[arm]
-        value, half = 100 * record["value"], 50 * (record["high"] - record["low"])
+        value, half = 100 * accuracies[arm]["value"], 50 * (accuracies[arm]["high"] - accuracies[arm]["low"])
         ax.barh(row, value, xerr=half, color=colour, height=0.7, error_kw={"elinewidth": 2, "ecolor": "black"})
         ax.text(1, row, name, va="center", color="black" if arm == "oracle" else "white", fontsize=16)
-        ax.text(value + half + 1, row, f"{value:.0f} %", va="center", fontsize=17)
+        ax.text(value + half + 1, row, f"{value:.1f} %", va="center", fontsize=16)
     ax.invert_yaxis()
-    ax.set(yticks=[], xlim=(0, 100), xlabel="right answers in %, 20 characters, drawings not centred")
-    figure.suptitle("Generated drawings help, but less than real ones", fontsize=18)
+    ax.set(yticks=[], xlim=(0, 100),
+           xlabel="right answers of a ProtoNet in %, 20 characters\n(black lines: 95 % intervals)")
     return figure
 
 

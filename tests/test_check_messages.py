@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 
 import course_checks
@@ -131,6 +132,14 @@ def test_an_error_of_the_students_own_shows_their_lines_and_none_of_the_check(ch
 
 LINES = {line.strip() for path in FOLDER.glob("*.py") for line in path.read_text(encoding="utf-8").splitlines()
          if len(line.strip()) > 12}
+
+
+@EVERY_CHECK
+@pytest.mark.parametrize("value", [[], {}, "text", ["a", "b"], object(), torch.tensor(1 + 1j), torch.zeros(0), None],
+                         ids=lambda value: type(value).__name__)
+def test_whatever_a_function_returns_the_check_answers_with_a_sentence(check, value):
+    with pytest.raises(NotYet, match=r"(?s)^expected .*Hint: "):
+        CHECKS[check](lambda *arguments: value)
 
 
 def test_elsewhere_the_traceback_is_whole():

@@ -126,6 +126,8 @@ def test_teaching_and_readme_agree():
     sections, table = ([[word.lower() for word in row] for row in rows] for rows in (sections, table))
     notebooks = sorted(path.stem[:2] for path in (ROOT / "notebooks" / "source").glob("[0-9]*.py"))
     assert [row[0] for row in table] == notebooks and sections == table
+    hours = [round(sum(int(row[i]) for row in table) / 60) for i in (2, 3)]
+    assert "about {} hours of reading and {} of exercises".format(*hours) in readme
     for number, _, minutes, more in table:      # the notebook's first cell says the same, and counts its exercises
         script, = (ROOT / "notebooks" / "source").glob(f"{number}_*.py")
         text = script.read_text(encoding="utf-8")
