@@ -67,7 +67,11 @@ def checked_address(address):
 
 
 def publish(address):
-    """Write the public address of the course into pyproject.toml; `build_stale` then puts it everywhere else."""
+    """Write the public address of the course into pyproject.toml; `build_stale` then puts it everywhere else.
+
+    Raises ValueError for another host, or where there are no notebooks to put it into.
+    """
+    scripts()
     entry, path = f'repository = "{checked_address(address)}"', project_root() / "pyproject.toml"
     before = path.read_text(encoding="utf-8")
     after, known = re.subn(r"(?m)^repository = .*$", entry, before)

@@ -84,11 +84,13 @@ def test_search_knows_the_words_of_a_notebook(site, notebook):
 def test_the_front_page_leads_to_every_page(site):
     page = Page(site / "index.html")
     wanted = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
-    wanted += ["TEACHING.html"] if (ROOT / "TEACHING.md").is_file() else []
+    wanted += [f"{path.stem}.html" for path in ROOT.glob("*.md") if path.stem != "README"]
     menu = page.values("a", "href", "internal")
-    assert all(link in menu for link in wanted)
-    assert [link for link in page.values("img", "src") if link.endswith("09_gap_recovered.png")]
-    assert len(page.values("table", "class")) >= 5
+    assert len(wanted) > len(NOTEBOOKS) + 3 and all(link in menu for link in wanted)
+    assert [link for link in page.values("img", "src") if link.endswith("front.png")]
+    results = Page(site / "RESULTS.html")
+    assert [link for link in results.values("img", "src") if link.endswith("09_gap_recovered.png")]
+    assert len(results.values("table", "class")) >= 7
 
 
 def test_no_page_asks_another_server_and_every_link_leads_to_a_file(site):
