@@ -103,6 +103,12 @@ def test_every_link_of_a_page_leads_to_a_file_or_a_heading(name):
             assert heading in headings(target.read_text(encoding="utf-8")), f"{name} links to {link}"
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("*.md")))
+def test_no_table_breaks_a_number_over_lines(name):
+    rows = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert not [row for row in rows if re.search(r"\d (?:±|%|ms\b|min\b)|± \d", row)], "use a no-break space"
+
+
 def headings(text):
     """As GitHub names them."""
     found = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
