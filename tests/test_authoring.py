@@ -74,6 +74,7 @@ def test_from_script_to_both_notebooks_and_back_to_fresh(script, capsys):
     assert "2 * x" not in nbformat.writes(exercise) and "raise NotImplementedError()" in exercise.cells[5].source
     assert exercise.cells[5].source.startswith('def double(x):\n    """Twice x."""')
     assert exercise.cells[5].metadata.nbgrader.solution and exercise.cells[6].metadata.nbgrader.grade
+    assert "course" in executed.metadata and "course" not in exercise.metadata
     before = authoring.executed_path(script).read_bytes()
     authoring.build(script)
     assert authoring.executed_path(script).read_bytes() == before, "a rebuild changes nothing"
