@@ -54,7 +54,8 @@ def repository():
     Nothing else holds the address; badges and the set-up cell are made from it. Raises ValueError for another host.
     """
     project = tomllib.loads((project_root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return checked_address(project["urls"]["repository"]) if "urls" in project else ""
+    address = project.get("urls", {}).get("repository")
+    return "" if address is None else checked_address(address)
 
 
 def checked_address(address):

@@ -87,7 +87,7 @@ def _run(arguments):
     from . import pages, running
 
     notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
-    for name in set(given) & {"profile", "dataset", "device", "seed"}:
+    for name in sorted({"profile", "dataset", "device", "seed"} & set(given)):
         raise ValueError(f"-p is for other parameters; {name} has a flag of its own: --{name} {given[name]}")
     parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
                   "seed": arguments.seed, **given}

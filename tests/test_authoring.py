@@ -95,6 +95,17 @@ def test_every_kind_of_edit_is_noticed(script, old, new):
     assert any("differs from source/98_tiny.py" in reason for reason in authoring.stale(script))
 
 
+def test_a_check_names_what_is_stale_and_rebuilds_nothing(script, monkeypatch, capsys):
+    authoring.build(script)
+    monkeypatch.setattr(authoring, "build", None)
+    assert authoring.check_stale() == 0 and capsys.readouterr().out == ""
+    script.write_text(SCRIPT.replace("print(n)", "print(n + 1)"))
+    before = authoring.executed_path(script).read_bytes()
+    assert authoring.check_stale() == 1
+    assert "98_tiny: stale, " in (said := capsys.readouterr().out) and said.endswith("Run: course notebooks\n")
+    assert authoring.executed_path(script).read_bytes() == before
+
+
 def test_an_unexecuted_notebook_is_stale(script):
     authoring.build(script)
     nbformat.write(authoring.read_script(script), authoring.executed_path(script))
