@@ -310,7 +310,7 @@ def test_the_kernel_is_this_environments_whatever_the_user_has(course, monkeypat
 def test_ctrl_c_reports_what_finished_and_leaves_no_kernel(three):
     write_notebook(three / "notebooks", "01_bad.ipynb", "import os, pathlib, time", "print('so far')", PID,
                    "time.sleep(600)")
-    process = start_cli(three, "")
+    process = start_cli(three, "-j 1")
     wait_for(lambda: list((three / "runs").glob("*/pid")))
     started = family(process)
     process.send_signal(signal.SIGINT)
