@@ -8,10 +8,10 @@ from .quality import check_images
 from .runtime import positive, progress
 
 
-def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, pool=0, lr=3e-3):
+def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, keep_map=False, lr=3e-3):
     """A `networks.ConvNet` in eval mode, taught to name the class of an image; also a source of `features`.
 
-    images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. width, pool: of the `ConvNet`.
+    images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. width, keep_map: of the `ConvNet`.
     lr: of Adam, falling to 0 in a straight line. rng: on the images' device; it decides all that is random, the first
     weights too. Raises ValueError for images out of range and labels that do not fit.
     """
@@ -20,7 +20,7 @@ def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, pool=0, l
     _check_labels(labels, len(images), n_classes)
     with torch.random.fork_rng(devices=[]):     # layers draw from torch's global numbers, which here follow rng
         torch.default_generator.manual_seed(torch.randint(2**62, (), device=rng.device, generator=rng).item())
-        network = networks.ConvNet(n_classes, width=width, pool=pool).to(images.device)
+        network = networks.ConvNet(n_classes, width=width, keep_map=keep_map).to(images.device)
     optimiser = torch.optim.Adam(network.parameters(), lr)
     for step in progress(range(n_steps), desc="classifier"):
         optimiser.param_groups[0]["lr"] = lr * (1 - step / n_steps)

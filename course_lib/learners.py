@@ -1,12 +1,15 @@
-"""Few-shot learners without an inner loop to learn: nearest neighbour, prototypes, fine-tuning.
+"""Few-shot learners without an inner loop to learn: nearest neighbour, matching, prototypes, fine-tuning.
 
 A learner is a function of `Episodes` that returns the predicted labels of the queries, int64 [T, N*Q]. It may use
 support images, support labels and one query at a time; looking at several queries at once is transductive.
 """
 
 import copy
+import itertools
+import math
 
 import torch
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from . import maml, placements
 from .episodes import sample
@@ -17,6 +20,47 @@ def nearest_neighbour(tasks):
     distances = torch.cdist(tasks.query_x.flatten(2), tasks.support_x.flatten(2))       # [T, N*Q, N*K]
     nearest = distances.argmin(2)
     return tasks.support_y.gather(1, nearest)
+
+
+def matching(tasks):
+    """Give each query the label of the support image that it fits best when both may be bent. Inductive. [T, N*Q]
+
+    Nothing is learned. For `normalised` drawings. Source: Keysers et al. 2007, "Deformation models for image
+    recognition", the image distortion model with local context.
+    """
+    costs = [matching_costs(query, support) for query, support in zip(tasks.query_x, tasks.support_x)]
+    return tasks.support_y.gather(1, torch.stack(costs).argmin(2))
+
+
+def matching_costs(query, support, *, size=20, reach=2):
+    """What it costs to bend drawings [Q, 1, H, W] and [S, 1, H, W] into each other: [Q, S].
+
+    At size x size pixels, each 3 x 3 patch of gradients goes to the most similar patch at most `reach` pixels away, for
+    its squared distance to that; the sum over all patches, from query to support and from support to query.
+    """
+    a, b = (slopes(interpolate(x, (size, size), mode="bilinear", antialias=True)) for x in (query, support))
+    return _one_way(a, b, reach) + _one_way(b, a, reach).T
+
+
+def slopes(x, n=8):
+    """How steep ink rises at each pixel of x [B, 1, H, W], shared out among n directions: [B, n, H, W]."""
+    sobel = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    right, down = conv2d(pad(x, (1, 1, 1, 1)), torch.stack([sobel, sobel.T])[:, None]).split(1, dim=1)
+    direction = torch.atan2(down, right) * n / (2 * math.pi)                                # a unit is one of n
+    apart = (direction - torch.arange(n, device=x.device)[:, None, None] + n / 2) % n - n / 2        # [B, n, H, W]
+    return torch.hypot(right, down) * (1 - apart.abs()).clamp(min=0)
+
+
+def _one_way(a, b, reach):
+    """What it costs to find every patch of a [A, C, S, S] in b [B, C, S, S]: [A, B]."""
+    size, cheapest = a.shape[2], None
+    padded = pad(b, [reach] * 4)
+    for down, right in itertools.product(range(2 * reach + 1), repeat=2):
+        moved = padded[:, :, down:down + size, right:right + size]
+        apart = torch.cdist(*(x.flatten(2).permute(2, 0, 1) for x in (a, moved))).square()  # [S*S, A, B]
+        patches = avg_pool2d(apart.permute(1, 2, 0).reshape(-1, 1, size, size), 3, 1, 1)
+        cheapest = patches if cheapest is None else torch.minimum(cheapest, patches)
+    return cheapest.sum((1, 2, 3)).view(len(a), len(b))
 
 
 def protonet_logits(features, tasks):

@@ -77,7 +77,7 @@ def of_alphabets(classes, alphabets):
 
 GENERATORS = {"warp": networks.WarpGenerator, "pixel": networks.PixelGenerator,
               "warp, no task": partial(networks.WarpGenerator, task=False),
-              "warp, unconditional D": networks.WarpGenerator}
+              "warp, unconditional D": networks.WarpGenerator, "warp, normalised": networks.WarpGenerator}
 ITERATIONS = 4000
 
 
@@ -93,9 +93,13 @@ def train_generator(world_name, kind, options):
     unconditional = "unconditional" in kind
     runtime.seed_everything(0)
     G = GENERATORS[kind]().to(options.device)
-    D = networks.PairDiscriminator(task=kind in ("warp", "pixel"), pair=not unconditional).to(options.device)
+    with_task = kind in ("warp", "pixel", "warp, normalised")
+    D = networks.PairDiscriminator(task=with_task, pair=not unconditional).to(options.device)
+    classes = world(world_name).train.to(options.device)
+    if "normalised" in kind:
+        classes = classes.normalised()
     iterations = LONGER[options.profile] * ITERATIONS
-    trained = pairs.train_generator(G, D, world(world_name).train.to(options.device), n_steps=iterations,
+    trained = pairs.train_generator(G, D, classes, n_steps=iterations,
                                     penalty=pairs.R1 if unconditional else pairs.PENALTY,
                                     rng=runtime.rng(0, options.device), path=path.with_suffix(".part"),
                                     made={"kind": kind})

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from .. import normalisation
+
 
 class DataError(RuntimeError):
     """A dataset is absent, damaged or unreachable. The message says which file, and what to do."""
@@ -39,6 +41,11 @@ class ImageClasses:
         return ImageClasses(torch.cat([torch.rot90(self.images, quarters, (-2, -1)) for quarters in range(4)]),
                             tuple(f"{a}, turned {90 * quarters}" for quarters in range(4) for a in self.alphabets),
                             self.names * 4)
+
+    def normalised(self):
+        """The same classes, every drawing centred and scaled by its own moments: see `normalisation.normalised`."""
+        images = torch.cat([normalisation.normalised(part.float() / 255) for part in self.images.split(50)])
+        return ImageClasses((255 * images).round().to(torch.uint8), self.alphabets, self.names)
 
     def to(self, device):
         """The same classes with their images on `device`."""

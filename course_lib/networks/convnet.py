@@ -6,40 +6,40 @@ from torch.nn.functional import batch_norm
 
 
 class ConvNet(nn.Module):
-    """The four-block network of the few-shot literature: 4 x (3x3 convolution, norm, ReLU, halve).
+    """The network of the few-shot literature: blocks of 3x3 convolution, norm, ReLU, each halving the image by stride.
 
-    x [B, 1, 28, 28] in [0, 1] -> logits [B, n_way]; `features(x)` [B, width] is what the last layer sees. norm: made
-    with the number of channels: nn.BatchNorm2d (running statistics) for classifiers, `BatchNorm` for learners that
-    adapt to a task; partial(nn.GroupNorm, 8) and nn.Identity too. pool: how many of the blocks, counted from the last,
-    halve by max-pooling and not by stride: 4 in Vinyals et al. 2016 (slow on a CPU), 0 in Finn et al. 2017.
+    x [B, 1, 28, 28] in [0, 1] -> logits [B, n_way]; `features(x)` is what the last layer sees: after four blocks the
+    mean over the 2 x 2 map, [B, width]. keep_map: after three blocks the 4 x 4 map as it is, [B, 16 * width], so that
+    *where* a stroke lies is seen too, of use where drawings are normalised. norm: made with the number of channels:
+    nn.BatchNorm2d (running statistics) for classifiers, `BatchNorm` for learners that adapt to a task;
+    partial(nn.GroupNorm, 8) and nn.Identity too. Source: Vinyals et al. 2016; with strides, Finn et al. 2017.
     """
 
-    def __init__(self, n_way, *, width=64, norm=nn.BatchNorm2d, pool=0):
+    def __init__(self, n_way, *, width=64, norm=nn.BatchNorm2d, keep_map=False):
         super().__init__()
-        self.blocks = nn.ModuleList(Block(1 if i == 0 else width, width, norm, pool >= 4 - i) for i in range(4))
-        self.head = nn.Linear(width, n_way)
+        self.keep_map = keep_map
+        self.blocks = nn.ModuleList(Block(width if i else 1, width, norm) for i in range(3 if keep_map else 4))
+        self.head = nn.Linear(16 * width if keep_map else width, n_way)
 
     def features(self, x, n_support=None):
         for block in self.blocks:
             x = block(x, n_support)
-        return x.mean(dim=(2, 3))      # [B, width, 2, 2] (pool=4: [B, width, 1, 1]) -> [B, width]
+        return x.flatten(1) if self.keep_map else x.mean(dim=(2, 3))
 
     def forward(self, x, n_support=None):
         return self.head(self.features(x, n_support))
 
 
 class Block(nn.Module):
-    """A quarter of a `ConvNet`: [B, n_in, H, W] -> [B, n_out, ceil(H/2), ceil(W/2)] (with pool: floor)."""
+    """A block of a `ConvNet`: [B, n_in, H, W] -> [B, n_out, ceil(H/2), ceil(W/2)]."""
 
-    def __init__(self, n_in, n_out, norm, pool):
+    def __init__(self, n_in, n_out, norm):
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(n_in, n_out, 3, stride=1 if pool else 2, padding=1), norm(n_out)
-        self.pool = nn.MaxPool2d(2) if pool else nn.Identity()
+        self.conv, self.norm = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1), norm(n_out)
 
     def forward(self, x, n_support=None):
         h = self.conv(x)
-        h = self.norm(h, n_support) if isinstance(self.norm, BatchNorm) else self.norm(h)
-        return self.pool(h.relu())
+        return (self.norm(h, n_support) if isinstance(self.norm, BatchNorm) else self.norm(h)).relu()
 
 
 class BatchNorm(nn.Module):
