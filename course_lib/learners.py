@@ -9,7 +9,7 @@ import itertools
 import math
 
 import torch
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import conv2d, interpolate, pad
 
 from . import maml, placements
 from .episodes import sample
@@ -26,7 +26,7 @@ def matching(tasks):
     """Give each query the label of the support image that it fits best when both may be bent. Inductive. [T, N*Q]
 
     Nothing is learned. For `normalised` drawings. Source: Keysers et al. 2007, "Deformation models for image
-    recognition", the image distortion model with local context.
+    recognition", the image distortion model.
     """
     costs = [matching_costs(query, support) for query, support in zip(tasks.query_x, tasks.support_x)]
     return tasks.support_y.gather(1, torch.stack(costs).argmin(2))
@@ -35,8 +35,8 @@ def matching(tasks):
 def matching_costs(query, support, *, size=20, reach=2):
     """What it costs to bend drawings [Q, 1, H, W] and [S, 1, H, W] into each other: [Q, S].
 
-    At size x size pixels, each 3 x 3 patch of gradients goes to the most similar patch at most `reach` pixels away, for
-    its squared distance to that; the sum over all patches, from query to support and from support to query.
+    At size x size pixels, the slopes at each pixel are explained by the most similar slopes at most `reach` pixels
+    away, at a cost of their squared distance; the sum over pixels, of query by support and of support by query.
     """
     a, b = (slopes(interpolate(x, (size, size), mode="bilinear", antialias=True)) for x in (query, support))
     return _one_way(a, b, reach) + _one_way(b, a, reach).T
@@ -52,15 +52,13 @@ def slopes(x, n=8):
 
 
 def _one_way(a, b, reach):
-    """What it costs to find every patch of a [A, C, S, S] in b [B, C, S, S]: [A, B]."""
-    size, cheapest = a.shape[2], None
-    padded = pad(b, [reach] * 4)
+    """What it costs to find every pixel of a [A, C, S, S] in b [B, C, S, S]: [A, B]."""
+    padded, size = pad(b, [reach] * 4), a.shape[2]
+    costs = torch.tensor(torch.inf, device=a.device)
     for down, right in itertools.product(range(2 * reach + 1), repeat=2):
         moved = padded[:, :, down:down + size, right:right + size]
-        apart = torch.cdist(*(x.flatten(2).permute(2, 0, 1) for x in (a, moved))).square()  # [S*S, A, B]
-        patches = avg_pool2d(apart.permute(1, 2, 0).reshape(-1, 1, size, size), 3, 1, 1)
-        cheapest = patches if cheapest is None else torch.minimum(cheapest, patches)
-    return cheapest.sum((1, 2, 3)).view(len(a), len(b))
+        costs = torch.minimum(costs, torch.cdist(*(x.flatten(2).permute(2, 0, 1) for x in (a, moved))))  # [S*S, A, B]
+    return costs.square().sum(0)
 
 
 def protonet_logits(features, tasks):
