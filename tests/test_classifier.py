@@ -27,6 +27,15 @@ def test_classifier_learns_what_separates_the_classes():
     assert classifier.conditional_accuracy(small_classifier(0), images, labels).mean() > 0.95
 
 
+def test_width_and_kept_map_are_those_of_the_network():
+    assert small_classifier(0, n_steps=2).head.in_features == 8
+    kept = small_classifier(0, keep_map=True)
+    assert kept.head.in_features == 16 * 8 and not kept.training
+    assert classifier.features(kept, torch.rand(3, 1, 28, 28)).shape == (3, 128)
+    images, labels = stripes(300, torch.Generator().manual_seed(1))
+    assert classifier.conditional_accuracy(kept, images, labels).mean() > 0.95
+
+
 def test_classifier_is_decided_by_its_rng_alone():
     torch.manual_seed(1)
     before = torch.get_rng_state()

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from course_lib import datasets
+from course_lib import datasets, normalisation
 from data_files import empty_root
 
 
@@ -61,6 +61,20 @@ def test_turned_classes_are_new_classes_of_new_alphabets():
         for c in range(2):
             expected = numpy.rot90(images[c, 1, 0].numpy(), quarters)
             assert turned.images[2 * quarters + c, 1, 0].tolist() == expected.tolist()
+
+
+def test_normalised_classes_are_their_drawings_normalised_one_by_one():
+    classes = datasets.load("glyphs", split="val").take(range(0, 120, 2))       # more than one part of 50 classes
+    before, normalised = classes.images.clone(), classes.normalised()
+    assert normalised.images.dtype == torch.uint8 and normalised.images.shape == classes.images.shape
+    assert normalised.alphabets == classes.alphabets and normalised.names == classes.names
+    assert torch.equal(classes.images, before)
+    for c, m in ((0, 0), (49, 19), (50, 3), (59, 7)):
+        alone = 255 * normalisation.normalised(classes.images[c, m].float() / 255)
+        assert (normalised.images[c, m] - alone).abs().max() <= 0.51
+    means = [normalisation.moments(c.images[:, :, 0].flatten(0, 1).float() / 255)[0].abs()
+             for c in (classes, normalised)]
+    assert means[1].mean() < 0.02 < 0.1 < means[0].mean()
 
 
 def test_an_unwritable_cache_costs_time_alone(root, monkeypatch):

@@ -1,4 +1,6 @@
 import copy
+import itertools
+import math
 
 import pytest
 import torch
@@ -31,6 +33,94 @@ def test_nearest_neighbour_agrees_with_scikit_learn():
     for t in range(2):
         oracle = KNeighborsClassifier(1).fit(e.support_x[t].flatten(1), e.support_y[t])
         assert learners.nearest_neighbour(e)[t].tolist() == oracle.predict(e.query_x[t].flatten(1)).tolist()
+
+
+def slopes_by_loop(image, n=8):
+    """The slopes [n, H, W] of an image [H, W], written out: Sobel's differences, shared between two directions."""
+    h, w = image.shape
+    at = lambda i, j: image[i, j].item() if 0 <= i < h and 0 <= j < w else 0.0       # noqa: E731
+    result = torch.zeros(n, h, w, dtype=image.dtype)
+    for i in range(h):
+        for j in range(w):
+            right = sum(weight * (at(i + k, j + 1) - at(i + k, j - 1)) for k, weight in ((-1, 1), (0, 2), (1, 1))) / 8
+            down = sum(weight * (at(i + 1, j + k) - at(i - 1, j + k)) for k, weight in ((-1, 1), (0, 2), (1, 1))) / 8
+            turn = (math.atan2(down, right) / (2 * math.pi)) % 1 * n
+            below, part = int(turn) % n, turn % 1
+            result[below, i, j] += (1 - part) * math.hypot(right, down)
+            result[(below + 1) % n, i, j] += part * math.hypot(right, down)
+    return result
+
+
+def cost_by_loop(a, b, reach):
+    """What it costs to find each pixel of a [C, S, S] within reach in b, written out (around a drawing all is flat)."""
+    size, total = a.shape[-1], 0.0
+    at = lambda x, i, j: x[:, i, j] if 0 <= i < size and 0 <= j < size else torch.zeros_like(x[:, 0, 0])   # noqa: E731
+    for i, j in itertools.product(range(size), repeat=2):
+        total += min((a[:, i, j] - at(b, i + down, j + right)).square().sum().item()
+                     for down in range(-reach, reach + 1) for right in range(-reach, reach + 1))
+    return total
+
+
+def test_slopes_against_a_loop():
+    x = torch.rand(2, 1, 6, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    for n in (8, 5):
+        came = learners.slopes(x, n)
+        assert came.shape == (2, n, 6, 7) and (came >= 0).all()
+        for i in range(2):
+            torch.testing.assert_close(came[i], slopes_by_loop(x[i, 0], n), atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("reach", (1, 2))
+def test_matching_costs_against_a_loop(reach):
+    g = torch.Generator().manual_seed(4)
+    query, support = (torch.rand(n, 1, 7, 7, generator=g, dtype=torch.float64) for n in (2, 3))
+    costs = learners.matching_costs(query, support, size=7, reach=reach)
+    assert costs.shape == (2, 3)
+    a, b = ([slopes_by_loop(x[0]) for x in images] for images in (query, support))
+    for i, j in itertools.product(range(2), range(3)):
+        right = cost_by_loop(a[i], b[j], reach) + cost_by_loop(b[j], a[i], reach)
+        assert costs[i, j].item() == pytest.approx(right, rel=1e-5)
+
+
+def few_glyphs(n=6):
+    classes = datasets.load("glyphs", split="val").normalised().take(range(n))
+    return classes.images[:, 0].float() / 255               # [n, 1, 28, 28]
+
+
+def test_the_cost_of_matching_is_the_same_both_ways_and_least_for_the_same_drawing():
+    x = few_glyphs()
+    costs = learners.matching_costs(x, x)
+    torch.testing.assert_close(costs, costs.T, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(learners.matching_costs(x[:2], x[2:]), learners.matching_costs(x[2:], x[:2]).T,
+                               rtol=1e-3, atol=1e-3)
+    others = costs + torch.diag(torch.full((len(x),), float("inf")))
+    assert (costs.diag() < 0.01 * others.amin(1)).all()
+
+
+def test_a_drawing_moved_within_reach_costs_little():
+    x = torch.zeros(6, 1, 20, 20)
+    x[:, :, 3:17, 3:17] = torch.nn.functional.interpolate(few_glyphs(), (14, 14), mode="bilinear", antialias=True)
+    costs = [learners.matching_costs(x, x.roll(by, (2, 3))).diag() for by in ((0, 0), (0, 2), (-2, 1), (0, 5))]
+    others = learners.matching_costs(x, x.flip(0)).sum() / 6
+    assert costs[1].mean() < 0.01 * others and costs[2].mean() < 0.01 * others
+    assert costs[3].mean() > 10 * costs[1].mean(), "further away it costs"
+    far = learners.matching_costs(x, x.roll((0, 5), (2, 3)), reach=5).diag()
+    assert far.mean() < 0.1 * costs[3].mean()
+
+
+def test_matching_beats_pixels_and_no_query_sees_another():
+    classes = datasets.load("glyphs", split="val").normalised()
+    tasks = episodes.sample(classes, n_way=10, k_shot=2, q_query=2, n_tasks=4, rng=runtime.rng(0))
+    order = torch.randperm(20, generator=runtime.rng(1))    # labels out of order
+    tasks = tasks._replace(support_x=tasks.support_x[:, order], support_y=tasks.support_y[:, order])
+    labels = learners.matching(tasks)
+    assert labels.shape == tasks.query_y.shape and labels.dtype == torch.int64
+    right = (labels == tasks.query_y).float().mean()
+    assert right > (learners.nearest_neighbour(tasks) == tasks.query_y).float().mean() and right > 0.7
+    alone = [learners.matching(tasks._replace(query_x=tasks.query_x[:, q:q + 1])) for q in range(20)]
+    assert torch.equal(torch.cat(alone, 1), labels)
+    nearest = learners.matching_costs(tasks.query_x[1], tasks.support_x[1]).argmin(1)
+    assert torch.equal(labels[1], tasks.support_y[1][nearest])
 
 
 def test_protonet_logits_against_a_loop():

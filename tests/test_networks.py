@@ -178,14 +178,38 @@ def test_a_stored_network_gives_the_same_bits(name, tmp_path):
     assert torch.equal(net.eval()(x, *condition), fresh.eval()(x, *condition))
 
 
-@pytest.mark.parametrize("pool, sizes", [(0, [14, 7, 4, 2]), (3, [14, 7, 3, 1]), (4, [14, 7, 3, 1])])
-def test_pool_says_how_many_of_the_last_blocks_halve_by_max_pooling(pool, sizes):
-    net, x, seen = networks.ConvNet(5, width=8, pool=pool), torch.rand(2, 1, 28, 28), []
-    for i, block in enumerate(net.blocks):
-        x = block(x)
-        seen.append(x.shape[-1])
-        assert isinstance(block.pool, torch.nn.MaxPool2d) == (i >= 4 - pool)
-    assert seen == sizes and net(torch.rand(2, 1, 28, 28)).shape == (2, 5)
+def moved_right(x, by):
+    """Images x whose last `by` columns are empty, moved to the right."""
+    return torch.nn.functional.pad(x, (by, -by))
+
+
+def test_a_kept_map_shows_where_a_stroke_lies():
+    torch.manual_seed(0)
+    net, x, seen = networks.ConvNet(5, width=8, keep_map=True).eval(), torch.rand(3, 1, 28, 28), []
+    x[..., 20:] = 0
+    h = x
+    for block in net.blocks:
+        h = block(h)
+        seen.append(tuple(h.shape[1:]))
+    assert seen == [(8, 14, 14), (8, 7, 7), (8, 4, 4)]
+    assert torch.equal(net.features(x), h.flatten(1)) and net.features(x).shape == (3, 128)
+    torch.testing.assert_close(net(x), net.head(h.flatten(1)))
+    # eight pixels are one cell of the map: a cell away from the borders says the same, one place further right
+    across = net.features(moved_right(x, 8)).view(3, 8, 4, 4)
+    torch.testing.assert_close(across[..., 2], h[..., 1], atol=1e-5, rtol=1e-5)
+    assert (across - h).norm() > 0.2 * h.norm(), "the features of a moved drawing differ"
+    net(x).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for n, p in net.named_parameters() if n.endswith("weight"))
+
+
+def test_a_pooled_map_is_the_mean_over_places():
+    torch.manual_seed(0)
+    net, x = networks.ConvNet(5, width=8).eval(), torch.rand(3, 1, 28, 28)
+    h = x
+    for block in net.blocks:
+        h = block(h)
+    assert h.shape == (3, 8, 2, 2)
+    torch.testing.assert_close(net.features(x), sum(h[:, :, i, j] for i in range(2) for j in range(2)) / 4)
 
 
 def no_change(n, grid=4):
