@@ -34,13 +34,10 @@ def fitting(classes, kind):
     return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= kind.n_way)
 
 
-def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d, pool=0):
-    """A `ConvNet` of width 32. Its head starts at 0, all classes alike, because each episode deals the labels anew."""
+def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d):
+    """The `ConvNet` of the studies: width 64, for normalised drawings (it keeps its last map)."""
     runtime.seed_everything(seed)
-    network = networks.ConvNet(n_way, width=32, norm=norm, pool=pool)
-    torch.nn.init.zeros_(network.head.weight)
-    torch.nn.init.zeros_(network.head.bias)
-    return network
+    return networks.ConvNet(n_way, width=64, norm=norm, keep_map=True)
 
 
 def load(make, path, device="cpu"):
