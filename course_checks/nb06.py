@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import check, compare, done, one_number, require, returned, shaped, tensor
+from ._base import check, check_unchanged, compare, done, one_number, require, returned, shaped, tensor
 
 
 @check
@@ -126,6 +126,64 @@ def _evenly(support, y, query, n_way):
 
 def _unit(x):
     return torch.nn.functional.normalize(x, dim=-1)
+
+
+@check
+def moments(function):
+    """Check `function(x) -> (mean, spread)`: of the ink of images, each [B, 2], in pixels, across and then down.
+
+    x: float [B, H, W], columns and rows numbered from 0, ink in every image.
+    """
+    for n, h, w in ((3, 6, 9), (5, 8, 7)):
+        rng = torch.Generator().manual_seed(n)
+        x = torch.rand(n, h, w, generator=rng) * (torch.rand(n, h, w, generator=rng) > 0.4)
+        x[:, :, :2] *= 0.2      # more ink at the right, and in the first image at the bottom
+        x[0, :3] = 0
+        given = x.clone()
+        came = [tensor(value, name) for value, name in zip(returned(function(given), "mean", "spread"),
+                                                           ("mean", "spread"))]
+        check_unchanged(x=(given, x))
+        for value, name in zip(came, ("mean", "spread")):
+            shaped(value, (n, 2), name, {
+                (2,): "you took all images together. Where is the ink of each?",
+                (2, n): "images are columns in your answer. Each image has a row.",
+                (n,): "one number for each image is not enough. Where is its ink across, and where down?",
+                (n, w): "that is a number for each column. What is their mean, with ink as weights?",
+                (n, h): "that is a number for each row. What is their mean, with ink as weights?",
+            }, "each image has two numbers, across and down.")
+        for i, (value, hint) in enumerate(zip(came, (
+                "multiply the ink of each pixel by the number of its column, and add up. Divide by what?",
+                "the square of the spread is the mean of squared distances from the mean, with ink as weights."))):
+            mistakes = [(lambda x, wrong=wrong, i=i: wrong(x)[i], its) for wrong, its in MISTAKES["moments"]]
+            compare(value, _moments()(x)[i], mistakes, (x,), hint)
+    done("moments: where the ink lies and how far it spreads, for each image by itself.")
+
+
+def _moments(ink=lambda x: (x.sum(1), x.sum(2)), place=lambda n: torch.arange(n).float(),
+             total=lambda ink: ink.sum(1), square=lambda square, mean: square - mean.square(),
+             root=lambda square: square.sqrt()):
+    """The exercise. ink: of images, the ink of each column [B, W] and of each row [B, H]; total: of such ink [B]."""
+    def moments(x):
+        sides = []
+        for side in ink(x):
+            mean = side @ place(side.shape[1]) / total(side)
+            sides.append((mean, root(square(side @ place(side.shape[1]).square() / total(side), mean))))
+        return tuple(torch.stack(each, dim=1) for each in zip(*sides))
+    return moments
+
+
+def _spread_of(spread):
+    """The right mean; the spread [B] is `spread` of the ink [B, N] along one side, the places [N] and the means [B]."""
+    def moments(x):
+        mean, _ = _moments()(x)
+        sides = [spread(ink, torch.arange(ink.shape[1]).float(), mean[:, k])
+                 for k, ink in enumerate((x.sum(1), x.sum(2)))]
+        return mean, torch.stack(sides, dim=1)
+    return moments
+
+
+def _all_together(x):
+    return tuple(value.expand(len(x), 2) for value in _moments()(x.sum(0, keepdim=True)))
 
 
 @check
@@ -281,6 +339,36 @@ MISTAKES = {
                         _prototypes(lambda q, p: _minus_squares(_unit(q), p), lambda x: _unit(x).mean(0)))),
         (_prototypes(lambda q, p: -torch.cdist(q, p, p=1)),
          "you added up absolute differences. Does the formula have absolute values or squares?"),
+    ],
+    "moments": [
+        (_moments(ink=lambda x: (x.sum(2), x.sum(1))),
+         "down comes first in your answer. Which dimension of x counts the columns?"),
+        (_moments(place=lambda n: torch.arange(n) + 1.0), "you number columns and rows from 1. Which number is first?"),
+        (_moments(place=lambda n: (2 * torch.arange(n) + 1) / n - 1),
+         "your places run from -1 to 1, border to border. Here columns and rows are counted."),
+        (_moments(place=lambda n: torch.arange(n) - (n - 1) / 2),
+         "you count from the middle of the image. Which column has the number 0?"),
+        (_moments(ink=lambda x: ((x > 0).float().sum(1), (x > 0).float().sum(2))),
+         "you count pixels with ink, and faint ink weighs as much as strong ink. How much should it?"),
+        *((_moments(total=total), "you did not divide by the ink of the image. What makes weights add up to 1?")
+          for total in (lambda ink: 1.0, lambda ink: ink.shape[1], lambda ink: (ink > 0).sum(1))),
+        (_moments(total=lambda ink: ink.sum() / len(ink)),
+         "you divided by the ink of the average image. How much ink has each?"),
+        (_all_together, "you took all images together. Where is the ink of each?"),
+        (_moments(ink=lambda x: (x.amax(1), x.amax(2))),
+         "you took the strongest ink of each column and row. How much ink is in them?"),
+        (lambda x: _moments()(x)[::-1], "your results are in the wrong order. Return the mean first, then the spread."),
+        (_moments(root=lambda square: square), "that is the variance. What has the unit of a pixel?"),
+        (_moments(square=lambda square, mean: square),
+         "you measured from column and row 0. How far is the ink from its mean?"),
+        (_spread_of(lambda ink, place, mean: (ink @ (place - (len(place) - 1) / 2).square() / ink.sum(1)).sqrt()),
+         "you measured from the middle of the image. How far is the ink from its mean?"),
+        (_spread_of(lambda ink, place, mean: (ink * (place - mean[:, None]).abs()).sum(1) / ink.sum(1)),
+         "you averaged distances. The standard deviation averages their squares."),
+        *((_spread_of(spread), "that is how unevenly the ink is shared out, not how far it spreads. Deviation of what?")
+          for spread in (lambda ink, place, mean: ink.std(1), lambda ink, place, mean: ink.std(1, correction=0))),
+        (_spread_of(lambda ink, place, mean: place.std().expand(len(ink))),
+         "your spread is the same for every image. Where does the ink come in?"),
     ],
     "leaks": [
         (lambda *given: ~_leaks(*given), "your answers are upside down. True is for a leak."),

@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from course_lib import episodes, learners, statistics
+from course_lib import episodes, learners, normalisation, statistics
 
 
 def draw_names(names, n_held, rng):
@@ -98,6 +98,39 @@ def prototypes_with(use=lambda q, p: -torch.cdist(q, p)**2, stands=lambda x: x.m
     return lambda support, y, query, n_way: use(query, torch.stack([stands(support[y == c]) for c in range(n_way)]))
 
 
+def moments_right(x):
+    mean, spread = normalisation.moments(x)                     # from -1 to 1, border to border
+    size = torch.tensor([x.shape[2], x.shape[1]])
+    return (mean + 1) * size / 2 - 0.5, spread * size / 2
+
+
+def moments_by_loop(x):
+    means, spreads = [], []
+    for image in x:
+        places, weights = image.nonzero().flip(1).float(), image[image > 0][:, None]
+        means.append((places * weights).sum(0) / weights.sum())
+        spreads.append((((places - means[-1])**2 * weights).sum(0) / weights.sum()).sqrt())
+    return torch.stack(means), torch.stack(spreads)
+
+
+def moments_on_a_grid(x):
+    down, across = torch.meshgrid(*map(torch.arange, x.shape[1:]), indexing="ij")
+    grid, weight = torch.stack([across, down]).double(), (x / x.sum((1, 2), keepdim=True)).double()
+    mean = torch.einsum("bij,kij->bk", weight, grid)
+    apart = (grid - mean[:, :, None, None]).square()
+    return mean, torch.einsum("bij,bkij->bk", weight, apart).sqrt()
+
+
+def moments_then(change):
+    """`change` of the right mean and spread."""
+    return lambda x: change(*moments_right(x))
+
+
+def moments_in_place(x):
+    x /= x.sum((1, 2), keepdim=True)
+    return moments_right(x)
+
+
 def table(support_x, query_x):
     """[T, Q, S, pixels]: where two images agree."""
     return (query_x[:, :, None] == support_x[:, None]).flatten(3)
@@ -166,6 +199,7 @@ RIGHT = {
                           lambda *given: set(split_right(*given)), lambda *given: torch.tensor(split_right(*given))],
     "prototypes": [prototypes_right, prototypes_by_loop, prototypes_expanded, prototypes_of_library,
                    prototypes_with(lambda q, p: -((q[:, None] - p)**2).sum(-1))],
+    "moments": [moments_right, moments_by_loop, moments_on_a_grid, moments_then(lambda mean, spread: [mean, spread])],
     "leaks": [leaks_right, leaks_by_loop, leaks_by_bytes, leaks_by_difference,
               lambda s, q: torch.stack([(b[:, None] == a).all((2, 3, 4)).any(1) for a, b in zip(s, q)])],
     "paired_interval": [paired_right, paired_by_loop, paired_by_covariance,
@@ -212,6 +246,18 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         *((wrong, "the difference of one query from it") for wrong in (
             prototypes_with(stands=lambda x: x.median(0).values), prototypes_with(stands=lambda x: x[0]),
             prototypes_with(lambda q, p: torch.zeros(len(q), len(p))))),
+    ],
+    "moments": [
+        (moments_then(lambda mean, spread: mean), "return just these"),
+        (moments_then(lambda mean, spread: (mean.T, spread.T)), "images are columns in your answer"),
+        (moments_then(lambda mean, spread: (mean[:, 0], spread[:, 0])), "where is its ink across, and where down"),
+        (moments_then(lambda mean, spread: (mean.mean(0), spread.mean(0))), "you took all images together"),
+        (moments_then(lambda mean, spread: (mean.tolist(), spread.tolist())), "makes one of numbers"),
+        (moments_then(lambda mean, spread: (mean.round(), spread)), "Divide by what?"),
+        (moments_then(lambda mean, spread: (mean, 2 * spread)), "is the mean of squared distances"),
+        (lambda x: (x.sum(1), x.sum(1)), "a number for each column"),
+        (lambda x: (x.sum(2), x.sum(2)), "a number for each row"),
+        (moments_in_place, "changed in place"),
     ],
     "leaks": [
         (leaks_of(lambda same: same.all(3).any(2).any(1)), "one answer for each task"),
