@@ -115,18 +115,24 @@ def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
     return loss
 
 
-def reptile_backward(model, tasks, *, inner_lr, steps, loss=cross_entropy):
+def reptile_backward(model, tasks, *, inner_lr, steps, batches=1, loss=cross_entropy):
     """Add Reptile's direction to .grad: params - adapted, mean over tasks (Nichol et al. 2018, alg. 2).
 
-    It adapts to support and query together, for there is no query loss. Returns the loss before adapting.
+    It adapts to support and query together, for there is no query loss. batches: of a task's images; each inner step
+    takes the next, with as many images of each class. Returns the loss before adapting, on the first batch.
     """
     params = {name: p.detach() for name, p in model.named_parameters()}
 
     @torch.no_grad()
     def direction(model, support_x, support_y, query_x, query_y):
         x, y = torch.cat([support_x, query_x]), torch.cat([support_y, query_y])
-        adapted = adapt(model, params, x, y, lr=inner_lr, steps=steps, first_order=True, loss=loss)
-        return loss(_call(model, params, x), y), *(p - adapted[name] for name, p in params.items())
+        order = y.argsort(stable=True) if batches > 1 else torch.arange(len(y), device=y.device)
+        adapted = params
+        for step in range(steps):
+            rows = order[step % batches::batches]
+            adapted = adapt(model, adapted, x[rows], y[rows], lr=inner_lr, steps=1, first_order=True, loss=loss)
+        rows = order[::batches]
+        return loss(_call(model, params, x[rows]), y[rows]), *(p - adapted[name] for name, p in params.items())
 
     before, *steps_back = mean(each_task(direction, model, tasks))
     for p, step in zip(model.parameters(), steps_back):

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from course_lib import checkpoints, datasets, episodes, maml, networks, runtime, statistics
 
 NORMS = {"no norm": nn.Identity, "batch norm": networks.BatchNorm, "GroupNorm": partial(nn.GroupNorm, 2)}
-HALVES = {"stride": 0, "max-pool": 4}
+MAPS = {"mean of the map": False, "kept map": True}
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +29,10 @@ def random_tasks(n_tasks=3, n_way=3, k_shot=2, q_query=3, seed=0):
                              torch.rand(n_tasks, n_way * q_query, 1, 28, 28, generator=g), deal(q_query))
 
 
-def network(norm=networks.BatchNorm, pool=0, seed=0):
+def network(norm=networks.BatchNorm, keep_map=False, seed=0):
     """A small one whose norms scale and shift by more than 1 and 0."""
     torch.manual_seed(seed)
-    net = networks.ConvNet(3, width=4, norm=norm, pool=pool).double()
+    net = networks.ConvNet(3, width=4, norm=norm, keep_map=keep_map).double()
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
@@ -65,9 +65,9 @@ def agrees_with_finite_differences(loss, params, gradient, eps=1e-7, directions=
 
 @pytest.mark.parametrize("vmapped", [False, True], ids=["loop", "vmap"])
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("norm, half", list(itertools.product(NORMS, HALVES)))
-def test_meta_gradient_against_finite_differences(norm, half, steps, vmapped):
-    net, batch = network(NORMS[norm], HALVES[half]), random_tasks()
+@pytest.mark.parametrize("norm, kept", list(itertools.product(NORMS, MAPS)))
+def test_meta_gradient_against_finite_differences(norm, kept, steps, vmapped):
+    net, batch = network(NORMS[norm], MAPS[kept]), random_tasks()
     params = dict(net.named_parameters())
     for inductive in (False, True):
         loss = partial(maml.meta_loss, net, tasks=batch, inner_lr=0.4, steps=steps, inductive=inductive,
@@ -190,6 +190,20 @@ def test_reptile_on_a_quadratic(steps):
     torch.testing.assert_close(model.w.grad, expected, rtol=1e-10, atol=1e-12)
     maml.reptile_backward(model, batch, inner_lr=lr, steps=steps, loss=mse_loss)
     torch.testing.assert_close(model.w.grad, 2 * expected, rtol=1e-10, atol=1e-12)      # it adds
+
+
+def test_reptile_by_batches_takes_another_drawing_of_each_class_in_each_step():
+    net, batch = network(), random_tasks(k_shot=2, q_query=4)        # six drawings of a class: three batches of two
+    expected = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
+    for support_x, support_y, query_x, query_y in zip(*batch):
+        x, y, adapted = torch.cat([support_x, query_x]), torch.cat([support_y, query_y]), dict(net.named_parameters())
+        drawings = [(y == c).nonzero().flatten() for c in range(3)]
+        for step in range(4):                                       # the fourth takes the first batch again
+            rows = torch.cat([rows[[step % 3, step % 3 + 3]] for rows in drawings])
+            adapted = maml.adapt(net, adapted, x[rows], y[rows], lr=0.3, steps=1)
+        expected = {name: p + (dict(net.named_parameters())[name] - adapted[name]) / 3 for name, p in expected.items()}
+    maml.reptile_backward(net, batch, inner_lr=0.3, steps=4, batches=3)
+    assert relative_difference({name: p.grad for name, p in net.named_parameters()}, expected) < 1e-10
 
 
 def test_torchs_batch_norm_under_vmap_has_the_right_loss_and_a_wrong_gradient():
