@@ -1,0 +1,171 @@
+"""Right and wrong answers to the exercises of notebook 11."""
+
+import torch
+
+
+def slope_right(a, b):
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).sum() / a.square().sum()
+
+
+def slope_by_lstsq(a, b):
+    rows = torch.stack([a.flatten(), torch.ones(a.numel())], dim=1)
+    return torch.linalg.lstsq(rows, b.flatten()[:, None]).solution[0, 0]
+
+
+def slope_by_cov(a, b):
+    cov = torch.stack([a.flatten(), b.flatten()]).cov()
+    return (cov[0, 1] / cov[0, 0]).item()
+
+
+def slope_by_moments(a, b):
+    return ((a * b).mean() - a.mean() * b.mean()) / (a.square().mean() - a.mean() ** 2)
+
+
+def slope_in_place(a, b):
+    a -= a.mean()
+    return (a * (b - b.mean())).sum() / a.square().sum()
+
+
+def slope_of_rows(a, b):
+    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
+    return (a * b).sum(1) / a.square().sum(1)
+
+
+def slope_of_columns(a, b):
+    a, b = a - a.mean(0), b - b.mean(0)
+    return (a * b).sum(0) / a.square().sum(0)
+
+
+def shuffled_by_a_cycle(settings, rng):
+    order = torch.randperm(len(settings[0]), generator=rng)
+    source = torch.empty_like(order)
+    source[order] = order.roll(1)
+    return tuple(part[source] for part in settings)
+
+
+def shuffled_by_trying(settings, rng):
+    own = torch.arange(len(settings[0]))
+    while ((order := torch.randperm(len(own), generator=rng)) == own).any():
+        pass
+    return [part[order] for part in settings]
+
+
+def shuffled_by_a_roll(settings, rng):
+    far = int(torch.randint(1, len(settings[0]), (), generator=rng))
+    return tuple(part.roll(far, 0) for part in settings)
+
+
+def shuffled_in_place(settings, rng):
+    new = shuffled_by_a_cycle(settings, rng)
+    for part, moved in zip(settings, new):
+        part.copy_(moved)
+    return settings
+
+
+def shuffled_within_rows(settings, rng):
+    moved = shuffled_by_a_cycle(settings, rng)
+    return moved[0].flip(2), moved[1], moved[2]
+
+
+def shuffled_too_few(settings, rng):
+    return tuple(part[1:] for part in shuffled_by_a_cycle(settings, rng))
+
+
+def shuffled_by_global_chance(settings, rng):
+    far = int(torch.randint(1, len(settings[0]), ())) if len(settings[0]) > 2 else 1
+    return tuple(part.roll(far, 0) for part in settings)
+
+
+def root_of(settings):
+    values, vectors = torch.linalg.eigh(settings.T.cov())
+    return vectors * values.clamp(min=0).sqrt()
+
+
+def gaussian_right(settings, n, rng):
+    z = torch.randn(n, settings.shape[1], generator=rng)
+    return settings.mean(0) + z @ root_of(settings).T
+
+
+def gaussian_by_symmetric_root(settings, n, rng):
+    values, vectors = torch.linalg.eigh(settings.T.cov())
+    return settings.mean(0) + torch.randn(n, len(values), generator=rng) @ (
+        vectors @ values.clamp(min=0).sqrt().diag() @ vectors.T)
+
+
+def gaussian_by_cholesky(settings, n, rng):
+    cov = settings.T.cov() + 1e-3 * torch.eye(settings.shape[1])
+    return settings.mean(0) + torch.randn(n, len(cov), generator=rng) @ torch.linalg.cholesky(cov).T
+
+
+def gaussian_of_deviations(settings, n, rng):
+    """A weighted sum of the rows' deviations needs no decomposition at all."""
+    away = settings - settings.mean(0)
+    return settings.mean(0) + torch.randn(n, len(away), generator=rng) @ away / (len(away) - 1) ** 0.5
+
+
+def gaussian_by_cov_of_b(settings, n, rng):
+    away = settings - settings.mean(0)
+    return settings.mean(0) + torch.randn(n, len(away), generator=rng) @ away / len(away) ** 0.5
+
+
+def gaussian_by_bare_cholesky(settings, n, rng):
+    root = torch.linalg.cholesky(settings.T.cov())
+    return settings.mean(0) + torch.randn(n, len(root), generator=rng) @ root.T
+
+
+def gaussian_by_bare_root(settings, n, rng):
+    values, vectors = torch.linalg.eigh(settings.T.cov())
+    return settings.mean(0) + torch.randn(n, len(values), generator=rng) @ (vectors * values.sqrt()).T
+
+
+def gaussian_without_mean(settings, n, rng):
+    return gaussian_right(settings, n, rng) - settings.mean(0)
+
+
+def gaussian_in_place(settings, n, rng):
+    new = gaussian_right(settings, n, rng)
+    settings -= settings.mean(0)
+    return new
+
+
+RIGHT = {
+    "slope": [slope_right, slope_by_lstsq, slope_by_cov, slope_by_moments],
+    "shuffled": [shuffled_by_a_cycle, shuffled_by_trying, shuffled_by_a_roll],
+    "gaussian": [gaussian_right, gaussian_by_symmetric_root, gaussian_by_cholesky, gaussian_of_deviations,
+                 gaussian_by_cov_of_b],
+}
+WRONG = {       # (answer, words of the message that fit this mistake and no other)
+    "slope": [
+        (slope_in_place, "a changed in place"),
+        (slope_of_rows, "a slope for each character"),
+        (slope_of_columns, "a slope for each column"),
+        (lambda a, b: a * b, "a number for each drawing"),
+        (lambda a, b: 2 * slope_right(a, b), "for a step of 1 in a"),
+        (lambda a, b: None, "does your function end with `return ...`?"),
+        (lambda a, b: float("nan"), "what is divided by what?"),
+    ],
+    "shuffled": [
+        (shuffled_in_place, "changed in place"),
+        (shuffled_within_rows, "a row that no image had"),
+        (shuffled_too_few, "Which rows are missing"),
+        (shuffled_by_global_chance, "does not come from `rng`"),
+        (lambda settings, rng: shuffled_by_a_cycle(settings, rng)[:2], "return just these"),
+        (lambda settings, rng: None, "does your function end with `return ...`?"),
+    ],
+    "gaussian": [
+        (gaussian_by_bare_cholesky, "wants a variance above 0"),
+        (gaussian_by_bare_root, "a little negative"),
+        (gaussian_without_mean, "Which term moves them there?"),
+        (gaussian_in_place, "does not come from `rng`"),
+        (lambda settings, n, rng: gaussian_right(settings, n, rng).T, "have changed places"),
+        (lambda settings, n, rng: gaussian_right(settings, 1, rng)[0], "that is one sample"),
+        (lambda settings, n, rng: gaussian_right(settings, len(settings), rng), "for each row of the settings"),
+        (lambda settings, n, rng: settings[torch.randint(len(settings), (n,), generator=rng)], "picked at random"),
+        (lambda settings, n, rng: gaussian_right(settings, 1, rng).expand(n, -1), "How many z do you sample?"),
+        (lambda settings, n, rng: gaussian_right(settings, n, None), "does not come from `rng`"),
+        (lambda settings, n, rng: settings.mean(0) + 2 * (gaussian_right(settings, n, rng) - settings.mean(0)),
+         "What must a matrix A fulfil"),
+        (lambda settings, n, rng: None, "does your function end with `return ...`?"),
+    ],
+}
