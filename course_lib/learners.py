@@ -86,14 +86,18 @@ def protonet_backward(model, tasks):
     return loss.detach()
 
 
-def train_protonet(network, classes, *, n_steps, rng, n_way=40, place=None, outer_lr=3e-3,
+def train_protonet(network, *worlds, n_steps, rng, n_way=40, place=None, outer_lr=3e-3,
                    gradient=protonet_backward, **options):
-    """Train `network` in place on n_way 1-shot tasks of `classes`, or of as many as there are; returns it.
+    """Train `network` in place on n_way 1-shot tasks of `worlds`, or of as many classes as there are; returns it.
 
-    network: as for `protonet_backward`. rng: on the classes' device; it draws the tasks. place: a function (tasks, rng)
-    that puts something in their place, such as `placements.in_training(augmentation)`. options: those of `maml.fit`.
+    network: as for `protonet_backward`. worlds: one or more `ImageClasses`, each as often. rng: on their device; it
+    draws the tasks. place: a function (tasks, rng) that puts something in their place, such as
+    `placements.in_training(augmentation)`. options: those of `maml.fit`.
     """
     def draw(rng):
+        classes = worlds[0]
+        if len(worlds) > 1:
+            classes = worlds[int(torch.randint(len(worlds), (), device=rng.device, generator=rng))]
         tasks = sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=rng)
         return place(tasks, rng) if place else tasks
 

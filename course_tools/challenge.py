@@ -29,6 +29,7 @@ from course_lib import (
     statistics,
 )
 from course_lib.datasets import DataError, glyphs, omniglot
+from course_lib.normalisation import normalised
 
 from . import records
 
@@ -136,42 +137,57 @@ def _images(names, files):
 BACKGROUNDS = {"omniglot-small1": 5, "omniglot-small2": 5, "omniglot": 30}      # and their numbers of alphabets
 
 
-def transductive(features):
-    """A learner that gives all queries of a task their labels at once, each class one: the likeliest assignment.
-
-    features: as in `learners.protonet_logits`, whose sum over the assignment the Hungarian algorithm makes largest
-    (in 1-shot: the least sum of squared distances). It takes for granted that each class has exactly one query, as in
-    the challenge: it is told more than an inductive learner. Raises ValueError for other numbers of queries.
-    """
-    @torch.no_grad()
-    def labels(tasks):
-        logits = learners.protonet_logits(features, tasks)      # [T, N, N]
-        n_queries, n_way = logits.shape[1:]
-        if n_queries != n_way:
-            raise ValueError(f"one-to-one assignment needs as many test as training drawings, not {n_queries} and "
-                             f"{n_way}. Use the inductive learner.")
-        columns = [linear_sum_assignment(task.cpu().numpy(), maximize=True)[1] for task in logits]
-        return torch.stack([torch.from_numpy(column) for column in columns]).to(tasks.query_y)
-    return labels
-
-
 N_VERSIONS = 16     # of every drawing, itself among them
+GENTLE = augmentations.classical(augmentations.STRENGTH.times(0.25))       # at test time; in training twice as strong
+FUSED = "matching + network, classical copies"
 
 
-def learners_of(background):
-    """{setting: learner} of what was trained on `background`, a name in BACKGROUNDS.
+def costs_of(background):
+    """A function of 1-shot `Episodes`: {part: what it costs [T, Q, N] to give each query each label}.
 
-    A ProtoNet on features averaged over augmented copies by the generator, of training and test drawings alike.
-    Raises FileNotFoundError where there is no checkpoint, ValueError for an unknown background.
+    The parts are those of the learner trained on `background`, a name in BACKGROUNDS; FUSED is what it answers by. The
+    drawings are normalised first, and no query sees another. Raises FileNotFoundError where there is no checkpoint,
+    ValueError for an unknown background.
     """
     saved = checkpoints.load(checkpoint(background))
-    network, G = networks.ConvNet(60, width=32, pool=3), networks.WarpGenerator()
+    network, G = networks.ConvNet(60, width=WIDTH, keep_map=True), networks.WarpGenerator()
     network.load_state_dict(saved["network"])
     G.load_state_dict(saved["G"])
-    copies = augmentations.generated(G)
-    features_of = placements.mean_features(network, copies, N_VERSIONS, runtime.rng(0))
-    return {"inductive": learners.protonet(network, N_VERSIONS, copies, runtime.rng(0)),
-            "transductive": lambda tasks: transductive(lambda features: features)(features_of(tasks))}
+
+    def distances(tasks, augmentation=None, versions=1):
+        """Squared, in features that are means over a drawing and `versions - 1` copies of it: [T, Q, N]."""
+        features_of = placements.mean_features(network, augmentation, versions, runtime.rng(0))
+        return -learners.protonet_logits(lambda features: features, features_of(tasks))
+
+    @torch.no_grad()
+    def costs(tasks):
+        tasks = tasks._replace(support_x=normalised(tasks.support_x), query_x=normalised(tasks.query_x))
+        matching = torch.stack([learners.matching_costs(*pair) for pair in zip(tasks.query_x, tasks.support_x)])
+        by_G = distances(tasks, augmentations.generated(G), N_VERSIONS)
+        classical = distances(tasks, GENTLE, N_VERSIONS)
+        return {"matching": matching, "network": distances(tasks), "network, copies by G": by_G,
+                "network, classical copies": classical, "matching + network, copies by G": together(matching, by_G),
+                FUSED: together(matching, classical)}
+    return costs
+
+
+def together(*parts):
+    """The sum of costs [T, Q, N], each brought to mean 0 and deviation 1 over the labels of every single query."""
+    return sum((costs - costs.mean(2, keepdim=True)) / costs.std(2, keepdim=True) for costs in parts)
+
+
+def one_to_one(costs):
+    """The labels [T, N] of all N queries at once, each class one, whose costs [T, N, N] have the least sum.
+
+    Transductive: it takes for granted that each class has exactly one query, as in the challenge, so it is told more
+    than an inductive learner. By the Hungarian algorithm. Raises ValueError for other numbers of queries.
+    """
+    n_queries, n_way = costs.shape[1:]
+    if n_queries != n_way:
+        raise ValueError(f"one-to-one assignment needs as many test as training drawings, not {n_queries} and "
+                         f"{n_way}. Use the inductive learner.")
+    columns = [linear_sum_assignment(task.cpu().numpy())[1] for task in costs]
+    return torch.stack([torch.from_numpy(column) for column in columns]).to(costs.device)
 
 
 def checkpoint(background):
@@ -194,53 +210,63 @@ def background_classes(background):
     return classes.take(i for i, alphabet in enumerate(classes.alphabets) if alphabet in allowed)
 
 
-def train(background, *, profile="cpu", seed=0):
-    """Train a generator and a ProtoNet on its drawings, on `background` alone; save both where `learners` finds them.
+WIDTH = 96
 
-    All drawings are seen in their quarter turns as well. Interrupted, it goes on from where it was, in the next call
-    with the same arguments.
+
+def train(background, *, profile="cpu", seed=0):
+    """Train a generator and a ProtoNet on its drawings, on `background` alone; save both where `costs_of` looks.
+
+    All drawings are normalised, and seen in their quarter turns as well. Interrupted, it goes on from where it was, in
+    the next call with the same arguments.
     """
     sizes, device = runtime.profile(profile), runtime.device(os.environ.get("COURSE_DEVICE", "auto"))
-    classes = background_classes(background).turned().to(device)
+    real = background_classes(background).normalised().turned().to(device)
+    simulated = datasets.load("glyphs").normalised().turned().to(device)
     made = {"dataset": background, "profile": profile, "seed": seed}
     part = str(runtime.project_root() / "runs" / "challenge" / f"{background}_{profile}_{seed}_{{}}.part").format
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
-    steps, iterations = sizes.pick(smoke=3, cpu=2_000, gpu=20_000), sizes.pick(smoke=3, cpu=4_000, gpu=40_000)
-    G = pairs.train_generator(G, D, classes, n_steps=iterations, made=made, path=part("G"),
+    steps, iterations = sizes.pick(smoke=3, cpu=4_000, gpu=20_000), sizes.pick(smoke=3, cpu=2_000, gpu=40_000)
+    network = train_network([real, simulated], n_steps=steps, seed=seed, path=part("network"), made=made)
+    G = pairs.train_generator(G, D, real, n_steps=iterations, made=made, path=part("G"),
                               rng=runtime.rng(seed, device)).G
-    network = train_network(classes, augmentations.generated(G), n_steps=steps, seed=seed, path=part("network"),
-                            made={**made, "augmentation": "generated"})
     checkpoints.save(runtime.output_dir() / "checkpoints" / f"challenge_{background}.safetensors",
                      {"network": network.state_dict(), "G": G.state_dict()}, **made, steps=steps,
                      iterations=iterations, made_by="course challenge --train")
 
 
-def train_network(classes, augmentation, *, n_steps, seed, **options):
-    """A `networks.ConvNet` trained as a ProtoNet, 60-way 1-shot, each drawing replaced by an augmented copy.
+def train_network(worlds, *, n_steps, seed, **options):
+    """A `networks.ConvNet` trained as a ProtoNet, 60-way 1-shot, each drawing replaced by a classical copy.
 
-    options: those of `maml.fit`.
+    worlds: several `ImageClasses`, each as often. options: those of `maml.fit`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = networks.ConvNet(60, width=32, pool=3).to(classes.images.device)
-    return learners.train_protonet(network, classes, n_way=60, place=placements.in_training(augmentation),
-                                   n_steps=n_steps, rng=runtime.rng(seed, classes.images.device), **options)
+        network = networks.ConvNet(60, width=WIDTH, keep_map=True)
+        network = network.to(worlds[0].images.device, memory_format=torch.channels_last)      # a quarter faster
+    place = placements.in_training(augmentations.classical(augmentations.STRENGTH.times(0.5)))
+    return learners.train_protonet(network, *worlds, n_way=60, place=place, n_steps=n_steps,
+                                   rng=runtime.rng(seed, worlds[0].images.device), **options)
 
 
-def score(learner, runs):
-    """The error of `learner`, a function of `Episodes` that returns labels [1, N], on each run: [n_runs] in [0, 1].
+def score(costs, runs):
+    """{setting, or part: the error on each run, [n_runs] in [0, 1]}; a part alone is inductive.
 
-    Raises the learner's ValueError with the name of the run.
+    costs: a function of `Episodes`, as from `costs_of`. Raises ValueError with the name of a run where N queries of N
+    classes are needed.
     """
-    errors = []
+    errors = {}
     for run in runs:
+        found = costs(run.episodes)
         try:
-            errors.append((learner(run.episodes) != run.episodes.query_y).double().mean())
+            labels = {"inductive": found[FUSED].argmin(2), "transductive": one_to_one(found[FUSED])}
         except ValueError as error:
             raise ValueError(f"{run.name}: {error}") from None
-    return torch.stack(errors)
+        labels |= {part: found[part].argmin(2) for part in found if part != FUSED}
+        for name, named in labels.items():
+            errors.setdefault(name, []).append((named != run.episodes.query_y).double().mean())
+    return {name: torch.stack(values) for name, values in errors.items()}
 
 
 KIND = "20-way 1-shot within alphabet"
@@ -254,22 +280,25 @@ def published():
 
 
 def report(errors, runs, background):
-    """The errors {setting: [n_runs] in [0, 1]} as text, in %, with the published ones below; at most 80 columns."""
+    """The errors {setting, or part: [n_runs] in [0, 1]} as text, in %, with published ones below; at most 80 columns"""
     count = f"{len(runs)} runs" if len(runs) == OFFICIAL else f"{len(runs)} found of the challenge's {OFFICIAL} runs"
+    settings = {name: errors[name] for name in errors if name in SETTINGS}
     lines = [f"Omniglot one-shot challenge, error in %; {count}",
-             f"trained on {background} ({BACKGROUNDS[background]} alphabets)", "", _row("", errors)]
+             f"trained on {background} ({BACKGROUNDS[background]} alphabets)", "", _row("", settings)]
     for i, run in enumerate(runs):
-        lines.append(_row(run.name, [f"{100 * error[i]:.1f}" for error in errors.values()]))
-    lines += [_row("mean", [f"{100 * error.mean():.1f}" for error in errors.values()])]
+        lines.append(_row(run.name, [f"{100 * error[i]:.1f}" for error in settings.values()]))
+    lines += [_row("mean", [f"{100 * error.mean():.1f}" for error in settings.values()])]
     if len(runs) > 1:
-        halves = [statistics.mean_interval(100 * error)[1] for error in errors.values()]
+        halves = [statistics.mean_interval(100 * error)[1] for error in settings.values()]
         lines.append(_row("95 %, over runs", [f"± {half:.1f}" for half in halves]))
-    return "\n".join([*lines, "", *NOTES, "", *_published_table()])
+    lines += ["", *SETTINGS.values(), "", f"{FUSED}: the learner above", "inductive means of its parts alone:"]
+    lines += [f"  {name:<40}{100 * error.mean():>6.1f}" for name, error in errors.items() if name not in SETTINGS]
+    return "\n".join([*lines, "", *_published_table()])
 
 
-NOTES = ("inductive: one test drawing at a time.",
-         "transductive: all test drawings of a run at once, assigned one to one: it is",
-         "told that each character comes exactly once.")
+SETTINGS = {"inductive": "inductive: one test drawing at a time.",
+            "transductive": "transductive: all test drawings of a run at once, assigned one to one: it is\n"
+                            "told that each character comes exactly once."}
 
 
 def _row(name, cells):

@@ -144,8 +144,7 @@ def _challenge(arguments):
     runs = challenge.read_runs(arguments.runs)
     if arguments.train:
         challenge.train(arguments.background, profile=arguments.profile)
-    learners = challenge.learners_of(arguments.background)
-    errors = {setting: challenge.score(learner, runs) for setting, learner in learners.items()}
+    errors = challenge.score(challenge.costs_of(arguments.background), runs)
     print(challenge.report(errors, runs, arguments.background))
     print(f"\nnetwork: {challenge.checkpoint(arguments.background)}")
 

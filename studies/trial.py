@@ -28,6 +28,7 @@ is the generator's or a classical one, by chance), and the oracle (classical, wi
 
 import argparse
 import itertools
+from functools import partial
 
 import torch
 
@@ -83,6 +84,10 @@ def copies_by(G, reach=1.0, shuffled=False):
             settings = [part[other] for part in settings]
         return networks.warp(x.flatten(0, 1), *settings).view_as(x)
     return augmentation
+
+
+def classical(strength):
+    return augmentations.classical(augmentations.STRENGTH.times(strength))
 
 
 def either(one, other):
@@ -145,8 +150,7 @@ def tune(number, options):
     classes, val = (of(eight_alphabets(), part).to(options.device) for part in (names, held))
     G = trained_generator(FOLDER / f"{number}-inner-G.safetensors", classes.turned(), 0, options)
     best = {}
-    for arm, make, sizes in (("classical", lambda s: augmentations.classical(augmentations.STRENGTH.times(s)), STRENGTHS),
-                             ("GAN", lambda reach: copies_by(G, reach), REACHES)):
+    for arm, make, sizes in (("classical", classical, STRENGTHS), ("GAN", partial(copies_by, G), REACHES)):
         errors = {}
         for in_training in sizes[0]:
             network = trained_network(FOLDER / f"{number}-inner-{arm}-{in_training}.safetensors", classes.turned(), 0,
@@ -165,11 +169,11 @@ def arms_of(number, seed, options):
     best = tune(number, options)
     G = trained_generator(FOLDER / f"{number}-{seed}-G.safetensors", of(eight_alphabets(), fold(number)[0]).turned()
                           .to(options.device), seed, options)
-    classical = [augmentations.classical(augmentations.STRENGTH.times(s)) for s in best["classical"]]
+    warped = [classical(strength) for strength in best["classical"]]
     generated = [copies_by(G, reach) for reach in best["GAN"]]
-    return {"classical": classical, "GAN": generated, "no augmentation": (None, None),
+    return {"classical": warped, "GAN": generated, "no augmentation": (None, None),
             "shuffled GAN": [copies_by(G, reach, shuffled=True) for reach in best["GAN"]],
-            "both": [either(*pair) for pair in zip(generated, classical)]}
+            "both": [either(*pair) for pair in zip(generated, warped)]}
 
 
 def train(options):

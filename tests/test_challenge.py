@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 from scipy.stats import ttest_1samp
+from torch.nn.functional import pad
 
-from course_lib import augmentations, checkpoints, datasets, episodes, learners, networks, runtime
+from course_lib import datasets, episodes, learners, normalisation, runtime
 from course_lib.datasets import DataError, glyphs, omniglot
 from course_tools import challenge, cli
 
@@ -206,14 +207,22 @@ def test_damaged_and_unsafe_archives(small, tmp_path):
         challenge.read_runs(path)
 
 
+def pixels(tasks):
+    """Squared distances in pixels, for a part alone their negative."""
+    costs = torch.cdist(tasks.query_x.flatten(2), tasks.support_x.flatten(2)).square()
+    return {"reversed": -costs, challenge.FUSED: costs}
+
+
 def test_score_is_the_share_of_wrong_labels_run_by_run(written, tmp_path):
     shutil.copytree(written[0], tmp_path / "runs")
-    assert challenge.score(learners.nearest_neighbour, challenge.read_runs(tmp_path / "runs")).tolist() == [0, 0, 0]
+    errors = challenge.score(pixels, challenge.read_runs(tmp_path / "runs"))
+    assert {name: values.tolist() for name, values in errors.items()} == {
+        "inductive": [0, 0, 0], "transductive": [0, 0, 0], "reversed": [1, 1, 1]}
     labels = tmp_path / "runs" / "run02" / "class_labels.txt"
     (first, a), (second, b), *_ = (line.split() for line in labels.read_text().splitlines())
     spoil(labels, f"{first} {a}\n{second} {b}\n", f"{first} {b}\n{second} {a}\n")
     runs = challenge.read_runs(tmp_path / "runs")
-    assert challenge.score(learners.nearest_neighbour, runs).tolist() == pytest.approx([0, 0.1, 0])
+    assert challenge.score(pixels, runs)["inductive"].tolist() == pytest.approx([0, 0.1, 0])
 
 
 def random_task(n_way, n_queries, n_tasks=1, side=2):
@@ -223,25 +232,31 @@ def random_task(n_way, n_queries, n_tasks=1, side=2):
     return episodes.Episodes(support, torch.arange(n_way).repeat(n_tasks, 1), query, query_y)
 
 
-def flat(x):
-    return x.flatten(1)
-
-
 def test_transductive_finds_the_best_of_all_assignments():
     tasks = random_task(5, 5, n_tasks=6)
-    found = challenge.transductive(flat)(tasks)
-    for support, query, labels in zip(tasks.support_x.flatten(2), tasks.query_x.flatten(2), found):
-        costs = {order: sum((query[i] - support[c]).square().sum().item() for i, c in enumerate(order))
-                 for order in itertools.permutations(range(5))}
-        assert tuple(labels.tolist()) == min(costs, key=costs.get)
+    costs = pixels(tasks)[challenge.FUSED]
+    found = challenge.one_to_one(costs)
+    for task, labels in zip(costs, found):
+        sums = {order: sum(task[i, c].item() for i, c in enumerate(order))
+                for order in itertools.permutations(range(5))}
+        assert tuple(labels.tolist()) == min(sums, key=sums.get)
     assert found.dtype == torch.int64
-    assert (found != learners.nearest_neighbour(tasks)).any(), "these tasks tell the two apart"
+    assert (found != costs.argmin(2)).any(), "these tasks tell the two apart"
 
 
 def test_transductive_needs_one_query_per_class():
     run = challenge.Run("run07", random_task(4, 3))
     with pytest.raises(ValueError, match=r"run07: one-to-one assignment needs as many test as training .* not 3 and 4"):
-        challenge.score(challenge.transductive(flat), [run])
+        challenge.score(pixels, [run])
+
+
+def test_parts_have_one_voice_each_whatever_their_units():
+    costs = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    other = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    both = challenge.together(costs, other)
+    assert torch.allclose(challenge.together(1000 * costs + 7, 0.01 * other), both)
+    row = [(x - x.mean()) / x.std() for x in (costs[1, 2], other[1, 2])]
+    assert torch.allclose(both[1, 2], sum(row)), "each query by itself"
 
 
 def test_published_errors_best_first():
@@ -265,6 +280,8 @@ def test_report_says_mean_interval_and_what_others_got():
     for setting, column in (("inductive", -3), ("transductive", -1)):
         interval = ttest_1samp(100 * errors[setting].numpy(), 0).confidence_interval(0.95)
         assert float(rows["95 %, over runs"][column]) == pytest.approx((interval.high - interval.low) / 2, abs=0.06)
+    parts = {"matching": torch.tensor([0.1, 0.2, 0.6])}
+    assert "  matching                                  30.0" in challenge.report(errors | parts, named(3), "omniglot")
     assert "3 found of the challenge's 20 runs" in text and "omniglot-small2 (5 alphabets)" in text
     assert re.search(r"people +4.5 +- +- +Lake et al. 2015", text) and "inductive" in text.splitlines()[3]
     assert max(map(len, text.splitlines())) <= 80
@@ -315,32 +332,42 @@ def test_the_command_trains_and_finds_its_network_again(small, no_checkpoints, t
     assert str(no_checkpoints / "checkpoints") in capsys.readouterr().out
 
 
-def test_learners_do_what_their_setting_says(small, no_checkpoints, monkeypatch):
+def test_a_query_does_not_see_the_others(small, no_checkpoints, monkeypatch):
     monkeypatch.setattr(challenge, "N_VERSIONS", 1)     # augmented copies are random, and differ with a query's place
     state = torch.get_rng_state()
     challenge.train("omniglot-small1", profile="smoke")
     assert torch.equal(torch.get_rng_state(), state), "training has random numbers of its own"
-    runs, of = challenge.read_runs(small), challenge.learners_of("omniglot-small1")
-    hard = random_task(20, 20, n_tasks=5, side=28)
-    before, _, after = (of[setting](hard) for setting in ("transductive", "inductive", "transductive"))
-    assert torch.equal(before, after), "in training mode batch norm would mix the drawings, and learn from them"
-    task = runs[0].episodes
-    alone = [of["inductive"](task._replace(query_x=task.query_x[:, i:i + 1])).item() for i in range(4)]
-    assert of["inductive"](task).tolist() == [alone], "a query does not see the others"
-    repeated = task._replace(query_x=task.query_x[:, :1].expand(-1, 4, -1, -1, -1))
-    assert sorted(of["transductive"](repeated)[0].tolist()) == [0, 1, 2, 3], "each class once, whatever is asked"
+    costs, hard = challenge.costs_of("omniglot-small1"), random_task(20, 20, n_tasks=2, side=28)
+    before, after = costs(hard), costs(hard)
+    for part in before:
+        assert torch.equal(before[part], after[part]), "in training mode batch norm would learn from the drawings"
+        alone = [costs(hard._replace(query_x=hard.query_x[:, i:i + 1]))[part] for i in (0, 7)]
+        assert torch.allclose(torch.cat(alone, dim=1), before[part][:, [0, 7]], rtol=1e-3, atol=1e-4), part
 
 
-def test_the_network_learns_from_the_generator_that_is_saved_beside_it(no_checkpoints, monkeypatch):
-    seen, train_network = [], challenge.train_network
-    monkeypatch.setattr(challenge, "train_network", lambda classes, augmentation, **options: (
-        seen.append(augmentation), train_network(classes, augmentation, **options))[1])
+def test_where_a_drawing_lies_and_how_large_it_is_is_nothing_to_it(no_checkpoints):
     challenge.train("omniglot-small1", profile="smoke")
-    G, task = networks.WarpGenerator(), random_task(20, 20, n_tasks=1, side=28)
-    G.load_state_dict(checkpoints.load(challenge.checkpoint("omniglot-small1"))["G"])
-    copies, expected = (augmentation(task.support_x, runtime.rng(0))
-                        for augmentation in (*seen, augmentations.generated(G)))
-    assert torch.equal(copies, expected)
+    costs, task = challenge.costs_of("omniglot-small1"), random_task(6, 6, side=12)
+
+    def framed(left, top):
+        return task._replace(support_x=pad(task.support_x, (8, 8, 8, 8)),
+                             query_x=pad(task.query_x, (left, 16 - left, top, 16 - top)))
+    for part, found in costs(framed(8, 8)).items():
+        assert torch.allclose(costs(framed(3, 14))[part], found, rtol=1e-3, atol=1e-3) or "copies" in part, part
+
+
+def test_the_network_learns_from_both_worlds_and_classical_copies(no_checkpoints, monkeypatch):
+    seen, fit = [], learners.train_protonet
+    monkeypatch.setattr(learners, "train_protonet", lambda network, *worlds, **options: (
+        seen.append((worlds, options["place"])), fit(network, *worlds, **options))[1])
+    challenge.train("omniglot-small1", profile="smoke")
+    (worlds, place), = seen
+    assert len(worlds) == 2 and all("turned 270" in w.alphabets[-1] for w in worlds)
+    for world in worlds:
+        mean, _ = normalisation.moments(world.ink.view(-1, 28, 28))
+        assert mean.abs().mean() < 0.02, "normalised"
+    task = random_task(20, 20, side=28)
+    assert not torch.equal(place(task, runtime.rng(0)).support_x, task.support_x)
 
 
 def test_careless_commands(small, no_checkpoints, capsys):
@@ -358,8 +385,8 @@ def test_careless_commands(small, no_checkpoints, capsys):
 def test_the_same_command_twice_gives_the_same_errors(small, no_checkpoints):
     challenge.train("omniglot-small1", profile="smoke")
     runs = challenge.read_runs(small)
-    one, two = ({setting: challenge.score(learner, runs).tolist()
-                 for setting, learner in challenge.learners_of("omniglot-small1").items()} for _ in range(2))
+    one, two = ({name: errors.tolist() for name, errors in
+                 challenge.score(challenge.costs_of("omniglot-small1"), runs).items()} for _ in range(2))
     assert one == two
 
 
@@ -380,5 +407,5 @@ def test_runs_of_real_drawings_are_those_that_datasets_loads(tmp_path):
     for run, indices, order in zip(runs, chosen, orders):
         assert torch.equal(run.episodes.support_x[0], classes.images[indices, 2] / 255)
         assert torch.equal(run.episodes.query_x[0], classes.images[indices, 10][order] / 255)
-    errors = challenge.score(learners.nearest_neighbour, runs)
+    errors = challenge.score(pixels, runs)["inductive"]
     assert 0.4 < errors.mean() < 0.93, "nearest neighbours in pixels are poor, but better than chance (95 %)"
