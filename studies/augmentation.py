@@ -13,15 +13,12 @@ these, or real drawings (the oracle). All arms see the same episodes and the sam
 steps. Two more arms have test-time augmentation: each query gets `N_EXTRA` copies as well, and the labels of all six
 are votes.
 
-The last part, `challenge`, asks how far a ProtoNet gets on real characters, 20-way 1-shot within an alphabet, if it
-was trained on augmented copies of every drawing, classical ones (by `few_shot.py`: run its `train` first) or the
-generator's, and averages the features of support and query over augmented copies of each: classical ones, the
-generator's, or both.
+The drawings are used as they are, not normalised, and the network is an earlier one: four blocks of 32 filters, whose
+last map is averaged. `trial.py` asks what is left of the gains once drawings are normalised.
 
 `--profile gpu` trains everything ten times as long on cuda. The learners' settings, the strength of the classical arm
 and the test-time augmentation were chosen on glyphs-0's val alphabets (a few of which test in glyphs-1 and glyphs-2).
-The generator's settings were chosen on Greek and Korean after training on the other three real alphabets. Those of the
-challenge were chosen there and on Balinese after training on the other four.
+The generator's settings were chosen on Greek and Korean after training on the other three real alphabets.
 """
 
 import argparse
@@ -45,8 +42,7 @@ from course_lib import (
 )
 from course_lib.episodes import sample
 from course_lib.statistics import fraction_recovered, paired_difference
-from course_tools import challenge
-from shared import LONGER, Kind, accuracies, load, new_network
+from shared import LONGER, Kind, accuracies, load
 
 FOLDER = runtime.project_root() / "runs" / "augmentation"
 SEEDS = range(5)
@@ -118,6 +114,15 @@ def generator_of(world_name, kind="warp"):
 # adapted 20-way, 1-shot; 5-way learners keep five rows of the head, which starts at 0
 INNER = {"MAML": {"inner_lr": 1.6, "steps": 1}, "FOMAML": {"inner_lr": 0.4, "steps": 3, "first_order": True}}
 STEPS = {"ProtoNet": 800, "MAML": 500, "FOMAML": 500, "classifier": 1000}
+
+
+def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d):
+    """A `ConvNet` of width 32. Its head starts at 0, all classes alike, because each episode deals the labels anew."""
+    runtime.seed_everything(seed)
+    network = networks.ConvNet(n_way, width=32, norm=norm)
+    torch.nn.init.zeros_(network.head.weight)
+    torch.nn.init.zeros_(network.head.bias)
+    return network
 
 
 def train_learner(world_name, seed, name, options):
@@ -271,80 +276,16 @@ VOTED_DIFFERENCES = [(VOTED[1], "no augmentation"), (VOTED[0], "no augmentation"
                      (VOTED[1], VOTED[0]), (VOTED[1], "GAN")]
 
 
-N_VERSIONS = 16
-CHALLENGE_SEEDS = range(3)
-CHALLENGE_STEPS = 2000
-
-
-def challenge_path(seed, taught):
-    """Where a ProtoNet is that was trained on augmented copies of real characters: classical (few_shot.py) or G's."""
-    return (FOLDER.parent / "few_shot" / f"omniglot-{seed}-ProtoNet.safetensors" if taught == "classical" else
-            FOLDER / f"omniglot-{seed}-challenge.safetensors")
-
-
-def train_challenge(seed, options):
-    """Train the ProtoNet whose every drawing is the generator's, unless that is done, from where it was stopped."""
-    path = challenge_path(seed, "GAN")
-    if path.exists():
-        return
-    G, classes = generator_of("omniglot").to(options.device), world("omniglot").train.to(options.device)
-    network = challenge.train_network(classes, augmentations.generated(G), seed=seed, path=path.with_suffix(".part"),
-                                      n_steps=LONGER[options.profile] * CHALLENGE_STEPS, made={"taught": "GAN"})
-    checkpoints.save(path, network.state_dict())
-    print("challenge", seed, "trained", flush=True)
-
-
-def challenge_learners(seed, taught, G):
-    """{copies: learner} for real characters: one ProtoNet, whose features are averaged over augmented copies."""
-    network = load(lambda: networks.ConvNet(60, width=32, pool=3), challenge_path(seed, taught))
-    classical, gan, rng = augmentations.classical(), augmentations.generated(G), runtime.rng(1000 + seed)
-    copies = {"classical": classical, "GAN": gan, "GAN + classical": augmentations.chain(gan, classical)}
-    return {"no augmentation": learners.protonet(network)} | {
-        arm: learners.protonet(network, N_VERSIONS, augmentation, rng) for arm, augmentation in copies.items()}
-
-
-def score_challenge(seed):
-    path = FOLDER / f"challenge-{seed}.safetensors"
-    if path.exists():
-        return
-    classes, G, kind = world("omniglot").test, generator_of("omniglot"), Kind(20, 1, 5, within_alphabet=True)
-    scores = {f"{taught}|{arm}": accuracies(learner, classes, kind, n_episodes=40, rng=runtime.rng(seed), chunk=1)
-              for taught in ("classical", "GAN") for arm, learner in challenge_learners(seed, taught, G).items()}
-    checkpoints.save(path, scores)
-    print("challenge", seed, {arm: round(100 - 100 * x.mean().item(), 2) for arm, x in scores.items()}, flush=True)
-
-
-CHALLENGE_DIFFERENCES = [("GAN|GAN", other) for other in ("classical|classical", "classical|no augmentation",
-                                                          "classical|GAN", "GAN|no augmentation")]
-CHALLENGE_DIFFERENCES += [("GAN|no augmentation", "classical|no augmentation"),
-                          ("classical|GAN", "classical|no augmentation"),
-                          ("classical|GAN", "classical|classical")]
-
-
-def collect_challenge(results):
-    """Records whose arm is 'in training|copies at test time'."""
-    runs = [checkpoints.load(path) for path in sorted(FOLDER.glob("challenge-*.safetensors"))]
-    about = {"learner": "ProtoNet", "setting": "inductive", "dataset": "omniglot", "seed": "all"}
-    error = {arm: torch.stack([1 - run[arm].mean() for run in runs]) for arm in runs[0]}
-    for arm, values in error.items():
-        results.add("challenge", values, unit="error", arm=arm, **about)
-    for a, b in CHALLENGE_DIFFERENCES:
-        results.add("challenge, difference", error[a] - error[b], unit="error", arm=f"{a} - {b}", **about)
-
-
 def test(options):
     for name in options.worlds:
         for seed in options.seeds:
             score(name, seed)
-            if name == "omniglot" and seed in CHALLENGE_SEEDS:
-                score_challenge(seed)
 
 
 def write(options):
     """Write figures/results/augmentation.jsonl from all scores."""
     results = shared.results("augmentation", profile=options.profile, device=options.device, split="test")
     collect(results)
-    collect_challenge(results)
 
 
 def main():
@@ -352,7 +293,7 @@ def main():
     parser.add_argument("what", choices=("train", "tune", "test", "write"))
     parser.add_argument("--worlds", nargs="+", default=WORLDS)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS, "challenge"])
+    parser.add_argument("--only", nargs="+", default=[*GENERATORS, *STEPS])
     parser.add_argument("--profile", choices=tuple(LONGER), default="cpu")
     options = parser.parse_args()
     options.device = runtime.device("cuda" if options.profile == "gpu" else "cpu")
@@ -366,9 +307,6 @@ def main():
                 elif kind in STEPS:
                     for seed in options.seeds:
                         train_learner(name, seed, kind, options)
-                elif kind == "challenge" and name == "omniglot":
-                    for seed in CHALLENGE_SEEDS:
-                        train_challenge(seed, options)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from shared import DEVICE, LONGER, Kind, accuracies, load
 
 FOLDER = runtime.project_root() / "runs" / "trial"
 FOLDS, SEEDS, EXPLORED = range(3), range(5), range(1)       # the exploratory arms have the first seed
-ITERATIONS, STEPS, N_VERSIONS, N_EPISODES, N_EXTRA = 800, 400, 8, 20, 5
+ITERATIONS, STEPS, N_VERSIONS, N_EPISODES, N_EXTRA = 800, 800, 8, 20, 5
 # what tuning chooses from: strengths of classical augmentation, reaches of z; in training, and at test time
 STRENGTHS, REACHES = ((0.5, 1.0), (0.25, 0.5, 1.0)), ((0.5, 1.0), (0.25, 0.5, 1.0))
 PRIMARY = ("GAN", "classical")
