@@ -34,11 +34,16 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
                "GAN, test-time augmentation - classical, test-time augmentation"]}),
            ("augmentation", {"name": f"{ONE_SHOT}, fraction of the gap recovered", "setting": "inductive",
                              "arm": "GAN, test-time augmentation"}),
-           ("augmentation", {"name": "challenge",
-                             "arm": ["GAN|GAN", "classical|classical", "classical|no augmentation"]}),
-           ("augmentation", {"name": "challenge, difference", "arm": "GAN|GAN - classical|classical"})],
+           ("parts", {})],
     "10": [("10_where_samples_help", {"name": "error, difference"}),
            ("placements", {"name": "error", "arm": ["no augmentation", "GAN: support and query"]})],
+    "11": [("11_why_it_helps", {"name": "slope on the example", "arm": ["people", "G"], "of": ["place across", "slant"],
+                                "world": "raw"}),
+           ("11_why_it_helps", {"name": "error", "arm": "no augmentation", "learner": "ProtoNet"}),
+           ("11_why_it_helps", {"name": "error, difference", "learner": "ProtoNet", "world": "raw", "arm": [
+               f"{arm} - no augmentation" for arm in ("G", "only G's place", "G without its place", "no G: centred")]}),
+           ("11_why_it_helps", {"name": "error, difference", "learner": "ProtoNet", "world": "normalised", "arm": [
+               f"{arm} - no augmentation" for arm in ("G", "G, shuffled", "a Gaussian", "regression, best of 4")]})],
 }
 
 
@@ -94,11 +99,8 @@ def _test_time(results):
                       [f"{generated} - no augmentation", f"{generated} - {classical}"])
 
 
-def _challenge(results):
-    at_test = ["no augmentation", "classical", "GAN", "GAN + classical"]
-    return [["in training", *(f"at test time: {name}" for name in at_test)]] + [
-        [arm, *(_one(results, "augmentation", name="challenge", arm=f"{arm}|{name}") for name in at_test)]
-        for arm in ("classical", "GAN")]
+def _parts(results):
+    return [["part", "error in %"]] + [[r["arm"], r] for r in select(results, "parts", name="error")]
 
 
 def _placements(results):
@@ -124,7 +126,7 @@ def _few_shot(results):
 
 def _official(results):
     rows = [["learner", "background alphabets", "setting", "error in %"]]
-    rows += [["ProtoNet and GAN (ours)", "5 (small1)", ours["setting"], ours] for ours in results["official"]]
+    rows += [["ProtoNet and GAN (ours, an earlier version)", "5 (small1)", ours["setting"], ours] for ours in results["official"]]
     return rows + [[row["arm"], row["alphabets"], row["setting"], f"{100 - 100 * row['value']:.1f}"]
                    for row in sorted(results["published"], key=lambda row: -row["value"])
                    if row["name"] == ONE_SHOT.replace(",", "") and ("5" in row["alphabets"] or row["arm"] == "people")]
@@ -152,7 +154,7 @@ def _one(results, file, **fields):
     return record
 
 
-TABLES = {"augmentation": _augmentation, "test_time": _test_time, "challenge": _challenge, "placements": _placements,
+TABLES = {"augmentation": _augmentation, "test_time": _test_time, "parts": _parts, "placements": _placements,
           "official": _official, "few_shot": _few_shot, "threads": _threads, "meta_steps": _meta_steps}
 
 
@@ -211,7 +213,7 @@ def _beside(record, published):
     """What was published for this learner, kind of episodes and setting: ['69.9 (5 (minimal); Lake et al. 2019)']."""
     if not record.get("dataset", "").startswith("omniglot"):
         return []
-    kind = record["name"].replace("challenge", "20-way 1-shot within alphabet").replace(", within", " within")
+    kind = record["name"].replace(", within", " within")
     same = kind, record.get("learner") or record["arm"], record["setting"]
     return [(row["text"] if record["unit"] == "accuracy" else f"{100 - 100 * row['value']:.1f}")
             + f" ({row['alphabets']}; {row['source']})"
