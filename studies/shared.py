@@ -35,9 +35,17 @@ def fitting(classes, kind):
 
 
 def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d):
-    """The `ConvNet` of the studies: width 64, for normalised drawings (it keeps its last map)."""
+    """The `ConvNet` of the studies: width 64, for normalised drawings (it keeps its last map).
+
+    The rows of its head start small: with rows of the usual size, what their chance differences add to the logits is
+    what most of the first inner steps undo. They do not start equal: see notebook 07.
+    """
     runtime.seed_everything(seed)
-    return networks.ConvNet(n_way, width=64, norm=norm, keep_map=True)
+    network = networks.ConvNet(n_way, width=64, norm=norm, keep_map=True)
+    with torch.no_grad():
+        network.head.weight *= 0.1
+        network.head.bias.zero_()
+    return network
 
 
 def load(make, path, device="cpu"):
