@@ -1,0 +1,706 @@
+# %% [markdown]
+# # 11 · Why it helps
+#
+# **The question.** What can generated samples add, and what can they never?
+#
+# In notebook 10, copies by $G$ on both sides took errors off a ProtoNet. *That* they help is one
+# finding. *What* in them helps is another, and it decides what to try next. So this notebook takes
+# $G$ apart. What does it change in a drawing? Is that what people change? And would something
+# simpler than a GAN do as well?
+#
+# **You need** notebooks 06, 08 and 10. **Time**: 35 minutes, and about 35 more with the three
+# exercises.
+#
+# Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
+# for each class.
+
+# %% tags=["parameters"]
+import os
+
+profile = os.environ.get("COURSE_PROFILE", "cpu")
+dataset = os.environ.get("COURSE_DATASET", "glyphs")
+device = os.environ.get("COURSE_DEVICE", "auto")
+seed = int(os.environ.get("COURSE_SEED", "0"))
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown, display
+from torch.nn.functional import conv2d
+
+from course_checks import nb11 as checks
+from course_lib import (
+    augmentations, checkpoints, datasets, episodes, gan, learners, networks, normalisation, pairs,
+    runtime, statistics,
+)
+from course_tools import notebook, plots, records
+
+sizes, device, results = notebook.setup("11_why_it_helps", profile, dataset, device, seed,
+                                        split="val")
+train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+worlds = {"raw": (train, val), "normalised": (train.normalised(), val.normalised())}
+
+# %% [markdown]
+# There are two worlds. In the **raw** one, drawings are as people left them. In the **normalised**
+# one, each drawing is centred and scaled by its own moments, as in notebook 06. Each world has a
+# generator of its own, trained by the code of notebook 08 on the drawings of that world. On
+# `glyphs` both come from checkpoints; on other data they are trained right here for a short time.
+# All drawings that we look at are of the validation alphabets.
+
+# %%
+FILES = {"raw": "warp_glyphs.safetensors", "normalised": "warp-normalised_glyphs.safetensors"}
+generators, ink = {}, {}
+n_drawings = min(sizes.pick(smoke=4, cpu=10, gpu=20), val.images.shape[1])
+for world, (known, judged) in worlds.items():
+    runtime.seed_everything(seed)
+    G = networks.WarpGenerator().to(device)
+    if dataset == "glyphs":
+        path = runtime.project_root() / "checkpoints" / FILES[world]
+        G.load_state_dict(checkpoints.load(path, device))
+    else:
+        G = pairs.train_generator(G, networks.PairDiscriminator().to(device), known,
+                                  n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),
+                                  rng=runtime.rng(seed, device)).G
+    generators[world] = G.eval()
+    every = judged.ink.view(len(judged.names), -1, 1, 28, 28)                   # [C, M, 1, 28, 28]
+    order = torch.rand(every.shape[:2], generator=runtime.rng(seed + 1)).argsort(1).to(device)
+    rows = torch.arange(len(every), device=device)[:, None]
+    ink[world] = every[rows, order[:, :n_drawings]]     # in each row, another order of the people
+
+# %% [markdown]
+# $G$ also looks at the task, a set of characters of one alphabet. So we cut the validation drawings
+# into tasks: an alphabet at a time, one drawing of each of its characters, by mixed people.
+
+# %%
+def by_task(world, function):
+    """What `function` makes of tasks x [T, N, 1, 28, 28], an alphabet at a time: [C, T, ...]."""
+    made = [None] * len(val.names)
+    for alphabet in dict.fromkeys(val.alphabets):
+        members = [i for i, name in enumerate(val.alphabets) if name == alphabet]
+        of_alphabet = function(ink[world][members].transpose(0, 1)).transpose(0, 1)
+        for i, rows in zip(members, of_alphabet):
+            made[i] = rows
+    return torch.stack(made)
+
+
+def copies(world, augmentation, n):
+    """n augmented copies of every drawing: [C, T, n, 1, 28, 28]."""
+    rng = runtime.rng(seed + 2, device)
+    return by_task(world, lambda x: torch.stack([augmentation(x, rng) for _ in range(n)], dim=2))
+
+
+# %% [markdown]
+# ## 1 · Six numbers of a drawing
+#
+# A drawing has habits of its own: it stands too far left, it is small, it leans. Six numbers say
+# so, and all but the last come from moments of the ink (notebook 06).
+#
+# * **place**, across and down: the mean of the ink
+# * **size**: the logarithm of its spread, and **proportions**: that of width over height
+# * **slant**: the correlation of *right* and *up* over the ink, from −1 to 1
+# * **stroke width**: the logarithm of twice the ink over the length of its edge
+
+# %%
+NAMES = ("place across", "place down", "size", "proportions", "slant", "stroke width")
+
+
+def measures(images):
+    """The six numbers of images [..., 1, H, W]: [..., 6]."""
+    x = images.flatten(0, -4)[:, 0]
+    mean, spread = normalisation.moments(x)                                     # [B, 2], [B, 2]
+    right, down = ((2 * torch.arange(n, device=x.device) + 1) / n - 1 for n in (x.shape[2],
+                                                                               x.shape[1]))
+    total = x.sum((1, 2)).clamp(min=1e-6)
+    together = torch.einsum("bij,i,j->b", x, down, right) / total - mean.prod(1)
+    wide, high = spread.clamp(min=0.01).unbind(1)
+    edge = torch.hypot(x.diff(dim=2)[:, 1:], x.diff(dim=1)[:, :, 1:]).sum((1, 2)).clamp(min=1e-6)
+    found = [*mean.unbind(1), (wide * high).log() / 2, (wide / high).log(),
+             -together / (wide * high), (2 * total / edge).clamp(min=1e-3).log()]
+    return torch.stack(found, dim=1).view(*images.shape[:-3], 6)
+
+
+# %% [markdown]
+# If a drawing $x$ stands a step further left than most, where does $G(z, x)$ stand? The answer is a
+# **slope**, that of the line which predicts a number of $G(z, x)$ from the same number of $x$. With
+# slope 1, $G$ hands the habit on. With slope 0 it forgets it.
+#
+# ### Exercise 1 · A slope (★, very important, 10 minutes)
+#
+# `a` and `b` are `[C, n]`: a number of n drawings of each of C characters, and the same number of
+# one other drawing for each. Return the slope of the least-squares line of `b` on `a` through all
+# C·n points, with an intercept: $\sum (a - \bar a)(b - \bar b) \, / \sum (a - \bar a)^2$.
+
+# %%
+def my_slope(a, b):
+    """The slope of the least-squares line of b on a, both [C, n]: one number."""
+    ### BEGIN SOLUTION
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).sum() / a.square().sum()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.slope(my_slope)
+
+# %% [markdown]
+# **Predict** three slopes of the place across: of a copy by $G$; of a classical copy; of *another
+# person's drawing of the same character*. Is the last one 0?
+#
+# It is not, and the reason is a theorem. Let $a = c + e$ and $b = c + e'$: the character's own $c$,
+# and each person's deviation. Then the slope is
+#
+# $$ \frac{\operatorname{cov}(a, b)}{\operatorname{var}(a)} = \frac{\operatorname{var}(c)}{\operatorname{var}(c) + \operatorname{var}(e)}, $$
+#
+# the share of the character in all that varies. So people **regress to the mean**, too (Galton
+# 1886), and a perfect $G$ would have *their* slope: neither 0 nor 1. The interval of a slope must
+# know that drawings of one character belong together. So we leave out one character at a time (the
+# jackknife of `statistics.fraction_recovered`).
+
+# %%
+def slopes(a, b):
+    """Jackknife values [C, F] of the slopes of b on a, both [C, n, F]; their mean is the slope."""
+    a, b = a - a.mean((0, 1)), b - b.mean((0, 1))
+    up, along = (a * b).sum(1), a.square().sum(1)                               # [C, F] each
+    without = (up.sum(0) - up) / (along.sum(0) - along)
+    return len(a) * up.sum(0) / along.sum(0) - (len(a) - 1) * without
+
+
+def left_over(a, b, slope):
+    """How far b [C, n, F] scatters about the line of that slope, by character: [C, F]."""
+    away = b - b.mean((0, 1)) - slope * (a - a.mean((0, 1)))
+    return away.square().mean(1).sqrt()
+
+
+# %%
+QUARTER = augmentations.STRENGTH.times(0.25)                                    # as in notebook 10
+SLOPE, SCATTER = "slope on the example", "scatter about the line, over people's"
+found = {}
+for world, images in ink.items():
+    a = measures(images)
+    others = {"people": a.roll(1, 1),                      # by somebody else, of the same character
+              "G": measures(copies(world, augmentations.generated(generators[world]), 1))[:, :, 0],
+              "classical": measures(copies(world, augmentations.classical(QUARTER), 1))[:, :, 0]}
+    usual = left_over(a, others["people"], slopes(a, others["people"]).mean(0)).mean(0)
+    for who, b in others.items():
+        steep = slopes(a, b)
+        loose = left_over(a, b, steep.mean(0)) / usual
+        for i, name in enumerate(NAMES):
+            if world == "normalised" and i < 3:             # normalisation takes these out of x
+                continue
+            details = {"unit": "ratio", "setting": "-", "arm": who, "world": world, "of": name}
+            found[world, who, name] = [results.add(SLOPE, steep[:, i].cpu(), **details),
+                                       results.add(SCATTER, loose[:, i].cpu(), **details)]
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(14, 9), width_ratios=(6, 3.4), sharey="row")
+for column, world in zip(axes.T, worlds):
+    names = [name for name in NAMES if (world, "G", name) in found]
+    for k, ax in enumerate(column):
+        for i, who in enumerate(("people", "G", "classical")):
+            marks = [found[world, who, name][k] for name in names]
+            values = torch.tensor([mark["value"] for mark in marks])
+            half = torch.tensor([(mark["high"] - mark["low"]) / 2 for mark in marks])
+            ax.errorbar(torch.arange(len(names)) + 0.15 * (i - 1), values, half, fmt="oD^"[i],
+                        markersize=9, color=plots.COLOURS[(6, 0, 1)[i]], label=who)
+        ax.axhline(1, color="black", linestyle=":", linewidth=1)
+        ax.set(xticks=range(len(names)), title=f"{world} drawings", ylim=(-0.1, None),
+               xticklabels=[name.replace(" ", "\n") for name in names])
+axes[0, 0].set_ylabel("slope on the example\n(1: handed on, 0: forgotten)")
+axes[1, 0].set_ylabel("scatter about the line\n(people: 1)")
+axes[0, 0].legend(loc="lower right", fontsize=13)
+place = [found["raw", who, NAMES[0]][0]["value"] for who in ("G", "people", "classical")]
+figure.suptitle(f"Slope of the place across: {place[0]:.2f} for G, {place[1]:.2f} for people, "
+                f"{place[2]:.2f} for classical copies", fontsize=18)
+plots.save(figure, "11_slopes")
+plt.show()
+
+# %% [markdown]
+# (Intervals: over characters. The generators were trained once. On `glyphs`, people are those of the
+# simulator, so how much they vary is its choice.)
+#
+# Read the left column first. In its place, a copy by $G$ is a compromise: about half of $x$'s habit
+# is forgotten, and the scatter is nearly that of people. In size, proportions and slant $G$ is
+# timid. Its slopes are near 1, and it scatters far less than people do. (Stroke width is a case of
+# its own, because every warp samples the image anew and softens its edges.) So of all that people
+# vary, this $G$ learned to vary **the place**, and regresses it to the mean as people do.
+#
+# On the right the place is the same in all drawings, so $D$ cannot ask for it. Now $G$ learned
+# other things, and its slopes of proportions, slant and stroke width lie nearer to those of people
+# than the slopes of the first $G$ did. It is the better imitation of what is left. Keep that in
+# mind for section 3.
+#
+# The same can be seen from inside, in the numbers that $G$ chooses.
+
+# %%
+def chosen(G, x, rng):
+    """The settings that G chooses for images x [T, N, 1, 28, 28], each of length T * N."""
+    flat = x.flatten(0, 1)
+    with torch.no_grad():
+        return G.settings(gan.noise(G, len(flat), rng), flat[:, None], x)
+
+
+def in_a_row(settings):
+    """Settings of B images as their 57 numbers: [B, 57]."""
+    return torch.cat([part.reshape(len(part), -1) for part in settings], dim=1)
+
+
+for world, G in generators.items():
+    rng = runtime.rng(seed, device)
+    spread = by_task(world, lambda x, G=G, rng=rng: in_a_row(chosen(G, x, rng)).view(
+        *x.shape[:2], 57)).flatten(0, 1).std(0)
+    print(f"{world:10}: spread of the shift {14 * spread[[2, 5]].mean():.2f} pixels, "
+          f"of the rest of the affine map {spread[[0, 1, 3, 4]].mean():.3f}, "
+          f"of the bend {spread[6:56].mean():.2f} pixels, of the stroke width {spread[56]:.3f}")
+
+# %% [markdown]
+# (Only the raw $G$ moves drawings by pixels, and neither makes much use of its stroke width.)
+#
+# ## 2 · Raw drawings: is it the place?
+#
+# If $G$ mostly moves drawings towards the middle, then perhaps that is all that the ProtoNet of
+# notebook 10 wants. Four ways to take $G$'s copies apart:
+#
+# * **only G's place**: $x$ itself, moved to where $G(z, x)$ stands
+# * **G without its place**: $G(z, x)$, moved back to where $x$ stands
+# * **G, shuffled**: every drawing gets the settings that $G$ chose for *another* one
+# * **no G**: the drawing and its centred self (`normalisation.centred`), two images
+#
+# ### Exercise 2 · Shuffled settings (★★, important, 10 minutes)
+#
+# `settings` are `affine` `[B, 2, 3]`, `field` `[B, 2, 5, 5]` and `stroke_width` `[B]` of B images.
+# Return the same three tensors in another order along B, by chance from `rng`. Each image gets the
+# settings of another one, all three of the same one, and each image's settings are used once.
+
+# %%
+def my_shuffled(settings, rng):
+    """(affine, field, stroke_width), where no image keeps its own; rng is on the CPU."""
+    ### BEGIN SOLUTION
+    order = torch.randperm(len(settings[0]), generator=rng)
+    source = torch.empty_like(order)
+    source[order] = order.roll(1)               # one long cycle: each takes what the one before had
+    return tuple(part[source] for part in settings)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.shuffled(my_shuffled)
+
+# %% [markdown]
+# Now the arms as augmentations, functions of tasks `[T, N, 1, 28, 28]` like those of notebook 09.
+# (For speed, `shuffled` here rolls each task's settings by a random number of images.)
+
+# %%
+def moved(x, place):
+    """Images x [B, 1, 28, 28] with their ink's mean at place [B, 2], by a shift alone."""
+    affine = torch.zeros(len(x), 2, 3, device=x.device)
+    affine[:, :, 2] = normalisation.moments(x[:, 0])[0] - place
+    none = torch.zeros(len(x), 2, 5, 5, device=x.device)
+    return networks.warp(x, affine, none, none[:, 0, 0, 0])
+
+
+def centre(x):
+    return normalisation.moments(x[:, 0])[0]
+
+
+def shuffled(G):
+    def augmentation(x, rng, task=None):
+        settings = [part.view(*x.shape[:2], *part.shape[1:]) for part in chosen(G, x, rng)]
+        far = int(torch.randint(1, max(2, x.shape[1]), (), device=x.device, generator=rng))
+        settings = [part.roll(far, 1).flatten(0, 1) for part in settings]
+        return networks.warp(x.flatten(0, 1), *settings).view_as(x)
+    return augmentation
+
+
+# %%
+def place_only(G):
+    def augmentation(x, rng, task=None):
+        flat = x.flatten(0, 1)
+        return moved(flat, centre(networks.warp(flat, *chosen(G, x, rng)))).view_as(x)
+    return augmentation
+
+
+def all_but_place(G):
+    def augmentation(x, rng, task=None):
+        flat = x.flatten(0, 1)
+        return moved(networks.warp(flat, *chosen(G, x, rng)), centre(flat)).view_as(x)
+    return augmentation
+
+
+def centred(x, rng, task=None):
+    return normalisation.centred(x)
+
+
+G, classical = generators["raw"], augmentations.classical(QUARTER)
+arms = {"raw": {"no augmentation": None, "G": augmentations.generated(G),
+                "only G's place": place_only(G), "G without its place": all_but_place(G),
+                "G, shuffled": shuffled(G), "classical × 0.25": classical, "no G: centred": centred}
+        }
+
+# %%
+x = ink["raw"][:8].transpose(0, 1)                                              # [T, 8, ...]
+shown = {"x": x[0]} | {name: arms["raw"][name](x, runtime.rng(seed, device))[0]
+                       for name in ("G", "only G's place", "G without its place", "no G: centred")}
+figure, axes = plt.subplots(1, 5, figsize=(12, 9))
+for ax, (name, images) in zip(axes, shown.items()):
+    plots.sheet(images[:, None].cpu(), ax, title=name.replace("without", "without\n"))
+    for row in range(len(images)):
+        ax.plot([0, 27], [30 * row + 13.5] * 2, color=plots.COLOURS[1], linewidth=0.7)
+    ax.plot([13.5, 13.5], [0, 30 * len(images) - 3], color=plots.COLOURS[1], linewidth=0.7)
+figure.suptitle("A raw drawing by G is mostly x, moved towards the middle (lines)", fontsize=17)
+plots.save(figure, "11_apart")
+plt.show()
+
+# %% [markdown]
+# **Predict** which arms lose errors against no augmentation, and which one most.
+#
+# The ProtoNet is that of notebook 10: trained on raw drawings, without augmentation. Features are
+# means over the drawing and its augmented copies, of support and query. Every drawing is used in
+# many episodes. So we compute its mean features once, and let the episodes hold numbers of
+# drawings in place of images. All arms see the same episodes, so differences are paired.
+
+# %%
+n_way = min(20, *map(val.alphabets.count, val.alphabets))
+versions = sizes.pick(smoke=2, cpu=12, gpu=16)
+number = torch.arange(len(val.names) * n_drawings).view(len(val.names), n_drawings)
+digits = torch.stack([number // 256 ** 2, number // 256 % 256, number % 256], dim=2)
+tickets = datasets.ImageClasses(digits[:, :, None, None].to(torch.uint8), val.alphabets, val.names)
+tasks = episodes.sample(tickets, n_way=n_way, k_shot=1, q_query=min(3, n_drawings - 1),
+                        n_tasks=sizes.pick(smoke=20, cpu=200, gpu=1_000), within_alphabet=True,
+                        rng=runtime.rng(seed + 3))
+support, query = ((255 * x.flatten(2)).round().long() @ torch.tensor([256 ** 2, 256, 1])
+                  for x in (tasks.support_x, tasks.query_x))                    # [T, N], [T, N*Q]
+asked = (query // n_drawings).flatten()                                         # the characters
+
+
+def by_character(wrong):
+    """The error of each character's queries, from wrong [T, N*Q] of 0 and 1: [C]."""
+    counts = asked.bincount(minlength=len(val.names))
+    return (asked.bincount(wrong.flatten(), len(val.names)) / counts)[counts > 0]
+
+
+# %%
+def trained(world, keep_map):
+    """A ProtoNet's network, trained on the world's drawings without augmentation."""
+    runtime.seed_everything(seed)
+    network = networks.ConvNet(1, width=32, keep_map=keep_map).to(device)
+    return learners.train_protonet(network, worlds[world][0], rng=runtime.rng(seed, device),
+                                   n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000)).eval()
+
+
+@torch.no_grad()
+def errors(world, network, augmentation):
+    """Each character's error [C] with features averaged over a drawing and its copies."""
+    rng, n_copies = runtime.rng(seed + 4, device), 0
+    if augmentation:
+        n_copies = 1 if augmentation in ALWAYS_ALIKE else versions - 1
+
+    def features(x):
+        images = [x] + [augmentation(x, rng) for _ in range(n_copies)]
+        return sum(network.features(image.flatten(0, 1)).view(*x.shape[:2], -1)
+                   for image in images) / len(images)
+
+    seen = by_task(world, features).flatten(0, 1).cpu()                         # [C * M, F]
+    nearest = torch.cdist(seen[query], seen[support]).argmin(2)                 # one shot
+    return by_character((nearest != tasks.query_y.cpu()).float())
+
+
+# %%
+ALWAYS_ALIKE = [centred]                            # augmentations without chance: one copy is all
+marks, wrong = {}, {}
+
+
+def measure(world, learner, error_of, names=None):
+    """Error of every arm, and its paired difference from no augmentation and from G: records."""
+    for arm in names or arms[world]:
+        wrong[world, learner, arm] = error = error_of(arms[world][arm])
+        details = {"unit": "error", "setting": "inductive", "world": world, "learner": learner}
+        marks[world, learner, arm] = [results.add("error", error, arm=arm, **details)]
+        for other in ("no augmentation", "G"):
+            if (world, learner, other) in wrong and other != arm:
+                less = statistics.paired_difference(error, wrong[world, learner, other])
+                marks[world, learner, arm].append(results.add(
+                    "error, difference", less, arm=f"{arm} - {other}", **details))
+
+
+network = trained("raw", keep_map=False)
+measure("raw", "ProtoNet", lambda augmentation: errors("raw", network, augmentation))
+
+# %%
+def points(record):
+    """A difference of errors, for people: '-2.1 ± 0.4 points'."""
+    half = 50 * (record["high"] - record["low"])
+    return f"{100 * record['value']:+.1f} ± {half:.1f} points"
+
+
+def chart(world, learner, ax):
+    """The arms' paired differences from no augmentation, as a row each."""
+    for i, arm in enumerate(list(arms[world])[1:]):
+        mark = marks[world, learner, arm][1]
+        colour = 0 if arm == "G" else 1 if arm.startswith("classical") else 6
+        ax.errorbar(100 * mark["value"], -i, xerr=50 * (mark["high"] - mark["low"]), fmt="o",
+                    markersize=10, color=plots.COLOURS[colour])
+    ax.axvline(0, color="black", linestyle=":", linewidth=1)
+    ax.set(yticks=[-i for i in range(len(arms[world]) - 1)], yticklabels=list(arms[world])[1:],
+           xlabel=f"error minus that without augmentation (points), {n_way}-way 1-shot")
+
+
+figure, ax = plt.subplots(figsize=(12, 5))
+chart("raw", "ProtoNet", ax)
+best = ["G", "only G's place", "G without its place"]
+ax.set_title("Raw drawings: " + ", ".join(
+    f"{arm} {100 * marks['raw', 'ProtoNet', arm][1]['value']:+.1f}" for arm in best) + " points")
+plots.save(figure, "11_place")
+plt.show()
+
+# %% [markdown]
+# (Intervals: over characters, the same drawings in all arms.)
+#
+# The place is everything. Without its place, $G$ adds errors. With its place alone, the copies take
+# off more than $G$'s own do. With shuffled settings the gain is gone, because where to move depends
+# on where the drawing stands. And to move a drawing to the middle needs no generator at all. A line of
+# arithmetic does as well as *only G's place*, with no trained weight. That is the cheapest
+# explanation of the gain on raw drawings, and these numbers bear it: **most of what $G$ brings
+# there is re-centring**.
+#
+# ## 3 · Normalised drawings: does it take a GAN?
+#
+# So give every arm that line of arithmetic for free, and ask again. The ProtoNet is now trained on
+# normalised drawings and keeps its last map (notebook 06). These are the rivals of the normalised
+# $G$:
+#
+# * **classical** at four strengths
+# * **half of G**: all of $G$'s settings, halved, because classical has a choice of strengths, too
+# * **G, shuffled**: is it of use that $G$ looks at the drawing?
+# * **a Gaussian**: the mean and covariance of $G$'s 57 numbers over training drawings. Copies use
+#   samples of it, whatever the drawing.
+# * **regression**: the same network as $G$, trained without any $D$. It warps $x$ so that its
+#   blurred pixels come near those of another person's drawing of the character.
+# * **regression, best of 4**: the same, but only the nearest of four warps is paid for, so that
+#   noise can pay off (the idea of Li & Malik 2018, *Implicit maximum likelihood estimation*)
+# * **blurred**: the drawing and a blurred copy
+#
+# ### Exercise 3 · A Gaussian of warps (★★, important, 15 minutes)
+#
+# `settings` `[B, F]` holds the numbers that $G$ chose for B drawings. Return n samples `[n, F]` of
+# a Gaussian with their mean and covariance $\Sigma$. If $A A^\top = \Sigma$ and $z$ is standard
+# normal, $A z$ has the covariance $\Sigma$. Take care: where some directions never vary, $\Sigma$
+# is singular, and rounding can make an eigenvalue a little less than 0.
+
+# %%
+def my_gaussian(settings, n, rng):
+    """Samples [n, F] of a Gaussian with the mean and the covariance of settings [B, F]."""
+    ### BEGIN SOLUTION
+    values, vectors = torch.linalg.eigh(settings.T.cov())
+    root = vectors * values.clamp(min=0).sqrt()                             # root @ root.T = cov
+    z = torch.randn(n, settings.shape[1], generator=rng)
+    return settings.mean(0) + z @ root.T
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.gaussian(my_gaussian)
+
+# %%
+G = generators["normalised"]
+draw = pairs.sampler(worlds["normalised"][0], n_tasks=sizes.pick(smoke=4, cpu=80, gpu=200))
+_, examples, known_tasks = draw(runtime.rng(seed + 5, device))
+
+
+@torch.no_grad()
+def numbers(G, seed_of_z):
+    """G's 57 numbers for training drawings: [B, 57]."""
+    z = gan.noise(G, len(examples), runtime.rng(seed_of_z, device))
+    return in_a_row(G.settings(z, examples, known_tasks))
+
+
+one, two = numbers(G, seed + 6), numbers(G, seed + 7)           # the same drawings, other noise
+away = [part - part.mean(0) for part in (one, two)]
+decided = results.add("share of the settings' variance that the drawing decides",
+                      ((away[0] * away[1]).sum(1) / one.var(0).sum()).cpu(), unit="fraction",
+                      setting="-", arm="G", world="normalised")
+
+# %%
+values, vectors = torch.linalg.eigh(one.T.cov())
+root = vectors * values.clamp(min=0).sqrt()
+
+
+def gaussian(x, rng, task=None):
+    z = torch.randn(x.shape[0] * x.shape[1], 57, device=x.device, generator=rng)
+    affine, field, stroke_width = (one.mean(0) + z @ root.T).split([6, 50, 1], dim=1)
+    return networks.warp(x.flatten(0, 1), affine.view(-1, 2, 3), field.view(-1, 2, 5, 5),
+                         stroke_width[:, 0]).view_as(x)
+
+
+# %%
+def blur(x, sigma):
+    """Images x [B, 1, H, W], blurred by a Gaussian of sigma pixels."""
+    weights = torch.exp(-torch.arange(-4, 5.0, device=x.device).square() / 2 / sigma ** 2)
+    weights = (weights / weights.sum()).view(1, 1, 1, 9)
+    return conv2d(conv2d(x, weights, padding=(0, 4)), weights.mT, padding=(4, 0))
+
+
+def regression(best_of, n_steps):
+    """A WarpGenerator without D: its warp of x comes near another person's drawing."""
+    runtime.seed_everything(seed)
+    R, rng = networks.WarpGenerator().to(device), runtime.rng(seed, device)
+    optimiser = torch.optim.Adam(R.parameters(), 1e-3)
+    draw = pairs.sampler(worlds["normalised"][0])
+    for step in runtime.progress(range(n_steps), desc="regression"):
+        optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / n_steps)
+        real, example, task = draw(rng)
+        warped = [R(gan.noise(R, len(real), rng), example, task) for _ in range(best_of)]
+        apart = [(blur(each, 1.0) - blur(real, 1.0)).square().sum((1, 2, 3)) for each in warped]
+        loss = torch.stack(apart).min(0).values.mean()                          # of the nearest
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return augmentations.generated(R.eval())
+
+
+# %%
+def half_of_g(x, rng, task=None):
+    settings = [part / 2 for part in chosen(generators["normalised"], x, rng)]
+    return networks.warp(x.flatten(0, 1), *settings).view_as(x)
+
+
+def blurred(x, rng, task=None):
+    return blur(x.flatten(0, 1), 0.5).view_as(x)
+
+
+ALWAYS_ALIKE.append(blurred)
+n_steps = sizes.pick(smoke=3, cpu=500, gpu=4_000)
+arms["normalised"] = {
+    "no augmentation": None, "G": augmentations.generated(G),
+    **{f"classical × {t}": augmentations.classical(augmentations.STRENGTH.times(t))
+       for t in (0.125, 0.25, 0.5, 1)},
+    "half of G": half_of_g, "G, shuffled": shuffled(G), "a Gaussian": gaussian,
+    "regression": regression(1, n_steps), "regression, best of 4": regression(4, n_steps),
+    "blurred": blurred}
+
+# %% [markdown]
+# **Predict**: which rival does as well as $G$? Which one does better?
+
+# %%
+network = trained("normalised", keep_map=True)
+measure("normalised", "ProtoNet", lambda augmentation: errors("normalised", network, augmentation))
+figure, ax = plt.subplots(figsize=(12, 6.5))
+chart("normalised", "ProtoNet", ax)
+gain = marks["normalised", "ProtoNet", "G"][1]
+plain = marks["normalised", "ProtoNet", "no augmentation"][0]
+ax.set_title(f"Normalised drawings: error {100 * plain['value']:.1f} % without augmentation, "
+             f"G {points(gain)}")
+plots.save(figure, "11_rivals")
+plt.show()
+
+# %%
+lines = ["| arm | error | against no augmentation | against G |", "|---" * 4 + "|"]
+for arm in arms["normalised"]:
+    mark, *differences = marks["normalised", "ProtoNet", arm]
+    cells = [points(each) for each in differences] + ["–", "–"]
+    lines.append(f"| {arm} | {records.percent(mark)} | {cells[0]} | {cells[1]} |")
+display(Markdown("\n".join(lines)))
+print(f"Share of its settings' variance that the drawing decides: {decided['value']:.2f}")
+
+# %% [markdown]
+# (Intervals: over characters. One training of each network.)
+#
+# After normalisation no arm clearly takes errors off, and $G$ is no exception. So the question of what does
+# as well as the GAN has a plain answer: *everything but classical copies at full strength*, and
+# doing without. The shuffled $G$ does as well as $G$, though the drawing decides part of its
+# settings. A Gaussian does as well, and so does a regression that never met a $D$. The better
+# imitation of people (section 1) is of no use to this learner. *Half of G* has the lowest error of
+# this run, but the interval of its difference from no augmentation contains 0.
+#
+# **A learner that has learned nothing.** Is it the ProtoNet that leaves no room? The matcher of
+# notebook 06 bends drawings by itself. Here its costs are means over pairs of copies, the first of
+# the query with the first of the support, and so on.
+
+# %%
+few = episodes.sample(worlds["normalised"][1], n_way=n_way, k_shot=1, within_alphabet=True,
+                      q_query=min(3, val.images.shape[1] - 1), rng=runtime.rng(seed + 8, device),
+                      n_tasks=sizes.pick(smoke=3, cpu=20, gpu=200))
+
+
+def matched(augmentation):
+    """The matcher's error in each of the few episodes, with costs averaged over copies: [T]."""
+    rng, n_copies = runtime.rng(seed + 9, device), 3 if augmentation else 0
+    costs = 0
+    for copy in range(1 + n_copies):
+        two = [augmentation(x, rng) if copy else x for x in (few.query_x, few.support_x)]
+        costs = costs + torch.stack([learners.matching_costs(*pair) for pair in zip(*two)])
+    return (costs.argmin(2) != few.query_y).float().mean(1).cpu()
+
+
+SOME = ("no augmentation", "G", "classical × 0.25", "G, shuffled", "regression, best of 4")
+measure("normalised", "matcher", matched, SOME)
+for arm in SOME:
+    mark, *differences = marks["normalised", "matcher", arm]
+    against = f", against no augmentation {points(differences[0])}" if differences else ""
+    print(f"matcher, {arm:22} {records.percent(mark)}{against}")
+
+# %% [markdown]
+# (Intervals: over episodes.)
+#
+# The matcher bends drawings already, as far as bending is cheap. Mild classical copies hardly
+# change its errors. $G$'s copies add some, shuffled or not.
+#
+# ## 4 · What copies can never add
+#
+# Let $y$ be the class. A copy is made of $x$ and of noise that knows nothing of $y$. So $y \to x
+# \to G(z, x)$ is a Markov chain, and the data processing inequality (Cover & Thomas 2006, section
+# 2.8) says
+#
+# $$ I\bigl(y;\, x, G(z, x)\bigr) = I(y;\, x). $$
+#
+# **No copy brings news of this character.** Five real drawings do, and that is why the oracle of
+# notebook 09 stays out of reach. All that $G$ can bring is what it knows of *how people vary*, from
+# other characters. (The task's description is made of other support drawings. It may be counted to
+# $x$.) That helps a learner only if the learner does not know it yet. On raw drawings
+# the ProtoNet did not use that the place means nothing; $G$ told it, and a mean would have told it,
+# too. What is left after normalisation can be learned from pairs of drawings by the ProtoNet
+# itself, because it is trained on the same pairs as $G$. This reading fits our numbers. It is no
+# proof that no generator can ever help: one that knows what the learner was never shown still may.
+
+# %%
+def difference(world, arm, learner="ProtoNet"):
+    return f"{points(marks[world, learner, arm][1])}"
+
+
+def slope_of(who, name, world="raw"):
+    mark = found[world, who, name][0]
+    return f"{mark['value']:.2f} ± {(mark['high'] - mark['low']) / 2:.2f}"
+
+
+# %% [markdown]
+# ## The answer
+
+# %%
+key = "normalised", "ProtoNet"
+rivals = [arm for arm in arms["normalised"] if arm not in ("no augmentation", "G")]
+as_well = [arm for arm in rivals if marks[*key, arm][2]["low"] <= 0]
+better = [arm for arm in ["G", *rivals] if marks[*key, arm][1]["high"] < 0]
+display(Markdown(
+    "Generated samples can add what $G$ knows of how people vary, never news of the character.\n\n"
+    f"**Raw drawings.** $G$ knows of the place. Its slope is {slope_of('G', 'place across')} "
+    f"(people: {slope_of('people', 'place across')}). Slant is handed on: {slope_of('G', 'slant')} "
+    f"(people: {slope_of('people', 'slant')}). A ProtoNet errs in "
+    f"{records.percent(marks['raw', 'ProtoNet', 'no augmentation'][0])}. Copies by $G$ change that "
+    f"by {difference('raw', 'G')}, only its place by **{difference('raw', best[1])}**, $G$ without "
+    f"its place by {difference('raw', best[2])}, and centring without any generator by "
+    f"**{difference('raw', 'no G: centred')}**.\n\n**Normalised drawings.** The error is "
+    f"{records.percent(marks[*key, 'no augmentation'][0])}. $G$ changes it by "
+    f"**{difference('normalised', 'G')}**, shuffled by {difference('normalised', 'G, shuffled')}, "
+    f"a Gaussian by {difference('normalised', 'a Gaussian')}, a regression without $D$ by "
+    f"{difference('normalised', 'regression, best of 4')}. Arms whose interval lies below 0: "
+    f"{', '.join(better) or 'none'}. Rivals that are not worse than $G$, as far as the intervals "
+    f"tell: {len(as_well)} of {len(rivals)} ({', '.join(as_well)}).\n\nIntervals are over "
+    "characters. Each generator and each ProtoNet was trained once, the latter without "
+    "augmentation."))
+
+# %% [markdown]
+# **Read next.** Miller, Matsakis & Viola 2000, *Learning from one example through shared densities
+# on transforms*: a density of warps, learned from some characters and lent to others, without any
+# adversary. Boutin et al. 2022, *Diversity vs. recognizability: human-like generalization in
+# one-shot generative models* (arXiv 2205.10370): both axes of notebook 08, for many generators.
+# Boutin et al. 2023, *Diffusion models as artists: are we closing the gap between humans and
+# machines?* (arXiv 2301.11722): the same for diffusion.
