@@ -34,17 +34,18 @@ bench: .venv/author           ## time the episode sampler, the GAN steps, the me
 	@.venv/bin/python studies/meta_steps.py
 	@.venv/bin/python studies/threads.py
 
-checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09 and 10 load (two hours on 2 cores)
+checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09, 10 and 11 load (two hours on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
 	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python studies/few_shot.py train --datasets glyphs --seeds 0 \
 	    --learners MAML && for end in json safetensors; do \
 	    cp runs/few_shot/glyphs-0-MAML.$$end checkpoints/maml_glyphs.$$end; done
 	@cd runs/augmentation 2>/dev/null && rm -f glyphs-0-warp* glyphs-0-pixel*; true
 	@OMP_NUM_THREADS=1 .venv/bin/python studies/augmentation.py train --worlds glyphs-0 \
-	    --only warp pixel "warp, no task" "warp, unconditional D" && for end in json safetensors; do \
-	    for kind in warp pixel warp-no-task warp-unconditional-D; do \
+	    --only warp pixel "warp, no task" "warp, unconditional D" "warp, normalised" && for end in json safetensors; do \
+	    for kind in warp pixel warp-no-task warp-unconditional-D warp-normalised; do \
 	    cp runs/augmentation/glyphs-0-$$kind.$$end checkpoints/$${kind}_glyphs.$$end; done; \
-	    cp runs/augmentation/glyphs-0-warp-D.$$end checkpoints/warp_glyphs_D.$$end; done
+	    for kind in warp warp-normalised; do \
+	    cp runs/augmentation/glyphs-0-$$kind-D.$$end checkpoints/$${kind}_glyphs_D.$$end; done; done
 
 PROFILE ?= cpu
 study: .venv/student          ## all numbers of 08, 09, 10 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)

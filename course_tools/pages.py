@@ -33,6 +33,7 @@ TELLING = {     # by notebook: the fields of the one or two records that say mos
     "09": {"arm": "GAN, test-time augmentation - no augmentation"},
     "10": {"name": "error, difference", "arm": ["GAN: support and query - no augmentation",
                                                 "classical: support and query - no augmentation"]},
+    "11": {"name": "error, difference", "learner": "ProtoNet", "arm": "G - no augmentation"},
 }
 
 # MathJax 3 in one file, out of a package that carries it

@@ -344,6 +344,7 @@ for n in counts:
 # | [08 from one example](08_from_one_example.ipynb) | can a generator draw a character it has never seen from one drawing? |
 # | [09 GAN-augmented adaptation](09_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
 # | [10 where samples help](10_where_samples_help.ipynb) | where should generated samples enter, and how many? |
+# | [11 why it helps](11_why_it_helps.ipynb) | what can generated samples add, and what can they never? |
 #
 # 01 to 05 are about the generator, 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
 # measure whether it helps.

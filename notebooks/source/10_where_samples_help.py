@@ -350,9 +350,10 @@ display(Markdown(
     "than they say.)"))
 
 # %% [markdown]
-# **You have come to the end.** There are three ways on: your own images in notebooks 08 and 09
-# (`folder:/path`), the official Omniglot challenge (INSTALL.md), and a place for $G$'s drawings that
-# the table does not have.
+# *That* augmented copies help is one finding. *What* in them helps is the question of
+# [notebook 11](11_why_it_helps.ipynb). There are other ways on, too: your own images in notebooks
+# 08 and 09 (`folder:/path`), the official Omniglot challenge (INSTALL.md), and a place for $G$'s
+# drawings that the table does not have.
 #
 # **Read next.** Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), for
 # training the generator for the task; Ni et al. 2021, *Data augmentation for meta-learning*, for
