@@ -196,6 +196,19 @@ def test_training_a_protonet_in_one_call():
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
 
 
+def test_training_on_two_worlds_takes_tasks_of_each():
+    classes, seen = datasets.load("digits"), []
+    worlds = [datasets.ImageClasses(torch.full_like(classes.images, ink), classes.alphabets, classes.names)
+              for ink in (51, 204)]
+    torch.manual_seed(0)
+    network = networks.ConvNet(1, width=8)
+    network.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0].unique().tolist()))
+    learners.train_protonet(network, *worlds, n_steps=20, rng=runtime.rng(0))
+    tasks = seen[::2]           # support, then queries
+    assert tasks == seen[1::2] and all(len(inks) == 1 for inks in tasks), "a task is of one world"
+    assert 4 < sum(inks[0] < 0.5 for inks in tasks) < 16, "each as often"
+
+
 def test_training_a_protonet_on_augmented_copies_keeps_the_best_look():
     classes, seen, scores = datasets.load("digits"), [], iter([0.2, 0.6, 0.4])
     torch.manual_seed(0)
