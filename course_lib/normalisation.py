@@ -15,7 +15,7 @@ def moments(x):
     The mean runs from -1 to 1 (border to border), and the deviation is in the same units. Without ink: 0 and 0.
     """
     ink = [x.sum(1), x.sum(2)]                                                              # [B, W], [B, H]
-    places = [(2 * torch.arange(i.shape[1], device=x.device) + 1) / i.shape[1] - 1 for i in ink]
+    places = [(2 * torch.arange(i.shape[1], dtype=x.dtype, device=x.device) + 1) / i.shape[1] - 1 for i in ink]
     total = x.sum((1, 2)).clamp(min=1e-6)
     mean = torch.stack([i @ p / total for i, p in zip(ink, places)], dim=1)
     square = torch.stack([i @ p.square() / total for i, p in zip(ink, places)], dim=1)
@@ -40,7 +40,7 @@ def normalised(x, *, widths=2.2, correction=0.5):
 
 def _framed(x, half_frame):
     """What a frame around the mean of the ink shows of x; half_frame: of the spread [B, 2], half its size [B, 2]."""
-    flat = x.flatten(0, -3)
+    flat = x.reshape(-1, *x.shape[-2:])
     mean, spread = moments(flat)
     frame = torch.cat([torch.diag_embed(half_frame(spread.clamp(min=0.04))), mean[:, :, None]], dim=2)      # [B, 2, 3]
     flat = flat[:, None]

@@ -108,7 +108,6 @@ def test_an_empty_image_stays_empty_and_a_dot_does_not_fill_the_page():
     torch.testing.assert_close(mean, torch.zeros(2), atol=1e-4, rtol=0)
 
 
-@pytest.mark.xfail(strict=True, reason="moments makes its places in float32 whatever x is")
 def test_numbers_of_twice_the_precision_stay_so():
     x = blob()[None]
     for function in (normalisation.normalised, normalisation.centred):
