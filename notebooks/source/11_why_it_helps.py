@@ -261,7 +261,8 @@ for world, G in generators.items():
 # notebook 10 wants. Four ways to take $G$'s copies apart:
 #
 # * **only G's place**: $x$ itself, moved to where $G(z, x)$ stands
-# * **G without its place**: $G(z, x)$, moved back to where $x$ stands
+# * **G without its place**: $G(z, x)$, moved back to where $x$ stands (in the same warp, so that no
+#   ink is blurred twice)
 # * **G, shuffled**: every drawing gets the settings that $G$ chose for *another* one
 # * **no G**: the drawing and its centred self (`normalisation.centred`), two images
 #
@@ -321,8 +322,11 @@ def place_only(G):
 
 def all_but_place(G):
     def augmentation(x, rng, task=None):
-        flat = x.flatten(0, 1)
-        return moved(networks.warp(flat, *chosen(G, x, rng)), centre(flat)).view_as(x)
+        flat, (affine, field, stroke_width) = x.flatten(0, 1), chosen(G, x, rng)
+        away = centre(flat) - centre(networks.warp(flat, affine, field, stroke_width))
+        back = away + (affine[:, :, :2] @ away[:, :, None])[:, :, 0]        # in the example's places
+        affine = torch.cat([affine[:, :, :2], affine[:, :, 2:] - back[:, :, None]], dim=2)
+        return networks.warp(flat, affine, field, stroke_width).view_as(x)
     return augmentation
 
 
@@ -346,7 +350,8 @@ for ax, (name, images) in zip(axes, shown.items()):
     for row in range(len(images)):
         ax.plot([0, 27], [30 * row + 13.5] * 2, color=plots.COLOURS[1], linewidth=0.7)
     ax.plot([13.5, 13.5], [0, 30 * len(images) - 3], color=plots.COLOURS[1], linewidth=0.7)
-figure.suptitle("A raw drawing by G is mostly x, moved towards the middle (lines)", fontsize=17)
+figure.suptitle("G moves and bends a drawing. Each can be had alone (lines: the middle)",
+                fontsize=17)
 plots.save(figure, "11_apart")
 plt.show()
 
