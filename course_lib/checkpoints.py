@@ -34,8 +34,9 @@ def load(path, device="cpu"):
         raise FileNotFoundError(f"no checkpoint at {path}. Train one, or check the path.")
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            packed = json.loads(file.metadata()["state"])
-            return _unpack(packed, {key: file.get_tensor(key).clone() for key in file.keys()})  # noqa: SIM118
+            kinds = {"tensor": lambda key: file.get_tensor(key).clone(), "dict": dict, "list": list, "tuple": tuple}
+            state = file.metadata()["state"]        # each of its objects is one pair: a kind and a value
+            return json.loads(state, object_pairs_hook=lambda pairs: kinds[pairs[0][0]](pairs[0][1]))
     except Exception as error:
         raise ValueError(f"{path} is not a readable checkpoint ({error}). Delete it and train again.") from None
 
@@ -52,17 +53,6 @@ def _pack(tree, tensors):
     if isinstance(tree, (list, tuple)):
         return {"list" if isinstance(tree, list) else "tuple": [_pack(value, tensors) for value in tree]}
     return tree
-
-
-def _unpack(packed, tensors):
-    if not isinstance(packed, dict):
-        return packed
-    (kind, value), = packed.items()
-    if kind == "tensor":
-        return tensors[value]
-    if kind == "dict":
-        return {key: _unpack(item, tensors) for key, item in value}
-    return {"list": list, "tuple": tuple}[kind](_unpack(item, tensors) for item in value)
 
 
 class History:
@@ -102,12 +92,9 @@ def training_steps(n_steps, *, path=None, save_every=100, made=None, desc="train
             yield step
             bar.update()
             if path and ((step + 1) % save_every == 0 or step + 1 == n_steps):
-                state = {"step": step + 1, "made": made, "parts": {k: _state_of(part) for k, part in parts.items()}}
-                save(path, state, step=step + 1, **made)
-
-
-def _state_of(part):
-    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+                states = {name: (part.get_state if isinstance(part, torch.Generator) else part.state_dict)()
+                          for name, part in parts.items()}
+                save(path, {"step": step + 1, "made": made, "parts": states}, step=step + 1, **made)
 
 
 def _restore(path, parts, made, n_steps):

@@ -1,8 +1,10 @@
 """How good are samples? Distances of distributions, fidelity and diversity, copies of the training set."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
+from scipy.stats import mannwhitneyu
 
 from .runtime import positive
 
@@ -47,11 +49,8 @@ def frechet_floor(real, n, *, repeats, rng):
     if 2 * n > len(real):
         raise ValueError(f"two disjoint sets of {n} need {2 * n} real images; there are {len(real)}. "
                          f"Use n<={len(real) // 2}, and as many generated images.")
-    values = []
-    for _ in range(repeats):
-        rows = torch.randperm(len(real), device=rng.device, generator=rng).to(real.device)
-        values.append(frechet_distance(real[rows[:n]], real[rows[n:2 * n]]))
-    return torch.tensor(values, dtype=torch.float64)
+    orders = (torch.randperm(len(real), device=rng.device, generator=rng).to(real.device) for _ in range(repeats))
+    return torch.tensor([frechet_distance(real[i[:n]], real[i[n:2 * n]]) for i in orders], dtype=torch.float64)
 
 
 class Quality(NamedTuple):
@@ -75,21 +74,13 @@ def prdc(real, fake, k=5):
     if k >= min(len(real), len(fake)):
         raise ValueError(f"k={k} neighbours need {k + 1} points in each set; there are {len(real)} real and "
                          f"{len(fake)} fake. Use k<={min(len(real), len(fake)) - 1} or more samples.")
-    distances = _distances(real, fake)                              # [N, M]
-    in_real = distances <= _radii(real, k)[:, None]                 # [N, M]: fake j lies in the ball of real i
-    in_fake = distances <= _radii(fake, k)                          # [N, M]: real i lies in the ball of fake j
+    cdist = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")   # the fast way puts equals a bit apart
+    radii = [cdist(x, x).fill_diagonal_(torch.inf).kthvalue(k, dim=1).values for x in (real, fake)]     # [N], [M]
+    distances = cdist(real, fake)                                   # [N, M]
+    in_real = distances <= radii[0][:, None]                        # [N, M]: fake j lies in the ball of real i
+    in_fake = distances <= radii[1]                                 # [N, M]: real i lies in the ball of fake j
     return Quality(precision=in_real.any(0).double().mean().item(), recall=in_fake.any(1).double().mean().item(),
                    density=in_real.sum().item() / (k * len(fake)), coverage=in_real.any(1).double().mean().item())
-
-
-def _radii(x, k):
-    """The distance of each row of x [N, F] to its k-th nearest other row: [N]."""
-    return _distances(x, x).fill_diagonal_(torch.inf).kthvalue(k, dim=1).values
-
-
-def _distances(a, b):
-    """[N, M]. Not by |a|^2 - 2ab + |b|^2, which is fast but puts equal rows a rounding error apart."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def _vectors(a, b):
@@ -124,11 +115,9 @@ def memorisation(fake, training, held_out):
     test to detect data-copying in generative models") without their cells, turned so that copies score high. A high
     value does not prove copying: blurred and empty images score high too, because thin strokes miss each other.
     """
-    ours = nearest_training(fake, training)[0]
-    theirs = nearest_training(held_out, training)[0].sort().values
-    nearer = torch.searchsorted(theirs, ours)                   # [N]: held-out images strictly nearer than this fake
-    as_near = torch.searchsorted(theirs, ours, right=True)      # [N]: the same, and ties
-    return 1 - ((nearer + as_near).double() / 2 / len(theirs)).mean().item()
+    ours, theirs = nearest_training(fake, training)[0], nearest_training(held_out, training)[0]
+    farther = mannwhitneyu(theirs, ours, method="asymptotic").statistic     # pairs where the held-out image is farther
+    return float(farther / (len(ours) * len(theirs)))
 
 
 def check_images(images):

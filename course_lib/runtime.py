@@ -4,7 +4,7 @@ import os
 import platform
 import random
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -119,10 +119,8 @@ def atomic_path(path):
         yield Path(name)
         os.chmod(name, 0o644)       # mkstemp makes files that only their owner can read
         os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def progress(iterable=None, desc="", **options):

@@ -97,7 +97,7 @@ def test_colour_transparency_depth_and_a_photograph_on_its_side(root):
     red, clear, deep, turned = datasets.load(f"folder:{root / 'p'}").images.flatten(0, 1)[:, 0]
     assert red[14, 8] == 255 - 76, "the grey of red, ITU-R 601"
     assert (clear[14, 8], clear[0, 0]) == (255, 0) and torch.equal(clear, deep)
-    assert torch.equal(turned, torch.rot90(clear, -1))
+    assert (turned.int() - torch.rot90(clear, -1).int()).abs().max() <= 1, "rows are shrunk first, then columns"
 
 
 def test_a_folder_of_alphabets_is_read_as_omniglot_is(root, monkeypatch):
@@ -144,7 +144,7 @@ def test_a_folder_too_small_to_split(pictures):
 def test_a_changed_folder_is_read_anew(pictures, monkeypatch):
     before = datasets.load(f"folder:{pictures}").images
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "_grey", None)          # reading an image would fail now
+        patch.setattr(folder, "grey", None)          # reading an image would fail now
         assert torch.equal(datasets.load(f"folder:{pictures}").images, before)
     picture(pictures / "dog" / "a.png", box=(10, 2, 30, 8))
     assert not torch.equal(datasets.load(f"folder:{pictures}").images, before)

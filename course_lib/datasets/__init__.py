@@ -95,11 +95,8 @@ def _cached(name, root):
         if not source.exists():
             recipe.fetch(source)
     path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources)}.safetensors"
-    if path.is_file():
-        try:
-            return ImageClasses(*checkpoints.load(path))
-        except ValueError:
-            raise DataError(f"{path} is damaged. Delete it; it is made again.") from None
+    with suppress(FileNotFoundError, ValueError):       # a damaged one is made anew
+        return ImageClasses(*checkpoints.load(path))
     classes = recipe.read(sources)
     with suppress(PermissionError):     # without a cache it is made anew each time
         checkpoints.save(path, (classes.images, classes.alphabets, classes.names))
@@ -114,5 +111,3 @@ def _fingerprint(sources):
             stat = path.stat()
             digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:12]
-
-

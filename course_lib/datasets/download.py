@@ -2,7 +2,7 @@
 
 import hashlib
 import http.client
-import threading
+import multiprocessing.pool
 import urllib.request
 
 from ..runtime import atomic_path, progress
@@ -20,7 +20,10 @@ def download(urls, path, md5):
     for url in urls:
         try:
             with _answer(url, PATIENCE / len(urls)) as response, atomic_path(path) as part:
-                _receive(response, part)
+                bar = progress(desc=path.name, total=response.length, unit="B", unit_scale=True)
+                with part.open("wb") as file, bar:
+                    while chunk := response.read(1 << 16):
+                        bar.update(file.write(chunk))
                 check_md5(part, md5)
             return
         except PermissionError:
@@ -31,37 +34,18 @@ def download(urls, path, md5):
                     f"{urls[0]} elsewhere and put it in that folder; 'glyphs' and 'digits' need no download.")
 
 
-def _receive(response, path):
-    total, name = int(response.headers.get("Content-Length") or 0) or None, response.url.split("/")[-1]
-    with open(path, "wb") as file, progress(desc=name, total=total, unit="B", unit_scale=True) as bar:
-        while chunk := response.read(1 << 16):
-            file.write(chunk)
-            bar.update(len(chunk))
-
-
 def _answer(url, patience):
     """The open response of `url`. A thread keeps the time, because looking up a host's name has no timeout."""
-    outcome = []
-
-    def ask():
+    with multiprocessing.pool.ThreadPool(1) as pool:
         try:
-            outcome.append(urllib.request.urlopen(url, timeout=patience))
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(patience)
-    answer = outcome[0] if outcome else TimeoutError(f"no answer within {patience:.0f} s")
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+            return pool.apply_async(urllib.request.urlopen, [url], {"timeout": patience}).get(patience)
+        except multiprocessing.TimeoutError:
+            raise TimeoutError(f"no answer within {patience:.0f} s") from None
 
 
 def check_md5(path, md5):
     """Raise DataError unless the file at `path` has this md5."""
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
+    found = hashlib.md5(path.read_bytes()).hexdigest()
     if found != md5:
         raise DataError(f"{path} is truncated or not the published file: md5 {found}, expected {md5}. "
                         f"Delete it and load again.")

@@ -3,10 +3,10 @@
 import hashlib
 
 import torch
+from PIL import Image, ImageOps
 
 from ..runtime import progress
 from .classes import DataError, ImageClasses, Recipe
-from .glyphs import to_28
 
 IMAGE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -60,34 +60,31 @@ def _read(folders):
             raise DataError(f"class {folder.name!r} has {len(found)} image(s) in {folder}. It needs 2 or more, one to "
                             f"learn from and one to ask about, as {', '.join(IMAGE_FILES)}. Add some, or move it away.")
     count = min(map(len, files))
-    grey = torch.stack([torch.stack([_small(_grey(path)) for path in found[:count]])
-                        for found in progress(files, desc=first.parent.name)])                  # [C, M, 28, 28]
-    if _edge(grey.float()).median(-1).values.mean() > grey.float().mean():
-        grey = 255 - grey
-    return ImageClasses(grey[:, :, None], tuple(f.parent.name for f in folders), tuple(f.name for f in folders))
+    images = torch.stack([torch.stack([_small(grey(path)) for path in found[:count]])
+                          for found in progress(files, desc=first.parent.name)])                # [C, M, 28, 28]
+    if _edge(images.float()).median(-1).values.mean() > images.float().mean():
+        images = 255 - images
+    return ImageClasses(images[:, :, None], tuple(f.parent.name for f in folders), tuple(f.name for f in folders))
 
 
-def _grey(path):
-    """The image in a file as float [H, W], from 0 (black) to 1 (white); what is transparent counts as white paper."""
-    from PIL import Image, ImageOps
-
+def grey(file):
+    """The image in a file as uint8 [H, W], 0 black; what is transparent counts as white paper. May raise DataError."""
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)       # a telephone stores photographs on their side
+        with Image.open(file) as image:
+            image = ImageOps.exif_transpose(image)      # a telephone stores photographs on their side
             if image.has_transparency_data:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
             image = image.convert("L")
+            return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width)
     except Exception as error:      # Pillow raises many kinds
-        raise DataError(f"{path} cannot be read as an image ({error}). Save it anew or delete it.") from None
-    return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width) / 255
+        raise DataError(f"{file} cannot be read as an image ({error}). Save it anew or delete it.") from None
 
 
-def _small(grey):
-    """[H, W] in [0, 1] as uint8 [28, 28]: undistorted, padded to a square with its paper, the median of its edge."""
-    height, width = grey.shape
-    across, down = max(height - width, 0), max(width - height, 0)
-    margin = (across // 2, across - across // 2, down // 2, down - down // 2)
-    return to_28(torch.nn.functional.pad(grey, margin, value=_edge(grey).median().item())[None])[0]
+def _small(image):
+    """uint8 [H, W] as [28, 28]: undistorted, padded to a square with its paper, the median of its edge."""
+    paper = _edge(image).median().item()
+    small = ImageOps.pad(Image.fromarray(image.numpy()), (28, 28), Image.Resampling.BILINEAR, paper)
+    return torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8).view(28, 28)
 
 
 def _edge(images):

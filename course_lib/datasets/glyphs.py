@@ -50,8 +50,8 @@ def programs(seed=0, *, n_alphabets=50, n_characters=25):
     """Invent alphabets of `n_characters` characters each: `Programs`. Raises ValueError where so many are not found."""
     rng = torch.Generator().manual_seed(seed)
     alphabets = [_alphabet(rng, n_characters) for _ in range(n_alphabets)]
-    points, n_strokes, corners = (torch.cat(field) for field in zip(*alphabets, strict=True))
-    return Programs(points, n_strokes, corners, torch.arange(n_alphabets).repeat_interleave(n_characters))
+    fields = map(torch.cat, zip(*alphabets, strict=True))
+    return Programs(*fields, torch.arange(n_alphabets).repeat_interleave(n_characters))
 
 
 def take(programs, index):
@@ -127,11 +127,10 @@ def _uncrowded_first(points, n_strokes, room=9, most=3):
 def _distinct(points, n_strokes, order, n_characters, least=14):
     """Up to `n_characters` indices, in this order: any two have a point `least` (city-block) from the other."""
     used = (torch.arange(STROKES) < n_strokes[:, None])[..., None, None]
-    dots = torch.where(used, points, points[:, :1])  # what is not drawn repeats the first stroke
-    x, y = dots.flatten(1, 2).unbind(-1)  # [n, STROKES * POINTS]
+    dots = torch.where(used, points, points[:, :1]).flatten(1, 2).float()  # what is not drawn repeats the first stroke
     kept = []
     for i in order.tolist():
-        gap = (x[kept][:, :, None] - x[i]).abs() + (y[kept][:, :, None] - y[i]).abs()  # [kept, n dots, n dots]
+        gap = torch.cdist(dots[kept], dots[i], p=1)  # [kept, n dots, n dots]
         farthest = torch.maximum(gap.amin(1).amax(1), gap.amin(2).amax(1))  # Hausdorff distance
         if (farthest >= least).all():
             kept.append(i)

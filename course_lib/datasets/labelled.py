@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import torch
@@ -39,7 +40,8 @@ def idx(name, folder, mirrors, md5, *system_folders):
     """The `Recipe` of a dataset in IDX files: folder, mirrors, md5 as in torchvision; where systems put them."""
     def find(root):
         folders = [root / name, root / folder / "raw", *map(Path, system_folders)]
-        return [_find_idx(filename, folders) for filename in (IMAGES, LABELS)]
+        places = [[f / n for f in folders for n in (file, file.removesuffix(".gz"))] for file in (IMAGES, LABELS)]
+        return [next((path for path in paths if path.is_file()), paths[0]) for paths in places]
 
     def fetch(path):
         download([mirror + path.name for mirror in mirrors], path, md5[path.name])
@@ -53,22 +55,14 @@ def idx(name, folder, mirrors, md5, *system_folders):
     return Recipe(read, split, find, fetch)
 
 
-def _find_idx(filename, folders):
-    candidates = [folder / name for folder in folders for name in (filename, filename.removesuffix(".gz"))]
-    return next((path for path in candidates if path.is_file()), candidates[0])
-
-
 def _idx_body(path, header):
     """What follows the header of an IDX file: uint8 [n]. Its header says how long it must be."""
     try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path} is damaged ({error}). Delete it and load again.") from None
-    expected = math.prod(int.from_bytes(content[i:i + 4], "big") for i in range(4, header, 4))
-    if len(content) != header + expected:
-        raise DataError(f"{path} is truncated: {len(content)} of {header + expected} bytes. Delete it and load again.")
-    return torch.frombuffer(bytearray(content[header:]), dtype=torch.uint8)
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        length = math.prod(int.from_bytes(content[i:i + 4], "big") for i in range(4, header, 4))
+        return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header, count=length)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(f"{path} is truncated or damaged ({error}). Delete it and load again.") from None
 
 
 DIGITS = Recipe(read_digits, split)

@@ -3,14 +3,13 @@
 import io
 import re
 import zipfile
-from functools import partial
-from itertools import groupby
 
 import torch
 
 from ..runtime import progress
 from .classes import DataError, ImageClasses, Recipe
 from .download import check_md5, download
+from .folder import grey
 from .glyphs import to_28
 
 # Alphabets and their numbers of characters, to prove a set complete. Lake et al. 2015.
@@ -31,7 +30,7 @@ ALPHABETS = {
     "images_background_small1": {"Balinese": 24, "Early_Aramaic": 22, "Greek": 24, "Korean": 40, "Latin": 26},
     "images_background_small2": {"Greek": 24, "Japanese_(katakana)": 47, "Latin": 26, "Sanskrit": 42, "Tagalog": 17},
 }
-ONLY_SMALL2, DRAWERS = ("Japanese_(katakana)", "Sanskrit", "Tagalog"), 20
+ONLY_SMALL2, DRAWERS = ("Japanese_(katakana)", "Sanskrit", "Tagalog"), range(1, 21)
 HOME = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 MD5 = {"images_background": "68d2efa1b9178cc56df9314c21c6e718",
        "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
@@ -43,8 +42,8 @@ def recipe(*parts):
     """The `Recipe` of one or more of the published archives."""
     def read(sources):
         classes = [c for part, source in zip(parts, sources, strict=True) for c in _part(part, source)]
-        return ImageClasses(torch.stack([images for _, _, images in classes]),
-                            tuple(alphabet for alphabet, _, _ in classes), tuple(name for _, name, _ in classes))
+        alphabets, names, images = zip(*classes, strict=True)
+        return ImageClasses(torch.stack(images), alphabets, names)
     return Recipe(read, split, lambda root: [_find(root, part) for part in parts],
                   lambda path: download([f"{HOME}/{path.name}"], path, MD5[path.stem]))
 
@@ -62,52 +61,40 @@ def split(classes):
 
 def _find(root, part):
     folders = (root / "omniglot", root / "omniglot-py", root)
-    candidates = [f / f"{part}.zip" for f in folders] + [f / part for f in folders]
+    candidates = [folder / name for name in (f"{part}.zip", part) for folder in folders]
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def _part(part, source):
-    """[(alphabet, character, uint8 [20, 1, 28, 28])], sorted, of one archive or its unpacked folder."""
-    drawings = _drawings(_files(source, MD5[part]), part)
-    classes = []
-    for (alphabet, character), group in groupby(progress(sorted(drawings), desc=part), key=lambda key: key[:2]):
-        ink = [ink_of_png(drawings[key](), "{}/{}, drawer {}".format(*key)) for key in group]
-        classes.append((alphabet, character, to_28(torch.stack(ink))[:, None]))      # [20, 1, 28, 28]
+    """[(alphabet, character, uint8 [20, 1, 28, 28])], sorted, of one archive or its unpacked folder, if complete."""
+    names = [(alphabet, f"character{c + 1:02d}") for alphabet, n in sorted(ALPHABETS[part].items()) for c in range(n)]
+    drawings, classes = _drawings(part, source), []
+    if missing := [(*name, drawer) for name in names for drawer in DRAWERS if (*name, drawer) not in drawings]:
+        gone = sorted(set(ALPHABETS[part]) - {alphabet for alphabet, _, _ in drawings})
+        what = f"the alphabet {gone[0]}" if gone else "{}/{}, drawer {}".format(*missing[0])
+        raise DataError(f"{part} is incomplete: {what} is missing ({len(missing)} of {20 * len(names)} drawings). "
+                        f"Unpack the archive again, or delete the folder to have it downloaded.")
+    for name in progress(names, desc=part):
+        ink = [ink_of_png(drawings[*name, drawer], "{}/{}, drawer {}".format(*name, drawer)) for drawer in DRAWERS]
+        classes.append((*name, to_28(torch.stack(ink))[:, None]))
     return classes
 
 
-def _files(source, md5):
-    """{path from the folder's parent: function that returns the bytes}; a zip is never unpacked to disk."""
+def _drawings(part, source):
+    """{(alphabet, character, drawer): the bytes of a PNG} of an unpacked folder or of a zip, never unpacked to disk."""
     if source.is_dir():
-        return {path.relative_to(source.parent).as_posix(): path.read_bytes for path in source.rglob("*.png")}
-    check_md5(source, md5)
-    with zipfile.ZipFile(source) as zipped:
-        return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if name.endswith(".png")}
-
-
-def _drawings(files, part):
-    """{(alphabet, character, drawer): bytes function}, proved complete against the published counts."""
-    pattern = re.compile(rf"{part}/([^/]+)/(character\d+)/\d+_(\d+)\.png")
-    matches = {pattern.fullmatch(name): read for name, read in files.items()}
-    drawings = {(*match.group(1, 2), int(match.group(3))): read for match, read in matches.items() if match}
-    expected = {(alphabet, f"character{c + 1:02d}", d + 1)
-                for alphabet, count in ALPHABETS[part].items() for c in range(count) for d in range(DRAWERS)}
-    missing = sorted(expected - set(drawings))
-    if missing:
-        gone = sorted(set(ALPHABETS[part]) - {alphabet for alphabet, _, _ in drawings})
-        what = f"the alphabet {gone[0]}" if gone else "{}/{}, drawer {}".format(*missing[0])
-        raise DataError(f"{part} is incomplete: {what} is missing ({len(missing)} of {len(expected)} drawings). "
-                        f"Unpack the archive again, or delete the folder to have it downloaded.")
-    return {key: drawings[key] for key in expected}
+        files = {path.relative_to(source.parent).as_posix(): path.read_bytes() for path in source.rglob("*.png")}
+    else:
+        check_md5(source, MD5[part])
+        with zipfile.ZipFile(source) as zipped:
+            files = {name: zipped.read(name) for name in zipped.namelist()}
+    found = [(re.fullmatch(rf"{part}/([^/]+)/(character\d+)/\d+_(\d+)\.png", name), png) for name, png in files.items()]
+    return {(*match.group(1, 2), int(match.group(3))): png for match, png in found if match}
 
 
 def ink_of_png(png, what):
     """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went. DataError, naming `what`."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(png)) as image:
-            grey = torch.frombuffer(bytearray(image.convert("L").tobytes()), dtype=torch.uint8)
-            return (grey < 128).float().view(image.height, image.width)
-    except (OSError, SyntaxError):      # the second is PIL's word for a broken chunk
+        return (grey(io.BytesIO(png)) < 128).float()
+    except DataError:
         raise DataError(f"{what}: the drawing is damaged. Unpack the archive again.") from None
