@@ -126,7 +126,8 @@ def _few_shot(results):
 
 def _official(results):
     rows = [["learner", "background alphabets", "setting", "error in %"]]
-    rows += [["ProtoNet and GAN (ours, an earlier version)", "5 (small1)", ours["setting"], ours] for ours in results["official"]]
+    rows += [["ProtoNet and GAN (ours, an earlier version)", "5 (small1)", ours["setting"], ours]
+             for ours in results["official"]]
     return rows + [[row["arm"], row["alphabets"], row["setting"], f"{100 - 100 * row['value']:.1f}"]
                    for row in sorted(results["published"], key=lambda row: -row["value"])
                    if row["name"] == ONE_SHOT.replace(",", "") and ("5" in row["alphabets"] or row["arm"] == "people")]
