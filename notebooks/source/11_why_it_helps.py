@@ -335,10 +335,9 @@ def centred(x, rng, task=None):
 
 
 G, classical = generators["raw"], augmentations.classical(QUARTER)
-arms = {"raw": {
-    "no augmentation": None, "G": augmentations.generated(G), "only G's place": place_only(G),
-    "G without its place": all_but_place(G), "G, shuffled": shuffled(G),
-    "classical × 0.25": classical, "no G: centred": centred}}
+arms = {"raw": {"no augmentation": None, "G": augmentations.generated(G),
+        "only G's place": place_only(G), "G without its place": all_but_place(G),
+        "G, shuffled": shuffled(G), "classical × 0.25": classical, "no G: centred": centred}}
 
 # %%
 x = ink["raw"][:8].transpose(0, 1)                                              # [T, 8, ...]
