@@ -324,7 +324,7 @@ def all_but_place(G):
     def augmentation(x, rng, task=None):
         flat, (affine, field, stroke_width) = x.flatten(0, 1), chosen(G, x, rng)
         away = centre(flat) - centre(networks.warp(flat, affine, field, stroke_width))
-        back = away + (affine[:, :, :2] @ away[:, :, None])[:, :, 0]        # in the example's places
+        back = away + (affine[:, :, :2] @ away[:, :, None])[:, :, 0]    # in the example's places
         affine = torch.cat([affine[:, :, :2], affine[:, :, 2:] - back[:, :, None]], dim=2)
         return networks.warp(flat, affine, field, stroke_width).view_as(x)
     return augmentation
