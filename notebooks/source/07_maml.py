@@ -521,10 +521,10 @@ long = {name: (p[:n_way] if name.startswith("head") else p).to(device)
         for name, p in long.items()}
 model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True).to(device)
 inner = {"inner_lr": 0.025, "steps": 5}
-tasks = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, n_tasks=10,
-                        rng=runtime.rng(seed, device))
+new = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, n_tasks=10,
+                      rng=runtime.rng(seed, device))
 moved = {"features": [], "head": []}
-for x, y in zip(tasks.support_x, tasks.support_y):
+for x, y in zip(new.support_x, new.support_y):
     adapted = maml.adapt(model, long, x, y, first_order=True, lr=inner["inner_lr"],
                          steps=inner["steps"])
     for part in moved:
