@@ -48,10 +48,11 @@ checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09, 10 an
 	    cp runs/augmentation/glyphs-0-$$kind-D.$$end checkpoints/$${kind}_glyphs_D.$$end; done; done
 
 PROFILE ?= cpu
-study: .venv/student          ## all numbers of 08, 09, 10 and the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
-	@.venv/bin/python studies/few_shot.py train --datasets omniglot --learners ProtoNet
+study: .venv/student          ## all numbers of 06 to 10 and of the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
+	@for what in train test; do .venv/bin/python studies/few_shot.py $$what || exit 1; done
 	@for what in train test write; do .venv/bin/python studies/augmentation.py $$what --profile $(PROFILE) || exit 1; done
 	@for what in train test; do .venv/bin/python studies/placements.py $$what --profile $(PROFILE) || exit 1; done
+	@.venv/bin/python studies/parts.py
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

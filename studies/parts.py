@@ -20,7 +20,7 @@ BACKGROUND, KIND, N_EPISODES = "omniglot-small1", Kind(20, 1, 5, within_alphabet
 
 def main():
     results = shared.results("parts", profile="cpu", device="cpu", dataset="omniglot", split="test", seed=0,
-                             setting="inductive", trained_on=BACKGROUND)
+                             trained_on=BACKGROUND)
     classes = datasets.load("omniglot-small2", split="test")
     classes, rng, costs, errors = fitting(classes, KIND), runtime.rng(0), challenge.costs_of(BACKGROUND), {}
     for _ in runtime.progress(range(N_EPISODES)):
@@ -29,10 +29,11 @@ def main():
             errors.setdefault(part, []).append((found.argmin(2) != task.query_y).double().mean())
     errors = {part: torch.stack(values) for part, values in errors.items()}
     for part, values in errors.items():
-        print(f"{part:40} {records.percent(results.add('error', values, unit='error', arm=part))}", flush=True)
+        record = results.add("error", values, unit="error", setting="inductive", arm=part)
+        print(f"{part:40} {records.percent(record)}", flush=True)
     for a, b in PAIRS:
         record = results.add("error, difference", paired_difference(errors[a], errors[b]), unit="error",
-                             arm=f"{a} - {b}")
+                             setting="inductive", arm=f"{a} - {b}")
         print(f"{a} - {b}: {records.percent(record)}", flush=True)
 
 

@@ -195,7 +195,7 @@ def test_the_official_challenge():
     return 100 * r.value, 100 * r.half, people_err()
 
 
-def taken_apart(world, arm):
+def without_and_with(world, arm):
     """Notebook 11: the error of a ProtoNet without augmentation, or by how much an arm changes it; %, and half of ±."""
     name = "error" if arm == "no augmentation" else "error, difference"
     r = one("11_why_it_helps", name=name, learner="ProtoNet", world=world,
@@ -205,7 +205,7 @@ def taken_apart(world, arm):
 
 @claims("README", "a ProtoNet that saw one drawing of each errs in {:.1f} ± {:.1f} %")
 def test_the_front_door_of_raw_characters():
-    return taken_apart("raw", "no augmentation")[1]
+    return without_and_with("raw", "no augmentation")[1]
 
 
 @claims("README", "Copies by the generator change this by {:+.1f} ± {:.1f} points. Centring each drawing changes it by "
@@ -213,7 +213,7 @@ def test_the_front_door_of_raw_characters():
 @claims("RESULTS", "Copies by the generator change that by {:+.1f} ± {:.1f} points, and centring alone by "
                    "{:+.1f} ± {:.1f} points")
 def test_most_of_the_gain_is_centring():
-    (by_G, generated), (by_hand, centred) = (taken_apart("raw", arm) for arm in ("G", "no G: centred"))
+    (by_G, generated), (by_hand, centred) = (without_and_with("raw", arm) for arm in ("G", "no G: centred"))
     assert by_G.high < 0 and by_hand.value < by_G.value, "a line of arithmetic does better"
     return *generated, *centred
 
@@ -221,19 +221,19 @@ def test_most_of_the_gain_is_centring():
 @claims("README", "copies by the generator change the error by {:+.1f} ± {:.1f} points")
 @claims("RESULTS", "copies by the generator change it by {:+.1f} ± {:.1f} points")
 def test_on_normalised_drawings_no_gain_is_measured():
-    r, numbers = taken_apart("normalised", "G")
+    r, numbers = without_and_with("normalised", "G")
     assert r.low < 0 < r.high
     return numbers
 
 
 @claims("RESULTS", "a ProtoNet without augmentation errs in {:.1f} ± {:.1f} %")
 def test_results_of_raw_characters():
-    return taken_apart("raw", "no augmentation")[1]
+    return without_and_with("raw", "no augmentation")[1]
 
 
 @claims("RESULTS", "On normalised drawings the error is {:.1f} ± {:.1f} %")
 def test_results_of_normalised_characters():
-    return taken_apart("normalised", "no augmentation")[1]
+    return without_and_with("normalised", "no augmentation")[1]
 
 
 @claims("RESULTS", "drawings in the support alone beat classical augmentation")
