@@ -239,12 +239,12 @@ def tune():
             print(f"    {(name, kind.n_way, kind.k_shot)}: {best},     # of {shown}", flush=True)
 
 
-def test():
+def test(chosen=("glyphs", "omniglot")):
     """Write every accuracy, one record for each seed and one over the seeds, and the differences that matter."""
     results = shared.results("few_shot", profile="cpu", device="cpu")
     published()
     curves()
-    for dataset in ("glyphs", "omniglot"):
+    for dataset in chosen:
         classes, split = test_classes(dataset), {"dataset": dataset, "split": "test"}
         for kind_name, kind in KINDS.items():
             by_arm = {}
@@ -326,7 +326,7 @@ def main():
     parser.add_argument("--times", type=int, default=1, help="as many times the steps")
     options = parser.parse_args()
     if options.what != "train":
-        return {"tune": tune, "test": test}[options.what]()
+        return tune() if options.what == "tune" else test(options.datasets)
     for dataset in options.datasets:
         for seed in options.seeds:
             for name in options.learners:
