@@ -27,7 +27,7 @@ TELLING = {     # by notebook: the fields of the one or two records that say mos
     "03": {"name": "Fréchet distance", "arm": ["real, held out", "your run"]},
     "04": {"name": "class-conditional accuracy", "data": "digits"},
     "05": {"name": "drawings nearest to their own example", "arm": ["recipe", "mended"]},
-    "06": {"name": "new alphabets", "arm": ["ProtoNet", "nearest neighbour in pixels"]},
+    "06": {"name": "20-way 1-shot within an alphabet", "arm": ["pixels", "distortion matching"]},
     "07": {"name": "5-way 1-shot", "arm": ["MAML", "FOMAML"], "setting": "inductive"},
     "08": {"name": ["class preservation: ProtoNet", "diversity"], "arm": "warp"},
     "09": {"arm": "GAN, test-time augmentation - no augmentation"},

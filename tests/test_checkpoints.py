@@ -149,7 +149,7 @@ def test_checkpoints_are_small_and_say_how_they_were_made(path):
     assert {"dataset", "profile", "seed", "versions"} <= set(made)
     if path.stem.startswith("challenge"):
         saved = checkpoints.load(path)
-        networks.ConvNet(60, width=32, pool=3).load_state_dict(saved["network"])
+        networks.ConvNet(60, width=96, keep_map=True).load_state_dict(saved["network"])
         networks.WarpGenerator().load_state_dict(saved["G"])
         return
     if "kind" in made:
@@ -158,7 +158,7 @@ def test_checkpoints_are_small_and_say_how_they_were_made(path):
         (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(checkpoints.load(path))
         return
     if path.stem.startswith("maml"):
-        network = networks.ConvNet(made["n_way"], width=32, norm=networks.BatchNorm, pool=3)
+        network = networks.ConvNet(made["n_way"], norm=networks.BatchNorm, keep_map=True)
         network.load_state_dict(checkpoints.load(path))
         return
     assert {"iterations", "notebook"} <= set(made)
