@@ -17,7 +17,8 @@ on the alphabets that only omniglot-small2 has. There every learner sees augment
 (`augmentations.classical` at half strength); on glyphs none does. All rates and sizes were chosen on glyphs' val
 alphabets.
 
-The steps are what a small budget allowed: not every learner had stopped improving (see few_shot_curves.jsonl). `train
+The steps are what a small budget allowed. ProtoNet and Reptile were still improving (see few_shot_curves.jsonl). For
+MAML, FOMAML and ANIL, four times the steps changed the last look on val by -4 to +3 points on seeds 0 and 2. `train
 --times 3` takes as many times the steps; empty runs/few_shot first. Seconds are those of the processor, on one thread
 of a busy machine, for training alone.
 """
@@ -81,15 +82,15 @@ class Recipe(NamedTuple):
 
 INNER = {"inner_lr": 0.1, "steps": 5}
 RECIPES = {
-    "classifier": Recipe(classifier_backward, {"glyphs": 200, "omniglot": 120}, norm=torch.nn.BatchNorm2d),
-    "ProtoNet": Recipe(learners.protonet_backward, {"glyphs": 256, "omniglot": 120}, n_way=60,
+    "classifier": Recipe(classifier_backward, {"glyphs": 800, "omniglot": 480}, norm=torch.nn.BatchNorm2d),
+    "ProtoNet": Recipe(learners.protonet_backward, {"glyphs": 1024, "omniglot": 480}, n_way=60,
                        norm=torch.nn.BatchNorm2d),
     "MAML": Recipe(partial(maml.backward, inductive=True, **INNER), {"glyphs": 240, "omniglot": 80}),
     "FOMAML": Recipe(partial(maml.backward, inductive=True, first_order=True, **INNER),
                      {"glyphs": 240, "omniglot": 96}),
     "ANIL": Recipe(partial(head_backward, inner_lr=0.1, steps=10), {"glyphs": 320, "omniglot": 120}),
     "Reptile": Recipe(partial(maml.reptile_backward, inner_lr=0.1, steps=10, batches=10),
-                      {"glyphs": 200, "omniglot": 80}, q_query=9, outer_lr=1.0, optimiser=torch.optim.SGD),
+                      {"glyphs": 800, "omniglot": 320}, q_query=9, outer_lr=1.0, optimiser=torch.optim.SGD),
 }
 ADAPTING = ("MAML", "FOMAML", "ANIL", "Reptile")
 # (learner, way, shot): rate and steps of the adaptation, from `tune`.
