@@ -715,6 +715,11 @@ def imitated(name, arm):
     return one("08_from_one_example", name=name, arm=arm)
 
 
+@claims("08", "it names fewer than half of people's drawings")
+def test_the_evaluation_classifier_of_08_is_weak():
+    assert imitated("class preservation: evaluation classifier", "people").high < 0.5
+
+
 @claims("08", "of the warp generator's drawings rightly")
 def test_the_warp_generator_preserves_the_class_better():
     warp, pixel = (imitated("class preservation: ProtoNet", arm) for arm in ("warp", "pixel"))

@@ -259,7 +259,9 @@ for kind, (file, make_G, parts) in KINDS.items():
 
 # %% [markdown]
 # `augmentations.classical()` joins them as a baseline: random affine maps, bends and stroke widths, the same for any
-# example, learned from no data. From here on, every example is of a character of the validation alphabets.
+# example, learned from no data. It is at full strength here, which no tuning chose. Notebooks 09 to 11 use a quarter of
+# it, so read the characters that it loses as those of this strength. From here on, every example is of a character of
+# the validation alphabets.
 
 # %%
 arms = {"classical": augmentations.classical()}
@@ -450,7 +452,8 @@ plt.show()
 # How to read it: *copies* preserve every class and have no diversity, and their distance to the truth shows what that
 # costs. Moving right at the same height is a better imitation of people. Moving down means that characters are lost.
 # There are two cautions. Both networks that judge make errors of their own, and that is why people stand in the table
-# and not 100 %. And the intervals are over episodes and characters, but each generator was trained once, so a small
+# and not 100 %. The evaluation classifier is weak: it names fewer than half of people's drawings, so diversity and
+# distance, which are measured in its features, are rough. And the intervals are over episodes and characters, but each generator was trained once, so a small
 # difference between two of them may be that of two runs.
 #
 # **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task, and with *warp,

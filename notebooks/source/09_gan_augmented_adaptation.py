@@ -267,10 +267,10 @@ for arm in ARMS[1:]:
 # What could move the prototype? If the augmented copies lie *evenly* around the example in feature
 # space, their mean stays where the example is, however many there are. To come nearer to the
 # centre, they must lean towards it. A generator that learned the distribution of pairs has a reason
-# to do so: *regression to the mean*. After a strongly slanted drawing, the next drawing of the
-# class is usually less slanted. Classical augmentation does not look at the drawing. Either kind
-# can also lean the other way, because features that were trained on real drawings may put anything
-# unusual far out. The numbers say which of these happened, but not why. And nearer is not yet
+# to do so: *regression to the mean*. After a drawing that stands far to the left, the next drawing
+# of the class usually stands less far left. (Notebook 11 measures which habits regress.) Classical
+# augmentation does not look at the drawing. Either kind can also lean the other way, because
+# features that were trained on real drawings may put anything unusual far out. The numbers say which of these happened, but not why. And nearer is not yet
 # better: what decides is whether a query lies nearer to its own prototype than to the others, and
 # these have moved as well.
 #
@@ -525,8 +525,9 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # Comparisons that share episodes and networks are not independent. Holm's guarantee holds
-# nevertheless, as far as each p-value is right. Here the p-values are somewhat too small, because
-# the runs of one split are alike. With five runs, as on `omniglot`, hardly anything can pass. Few
+# nevertheless, as far as each p-value is right. Here the p-values are too small, and nobody knows by
+# how much, because the runs of one split share their alphabets: fifteen runs are three clusters on
+# `glyphs`, and five runs are one on `omniglot`. With five runs hardly anything can pass. Few
 # significant differences there do not prove that the effect is small, and a difference that passes
 # may owe it to five runs that happened to agree.
 #

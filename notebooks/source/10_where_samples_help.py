@@ -7,7 +7,8 @@
 # place of many. Generated drawings can join the support or the query or both, at test time or in
 # training. There can be one or sixty-four of them, with equal weights or with weights that $D$
 # gives them. They can even become whole classes that nobody ever drew. You will try the test-time
-# places yourself, and read a study of the others, failures included.
+# places yourself, and read a study of the others, failures included. (Drawings are used as they are
+# here. Notebook 11 asks what is left once they are normalised.)
 #
 # **You need** notebook 09. **Time**: 35 minutes, and about 35 more with the three exercises.
 #
