@@ -121,6 +121,9 @@ def test_two_processes_loading_at_once(tmp_path):
 @pytest.mark.parametrize("name", ["glyphs", "digits"])
 def test_a_second_load_takes_under_a_third_of_a_second(name):
     datasets.load(name)
-    start = time.perf_counter()
-    datasets.load(name).images.sum()        # reads every byte
-    assert time.perf_counter() - start < 0.3
+    seconds = []
+    for _ in range(3):      # the best of three, because a busy machine can stop any one of them
+        start = time.perf_counter()
+        datasets.load(name).images.sum()        # reads every byte
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3

@@ -868,8 +868,7 @@ display(Markdown(
 # * The learner to beat is the one that has learned nothing, on normalised drawings.
 #
 # The rest of the course is about the distance that is left.
-
-# %% [markdown]
+#
 # **Read next.** Snell et al. 2017, *Prototypical networks for few-shot learning*, sections 2 and 3.
 # Chen et al. 2019, *A closer look at few-shot classification*: what remains of the progress when
 # baselines are tuned. Keysers et al. 2007, *Deformation models for image recognition*: how far one
