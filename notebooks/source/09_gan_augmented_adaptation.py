@@ -525,9 +525,9 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # Comparisons that share episodes and networks are not independent. Holm's guarantee holds
-# nevertheless, as far as each p-value is right. Here the p-values are too small, and nobody knows by
-# how much, because the runs of one split share their alphabets: fifteen runs are three clusters on
-# `glyphs`, and five runs are one on `omniglot`. With five runs hardly anything can pass. Few
+# nevertheless, as far as each p-value is right. Here the p-values are too small, because the runs of
+# one split share their alphabets. The fifteen runs on `glyphs` are three clusters, and the five on
+# `omniglot` are one. Nobody knows by how much. With five runs hardly anything can pass. Few
 # significant differences there do not prove that the effect is small, and a difference that passes
 # may owe it to five runs that happened to agree.
 #
@@ -541,8 +541,8 @@ display(Markdown("\n".join(lines)))
 # background alphabets. `course challenge` has a learner of four parts, all on normalised drawings.
 # The **matching** of notebook 06 has learned nothing. The **network** is a ProtoNet that learned
 # from the five alphabets and from `glyphs`. At test time it can average **sixteen images for each
-# support image and for each query**, the drawing itself and fifteen copies, classical or by a $G$
-# that was trained on the same five alphabets, normalised. Matching and network can be added up.
+# support image and for each query**, the drawing itself and fifteen copies. These are classical, or
+# by a $G$ that was trained on the same five alphabets. Matching and network can be added up.
 
 # %%
 parts = [r for r in records.read(folder / "parts.jsonl") if r["name"] == "error"]
