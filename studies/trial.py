@@ -207,7 +207,7 @@ def permutation_p(values):
 def test(options):
     """Write figures/results/trial.jsonl: every interval is over the eight alphabets, each the mean of its seeds."""
     results = shared.results("trial", profile=options.profile, device=options.device, split="test",
-                             dataset="omniglot, eight alphabets", setting="inductive")
+                             dataset="omniglot, eight alphabets")
     runs = {(number, seed): checkpoints.load(FOLDER / f"{number}-{seed}-scores.safetensors")
             for number in FOLDS for seed in SEEDS}
     chosen = {str(number): checkpoints.load(FOLDER / f"{number}-tuned.safetensors") for number in FOLDS}
@@ -223,7 +223,7 @@ def test(options):
 
     def add(name, values, unit="accuracy", **about):
         """A record whose interval is over alphabets."""
-        record = results.add(name, torch.stack([*values.values()]), unit=unit, by_alphabet={
+        record = results.add(name, torch.stack([*values.values()]), unit=unit, setting="inductive", by_alphabet={
             alphabet: round(value.item(), 4) for alphabet, value in values.items()}, **about)
         print(name, about, f"{100 * record['value']:.2f} ± {50 * (record['high'] - record['low']):.2f}", flush=True)
 

@@ -380,9 +380,9 @@ checks.split_by_alphabet(my_split)
 # %% [markdown]
 # What does a split that is less strict do to the score? To see it, hold the exam fixed, and vary
 # what the network was trained on. The exam asks for half of the characters of three alphabets, in
-# drawings by half of the people. The training sets have drawings by the other half, of the *same*
-# characters, or of their *siblings* (the other half of the characters of the same alphabets), or of
-# characters of *other* alphabets. Each is made in two sizes: with the alphabets of the exam alone,
+# drawings by half of the people. The training sets have drawings by the other half. They are of the
+# *same* characters, of their *siblings*, or of characters of *other* alphabets. Siblings are the
+# other half of the characters of the same alphabets. Each set is made in two sizes: with the alphabets of the exam alone,
 # and with fourteen more. **Predict** which of the six trainings scores best, and which two are
 # furthest apart.
 

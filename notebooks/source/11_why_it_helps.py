@@ -220,8 +220,8 @@ plt.show()
 #
 # Read the left column first. In its place, a copy by $G$ is a compromise: about half of $x$'s habit
 # is forgotten, and the scatter is nearly that of people. In size, proportions and slant $G$ is
-# timid. Its slopes are near 1, and it scatters far less than people do. (Stroke width is a case of
-# its own, because every warp samples the image anew and softens its edges.) So of all that people
+# timid. Its slopes are near 1, and it scatters far less than people do. Stroke width is a case of
+# its own, because every warp samples the image anew and softens its edges. So of all that people
 # vary, this $G$ learned to vary **the place**, and regresses it to the mean as people do.
 #
 # On the right the place is the same in all drawings, so $D$ cannot ask for it. Now $G$ learned
@@ -479,8 +479,8 @@ plt.show()
 #   samples of it, whatever the drawing.
 # * **regression**: the same network as $G$, trained without any $D$. It warps $x$ so that its
 #   blurred pixels come near those of another person's drawing of the character.
-# * **regression, best of 4**: the same, but only the nearest of four warps is paid for, so that
-#   noise can pay off (the idea of Li & Malik 2018, *Implicit maximum likelihood estimation*)
+# * **regression, best of 4**: the same, but only the nearest of four warps is paid for. So noise can
+#   pay off. The idea is that of Li & Malik 2018, *Implicit maximum likelihood estimation*.
 # * **blurred**: the drawing and a blurred copy
 #
 # ### Exercise 3 · A Gaussian of warps (★★, important, 15 minutes)
