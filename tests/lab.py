@@ -126,6 +126,8 @@ def run_all(page, path, seconds):
         cells = page.evaluate(LOOK)
         if dialog or time.monotonic() - start > seconds or any(map(_done, cells)):
             break                       # else the click was lost: the page was still connecting to the kernel
+    if not dialog and time.monotonic() - start < seconds and any(cell["prompt"] == "[ ]:" for cell in cells):
+        dialog = _late_dialog(page)     # a cell was left out: after an error, or because the kernel died
     if not dialog:
         page.keyboard.press("ControlOrMeta+s")
         page.locator(".lm-DockPanel-tabBar .jp-mod-dirty").wait_for(state="detached")
@@ -146,6 +148,14 @@ def _waiting(page):
 
 def _dialog(page):
     return " ".join(page.locator(".jp-Dialog").all_inner_texts())
+
+
+def _late_dialog(page, seconds=20):
+    """The server looks every 3 s whether a kernel is alive, on a busy machine later: wait for what it will say."""
+    deadline = time.monotonic() + seconds
+    while not (dialog := _dialog(page)) and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+    return dialog
 
 
 def _done(cell):
