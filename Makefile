@@ -39,20 +39,18 @@ checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09, 10 an
 	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python studies/few_shot.py train --datasets glyphs --seeds 0 \
 	    --learners MAML && for end in json safetensors; do \
 	    cp runs/few_shot/glyphs-0-MAML.$$end checkpoints/maml_glyphs.$$end; done
-	@cd runs/augmentation 2>/dev/null && rm -f glyphs-0-warp* glyphs-0-pixel*; true
-	@OMP_NUM_THREADS=1 .venv/bin/python studies/augmentation.py train --worlds glyphs-0 \
-	    --only warp pixel "warp, no task" "warp, unconditional D" "warp, normalised" && for end in json safetensors; do \
-	    for kind in warp pixel warp-no-task warp-unconditional-D warp-normalised; do \
-	    cp runs/augmentation/glyphs-0-$$kind.$$end checkpoints/$${kind}_glyphs.$$end; done; \
-	    for kind in warp warp-normalised; do \
-	    cp runs/augmentation/glyphs-0-$$kind-D.$$end checkpoints/$${kind}_glyphs_D.$$end; done; done
+	@rm -f runs/generators/*
+	@OMP_NUM_THREADS=1 .venv/bin/python studies/generators.py && rm -f runs/generators/*.part && \
+	    cp runs/generators/warp_glyphs* runs/generators/warp-normalised_glyphs* checkpoints/ && \
+	    for kind in pixel warp-no-task warp-unconditional-D; do cp runs/generators/$${kind}_glyphs.* checkpoints/; done
 
 PROFILE ?= cpu
 study: .venv/student          ## all numbers of 06 to 10 and of the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
 	@for what in train test; do .venv/bin/python studies/few_shot.py $$what || exit 1; done
-	@for what in train test write; do .venv/bin/python studies/augmentation.py $$what --profile $(PROFILE) || exit 1; done
+	@.venv/bin/python studies/augmentation.py test
+	@for what in train test; do .venv/bin/python studies/trial.py $$what --profile $(PROFILE) || exit 1; done
 	@for what in train test; do .venv/bin/python studies/placements.py $$what --profile $(PROFILE) || exit 1; done
-	@.venv/bin/python studies/parts.py
+	@.venv/bin/python studies/parts.py && .venv/bin/python studies/chances.py
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

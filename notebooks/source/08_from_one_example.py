@@ -230,7 +230,7 @@ plt.show()
 
 # %% [markdown]
 # ... then the long runs, of the very same code with 4,000 iterations. For `glyphs` they lie in `checkpoints/`
-# (`studies/augmentation.py` made them); for other data, short runs are trained right here. There are two designs, and
+# (`studies/generators.py` made them); for other data, short runs are trained right here. There are two designs, and
 # two warp generators that lack something. In *warp, no task* neither player sees the task. In *warp, unconditional D*
 # the discriminator sees the drawing and nothing else, which is fault 3 of notebook 05. **Predict**: will its $G$
 # preserve the character, and will it vary it?
