@@ -13,7 +13,8 @@ def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, keep_map=
 
     images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. width, keep_map: of the `ConvNet`.
     lr: of Adam, falling to 0 in a straight line. rng: on the images' device; it decides all that is random, the first
-    weights too. Raises ValueError for images out of range and labels that do not fit.
+    weights too. Raises ValueError for images out of range and labels that do not fit, FloatingPointError where a weight
+    ends up not finite.
     """
     positive(n_classes=n_classes, batch=batch)
     check_images(images)
@@ -29,6 +30,8 @@ def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, keep_map=
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+    if not all(p.isfinite().all() for p in network.parameters()):
+        raise FloatingPointError("the classifier's training diverged: a weight is not finite. Try a lower lr.")
     return network.eval()
 
 
@@ -58,7 +61,10 @@ def _answers(network, function, images, chunk):
     if getattr(network, "training", False):
         raise ValueError("the network is in training mode: batch norm would let the images of a chunk change each "
                          "other's answers. Call network.eval() first.")
-    return torch.cat([function(x) for x in images.split(chunk)])
+    answers = torch.cat([function(x) for x in images.split(chunk)])
+    if answers.isnan().any():       # argmax would take nan for an answer
+        raise ValueError("the network answers nan. Its training has diverged: train it with a lower learning rate.")
+    return answers
 
 
 def _check_labels(labels, n, n_classes):

@@ -41,7 +41,7 @@ def g_step(G, D, n, condition=(), *, loss, optimiser, rng):
     fake = G(noise(G, n, rng), *condition)
     objective = loss.g(D(fake, *condition))
     optimiser.zero_grad()
-    objective.backward(inputs=list(G.parameters()))      # through D, into G alone
+    objective.backward(inputs=[p for p in G.parameters() if p.requires_grad])       # through D, into G alone
     optimiser.step()
     return objective.detach()
 
