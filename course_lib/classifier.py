@@ -13,8 +13,7 @@ def train(images, labels, *, n_classes, n_steps, batch, rng, width=64, keep_map=
 
     images: float [B, 1, 28, 28] in [0, 1]. labels: int64 [B], from 0 to n_classes-1. width, keep_map: of the `ConvNet`.
     lr: of Adam, falling to 0 in a straight line. rng: on the images' device; it decides all that is random, the first
-    weights too. Raises ValueError for images out of range and labels that do not fit, FloatingPointError where a weight
-    ends up not finite.
+    weights too. Raises ValueError for images or labels out of range, FloatingPointError for weights not finite.
     """
     positive(n_classes=n_classes, batch=batch)
     check_images(images)

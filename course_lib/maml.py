@@ -34,7 +34,7 @@ def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cr
     inner = {name: params[name] for name in free if name.startswith(only)}
     if not inner:
         raise ValueError(f"no free parameter starts with {only!r}. Those not frozen are: {', '.join(free) or 'none'}.")
-    _refuse(model)
+    _refuse_norms(model)
 
     def support_loss(inner):
         return loss(_call(model, {**params, **inner}, x, n_support), y)
@@ -65,7 +65,7 @@ def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False
     query's answer depends on another query. Raises ValueError for torch's batch norm, if it uses batch statistics.
     """
     if inductive:
-        _refuse(model, _in_batch, f"the queries would change each other's answers. {INSTEAD}, or inductive=False.")
+        _refuse_norms(model, inductive=True)
         n = len(support_x)
         return _call(model, params, torch.cat([support_x, query_x]), n)[n:]
     if query_x.dim() == 4 and not vmapped:      # the many queries are where a CPU spends its time: faster like this
@@ -88,30 +88,28 @@ def meta_loss(model, params, tasks, *, inner_lr, steps, first_order=False, only=
 
     if not vmapped:
         return torch.stack([task_loss(*task) for task in zip(*tasks)]).mean()
-    _refuse(model, lambda layer: isinstance(layer, WRONG_UNDER_VMAP), "under vmap its second-order gradient is wrong "
-            f"(see pytorch/functorch issue 534). {INSTEAD}, or vmapped=False.")
+    _refuse_norms(model, vmapped=True)
     try:
         return vmap(task_loss, randomness="different")(*tasks).mean()       # each task has a dropout of its own
     except RuntimeError as error:
         raise RuntimeError(f"{str(error).rstrip('.')}. Networks that vmap cannot take need vmapped=False.") from error
 
 
-WRONG_UNDER_VMAP = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
-INSTEAD = "Use networks.BatchNorm or nn.GroupNorm"
+BATCH_NORM = nn.modules.batchnorm._BatchNorm
+WRONG_UNDER_VMAP = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
 
 
-def _in_batch(layer):
-    """Whether it is torch's batch norm, and uses the statistics of the batch."""
-    return isinstance(layer, nn.modules.batchnorm._BatchNorm) and (layer.training or layer.running_mean is None)
-
-
-def _refuse(model, wrong=lambda layer: False, why=""):
-    """Raise ValueError that names a layer which keeps statistics of what it sees, or for which `wrong` is true."""
+def _refuse_norms(model, *, inductive=False, vmapped=False):
+    """Raise ValueError that names a norm of torch's which would make a number wrong."""
     for name, layer in model.named_modules():
-        if _in_batch(layer) and layer.running_mean is not None:
-            wrong, why = _in_batch, f"in training mode it keeps statistics of every inner step. {INSTEAD}."
-        if wrong(layer):
-            raise ValueError(f"{name or 'the model'} is a {type(layer).__name__}: {why}")
+        why = vmapped and isinstance(layer, WRONG_UNDER_VMAP) and (
+            "under vmap its second-order gradient is wrong (see pytorch/functorch issue 534). Use vmapped=False,")
+        if isinstance(layer, BATCH_NORM) and layer.running_mean is None and inductive:
+            why = "the queries would change each other's answers. Use"
+        if isinstance(layer, BATCH_NORM) and layer.running_mean is not None and layer.training:
+            why = "in training mode it keeps statistics of every inner step. Use"
+        if why:
+            raise ValueError(f"{name or 'it'} is a {type(layer).__name__}: {why} networks.BatchNorm or nn.GroupNorm.")
 
 
 def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
@@ -189,7 +187,8 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
     Raises FloatingPointError when a loss, a weight or a score stops being finite, before it is saved or returned.
     """
     positive(n_steps=n_steps, validate_every=validate_every)
-    optimiser = optimiser([p for part in (model, *parts.values()) for p in part.parameters()], outer_lr)
+    weights = [p for part in (model, *parts.values()) for p in part.parameters()]
+    optimiser = optimiser(weights, outer_lr)
     record = _Record(model, next(model.parameters()).device)
     for step in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="meta-training", model=model,
                                optimiser=optimiser, record=record, rng=rng, **parts):
@@ -197,8 +196,10 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
         optimiser.zero_grad()
         record.losses.append(gradient(model, draw(rng)))
         optimiser.step()
-        if step + 1 == n_steps or any((step + 1) % n == 0 for n in (History.LOOK_EVERY, save_every, validate_every)):
-            record.refuse_what_is_not_finite(p for part in (model, *parts.values()) for p in part.parameters())
+        due = step + 1 == n_steps or any((step + 1) % n == 0 for n in (History.LOOK_EVERY, save_every, validate_every))
+        if due and not all(numbers.isfinite().all() for numbers in (record.latest(), *weights)):
+            raise FloatingPointError(f"a loss or a weight is not finite, at the latest after step {step + 1}. Try a "
+                                     "lower inner or outer learning rate.")
         if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
             record.look(step + 1, float(validate(model)), model)
     best = record.best if validate else _copy(model)
@@ -212,18 +213,9 @@ class _Record(History):
         super().__init__(device)
         self.scores, self.best, self.best_step = [], _copy(model), 0
 
-    def refuse_what_is_not_finite(self, parameters):
-        n, finite = len(self.losses), self.latest().isfinite()      # those before were looked at before
-        what = "a weight is not finite" if not all(p.isfinite().all() for p in parameters) else ""
-        if not finite.all():
-            n -= len(finite) - 1 - finite.long().argmin().item()
-            what = f"the loss is {self.losses[n - 1]:g}"
-        if what:
-            raise FloatingPointError(f"after step {n}: {what}. Try a lower inner or outer learning rate.")
-
     def look(self, step, score, model):
-        if not math.isfinite(score):        # nan would stay the best for ever: no number is greater
-            raise FloatingPointError(f"after step {step}: validate returned {score:g}. Look for a division by 0 in it.")
+        if math.isnan(score):       # it would stay the best, for no number is greater
+            raise FloatingPointError(f"validate returned nan after step {step}. Look for a division by 0 in it.")
         if not self.scores or score > max(self.scores):
             self.best, self.best_step = _copy(model), step
         self.scores.append(score)

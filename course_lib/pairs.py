@@ -32,8 +32,7 @@ PENALTY = penalties.total(penalties.mismatch, R1)
 def train_generator(G, D, classes, *, n_steps, rng, penalty=PENALTY, **options):
     """G(z, example, task) against D(image, example, task) on pairs of `classes`; a `gan.TrainedGAN`.
 
-    Both change in place. options: those of `gan.fit`. The rates were chosen on alphabets of Omniglot that are not
-    tested on.
+    Both change in place. options: those of `gan.fit`. The rates were chosen on other alphabets than those tested on.
     """
     return gan.fit(G, D, sampler(classes), n_steps=n_steps, loss=losses.NON_SATURATING, penalty=penalty,
                    lr=(2e-4, 4e-4), betas=(0.0, 0.99), ema=0.998, rng=rng, **options)

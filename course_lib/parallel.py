@@ -14,15 +14,13 @@ def each_task(function, model, tasks):
 
     On a CPU, small tensors gain little from two threads in one operation, and much from a task in each. Every thread
     has a copy of the model, for functional_call exchanges parameters in place; and since each operation has one thread,
-    the result is the same bits for any number of threads, if `function` changes nothing in the model. With dropout the
-    tasks come one after another, for threads share torch's global random numbers. Raises RuntimeError where tasks side
-    by side used them otherwise.
+    the result is the same bits for any number of threads, if `function` leaves the model as it is. nn.Dropout makes it
+    one task at a time, for threads share torch's global random numbers; other use of them raises RuntimeError.
     """
     threads, own, before = torch.get_num_threads(), threading.local(), torch.get_rng_state()
-    alone = tasks[0].device.type != "cpu" or any(isinstance(layer, DROPOUT) and layer.training and layer.p
-                                                 for layer in model.modules())
-    copies = [copy.deepcopy(model) for _ in range(1 if alone else min(threads, len(tasks[0])))]
-    workers = len(copies)
+    dropout = any(isinstance(layer, DROPOUT) and layer.training and layer.p for layer in model.modules())
+    workers = 1 if dropout or tasks[0].device.type != "cpu" else min(threads, len(tasks[0]))
+    copies = [copy.deepcopy(model) for _ in range(workers)]
 
     def start():
         torch.set_num_threads(1)
