@@ -77,7 +77,6 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, wit
     """The accuracy of `learner` on each of `n_episodes` episodes: float [n_episodes] in [0, 1].
 
     learner: a function of `Episodes` that returns predicted labels [T, N*Q]. Episodes are drawn `chunk` at a time.
-    Raises ValueError for one class, of which every learner names every query.
     """
     positive(n_episodes=n_episodes, chunk=chunk)
     if n_way == 1:

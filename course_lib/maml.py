@@ -6,7 +6,6 @@ Frozen parameters (requires_grad=False) stay as they are, in the inner loop and 
 """
 
 import inspect
-import math
 from typing import NamedTuple
 
 import torch
@@ -89,10 +88,7 @@ def meta_loss(model, params, tasks, *, inner_lr, steps, first_order=False, only=
     if not vmapped:
         return torch.stack([task_loss(*task) for task in zip(*tasks)]).mean()
     _refuse_norms(model, vmapped=True)
-    try:
-        return vmap(task_loss, randomness="different")(*tasks).mean()       # each task has a dropout of its own
-    except RuntimeError as error:
-        raise RuntimeError(f"{str(error).rstrip('.')}. Networks that vmap cannot take need vmapped=False.") from error
+    return vmap(task_loss, randomness="different")(*tasks).mean()       # each task has a dropout of its own
 
 
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
@@ -115,8 +111,7 @@ def _refuse_norms(model, *, inductive=False, vmapped=False):
 def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
     """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
-    settings: those of `meta_loss`. vmapped: None is True on cuda; elsewhere each task has a thread. A frozen parameter
-    gets no gradient, and one that is not used gets zeros.
+    settings: those of `meta_loss`. vmapped: None is True on cuda; elsewhere each task has a thread. Unused ones get 0.
     """
     learned = isinstance(inner_lr, torch.Tensor) and inner_lr.requires_grad
     rates = inner_lr.detach().requires_grad_() if learned else inner_lr
@@ -214,7 +209,7 @@ class _Record(History):
         self.scores, self.best, self.best_step = [], _copy(model), 0
 
     def look(self, step, score, model):
-        if math.isnan(score):       # it would stay the best, for no number is greater
+        if score != score:      # nan: it would stay the best, for no number is greater
             raise FloatingPointError(f"validate returned nan after step {step}. Look for a division by 0 in it.")
         if not self.scores or score > max(self.scores):
             self.best, self.best_step = _copy(model), step

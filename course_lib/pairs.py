@@ -10,13 +10,11 @@ def sampler(classes, *, n_tasks=4, n_way=12):
 
     It returns real [B, 1, H, W], example [B, 1, 1, H, W] and task [n_tasks, n_way, 1, H, W], B = n_tasks * n_way. Each
     task is of one alphabet, and its examples are its support. n_way: at most, for no alphabet may be smaller.
-    Raises ValueError for an alphabet of one class, in which no drawing is of another.
     """
     smallest = min(classes.alphabets, key=classes.alphabets.count)
-    n_way = min(n_way, count := classes.alphabets.count(smallest))
+    n_way = min(n_way, classes.alphabets.count(smallest))
     if n_way < 2:
-        raise ValueError(f"a task of pairs needs 2 classes or more of an alphabet, not {n_way}; the smallest alphabet, "
-                         f"{smallest!r}, has {count}. Add classes, or leave it out.")
+        raise ValueError(f"pairs need 2 classes of an alphabet, not {n_way}. Add to {smallest!r}, or leave it out.")
 
     def draw(rng):
         tasks = episodes.sample(classes, n_way=n_way, k_shot=1, q_query=1, n_tasks=n_tasks, rng=rng,

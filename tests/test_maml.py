@@ -376,21 +376,6 @@ def test_no_call_changes_a_buffer():
         assert all(torch.equal(state[name], value) for name, value in before.items())
 
 
-def test_what_vmap_cannot_take_is_told_the_way_out():
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm, self.head = nn.LSTM(28, 4, batch_first=True), nn.Linear(4, 3)
-
-        def forward(self, x, n_support=None):
-            return self.head(self.lstm(x[:, 0])[0][:, -1])
-
-    net, batch = Recurrent(), random_tasks()
-    assert maml.backward(net, batch, inner_lr=0.1, steps=1).isfinite()
-    with pytest.raises(RuntimeError, match=r"need vmapped=False\."):
-        maml.backward(net, batch, inner_lr=0.1, steps=1, vmapped=True)
-
-
 def test_inductive_predictions_depend_on_no_other_query():
     net, batch = network(), random_tasks()
     params = dict(net.named_parameters())
