@@ -58,7 +58,10 @@ def _answers(network, function, images, chunk):
     if getattr(network, "training", False):
         raise ValueError("the network is in training mode: batch norm would let the images of a chunk change each "
                          "other's answers. Call network.eval() first.")
-    return torch.cat([function(x) for x in images.split(chunk)])
+    answers = torch.cat([function(x) for x in images.split(chunk)])
+    if answers.isnan().any():       # argmax would take nan for an answer
+        raise ValueError("the network answers nan. Its training has diverged: train it with a lower learning rate.")
+    return answers
 
 
 def _check_labels(labels, n, n_classes):

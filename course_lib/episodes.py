@@ -79,6 +79,8 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, wit
     learner: a function of `Episodes` that returns predicted labels [T, N*Q]. Episodes are drawn `chunk` at a time.
     """
     positive(n_episodes=n_episodes, chunk=chunk)
+    if n_way == 1:
+        raise ValueError("1-way episodes measure nothing: there is one name to give. Use n_way>=2, or more classes.")
     scores = []
     for start in progress(range(0, n_episodes, chunk), desc="episodes"):
         tasks = sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, rng=rng, within_alphabet=within_alphabet,

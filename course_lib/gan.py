@@ -41,7 +41,7 @@ def g_step(G, D, n, condition=(), *, loss, optimiser, rng):
     fake = G(noise(G, n, rng), *condition)
     objective = loss.g(D(fake, *condition))
     optimiser.zero_grad()
-    objective.backward(inputs=list(G.parameters()))      # through D, into G alone
+    objective.backward(inputs=[p for p in G.parameters() if p.requires_grad])       # through D, into G alone
     optimiser.step()
     return objective.detach()
 
@@ -64,8 +64,7 @@ def fit(G, D, draw, *, n_steps, loss, rng, penalty=None, d_steps=1, lr=(2e-4, 2e
 
     draw: a function of rng that returns a fresh batch (real x [B, ...], *condition), on G's device.
     lr: of G and of D; both are trained by Adam with `betas`. ema: how much the average of G's weights keeps each time.
-    watch: a function (iteration, averaged G) called before the first iteration and after each. What it shows is up to
-    you.
+    watch: a function (iteration, averaged G), called before the first iteration and after each.
     path, save_every, made: keep all state there and go on from it; see `checkpoints.training_steps`.
 
     Raises Diverged when a loss or a weight stops being finite, ValueError for settings that do not fit.

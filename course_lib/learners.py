@@ -25,8 +25,7 @@ def nearest_neighbour(tasks):
 def matching(tasks):
     """Give each query the label of the support image that it fits best when both may be bent. Inductive. [T, N*Q]
 
-    Nothing is learned. For `normalised` drawings. Source: Keysers et al. 2007, "Deformation models for image
-    recognition", the image distortion model.
+    For `normalised` drawings. Source: Keysers et al. 2007, "Deformation models for image recognition", IDM.
     """
     costs = [matching_costs(query, support) for query, support in zip(tasks.query_x, tasks.support_x)]
     return tasks.support_y.gather(1, torch.stack(costs).argmin(2))
@@ -119,8 +118,7 @@ def fine_tune(network, *, lr, steps, head_only=False):
     """A learner: a trained `networks.ConvNet` with a new head, starting at 0, follows the gradient on the support.
 
     network: with nn.BatchNorm2d, whose running statistics stay as they are: inductive. lr, steps: of plain gradient
-    descent on the whole support. head_only: all else stays fixed. The baseline of Chen et al. 2019, "A closer look at
-    few-shot classification".
+    descent on the whole support. head_only: all else stays. Source: Chen et al. 2019, "A closer look at few-shot ...".
     """
     def labels(tasks):
         model = copy.deepcopy(network).eval()

@@ -2,8 +2,10 @@
 
 Parameters are dicts, as from `dict(model.named_parameters())`. A model is called as model(x); for inductive predictions
 and for `vmap` as model(x, n_support) (see `networks.BatchNorm`; a model without batch statistics ignores n_support).
+Frozen parameters (requires_grad=False) stay as they are, in the inner loop and in the outer one.
 """
 
+import inspect
 from typing import NamedTuple
 
 import torch
@@ -22,14 +24,16 @@ def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cr
     x [N*K, ...] and y [N*K] are the support of one task. lr: a number, or a tensor [steps] with a rate for each step,
     which can itself be learned (Antoniou et al. 2019). first_order: the gradient counts as a constant (FOMAML).
     only: parameters whose names start otherwise stay as they are; "head" makes ANIL (Raghu et al. 2020).
-    Raises ValueError if no parameter is left to adapt or the rates do not fit the steps.
+    Raises ValueError if no parameter is left to adapt, the rates do not fit the steps, or the model keeps statistics.
     """
     rates = lr if isinstance(lr, torch.Tensor) else [lr] * steps
     if len(rates) != steps:
         raise ValueError(f"{steps} inner steps need {steps} rates, not {len(rates)}. Give lr as one number or [steps].")
-    inner = {name: p for name, p in params.items() if name.startswith(only)}
+    free = [name for name, p in model.named_parameters() if p.requires_grad and name in params]
+    inner = {name: params[name] for name in free if name.startswith(only)}
     if not inner:
-        raise ValueError(f"no parameter starts with {only!r}. They are: {', '.join(params)}.")
+        raise ValueError(f"no free parameter starts with {only!r}. Those not frozen are: {', '.join(free) or 'none'}.")
+    _refuse_norms(model)
 
     def support_loss(inner):
         return loss(_call(model, {**params, **inner}, x, n_support), y)
@@ -44,16 +48,23 @@ def adapt(model, params, x, y, *, lr, steps, first_order=False, only="", loss=cr
 
 
 def _call(model, params, x, n_support=None):
-    return functional_call(model, params, (x,) if n_support is None else (x, n_support))
+    """model(x), or model(x, n_support), with these parameters. Buffers are copied: no call changes the model."""
+    inputs = (x,) if n_support is None else (x, n_support)
+    if len(inputs) > 1 and len(inspect.signature(model.forward).parameters) < 2:
+        raise ValueError(f"{type(model).__name__}.forward takes x alone, but inductive predictions and vmap need "
+                         "n_support. Add the argument n_support=None; batch norm alone must look at it.")
+    buffers = {name: params.get(name, buffer).clone() for name, buffer in model.named_buffers()}
+    return functional_call(model, {**params, **buffers}, inputs)
 
 
 def predict(model, params, support_x, query_x, *, inductive=False, vmapped=False):
     """What the model says of query_x [N*Q, ...]: logits [N*Q, N].
 
     Transductive: batch statistics are those of all queries together. inductive: those of the support alone, so that no
-    query's answer depends on another query.
+    query's answer depends on another query. Raises ValueError for torch's batch norm, if it uses batch statistics.
     """
     if inductive:
+        _refuse_norms(model, inductive=True)
         n = len(support_x)
         return _call(model, params, torch.cat([support_x, query_x]), n)[n:]
     if query_x.dim() == 4 and not vmapped:      # the many queries are where a CPU spends its time: faster like this
@@ -74,34 +85,43 @@ def meta_loss(model, params, tasks, *, inner_lr, steps, first_order=False, only=
                         only=only, loss=loss, n_support=len(support_x) if vmapped else None)
         return loss(predict(model, adapted, support_x, query_x, inductive=inductive, vmapped=vmapped), query_y)
 
-    if vmapped:
-        _refuse_wrong_gradients(model)
-        return vmap(task_loss)(*tasks).mean()
-    return torch.stack([task_loss(*task) for task in zip(*tasks)]).mean()
+    if not vmapped:
+        return torch.stack([task_loss(*task) for task in zip(*tasks)]).mean()
+    _refuse_norms(model, vmapped=True)
+    return vmap(task_loss, randomness="different")(*tasks).mean()       # each task has a dropout of its own
 
 
-WRONG_UNDER_VMAP = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
+BATCH_NORM = nn.modules.batchnorm._BatchNorm
+WRONG_UNDER_VMAP = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm, nn.LayerNorm)
 
 
-def _refuse_wrong_gradients(model):
-    for name, module in model.named_modules():
-        if isinstance(module, WRONG_UNDER_VMAP):
-            raise ValueError(f"{name} is a {type(module).__name__}: under vmap its second-order gradient is wrong (see "
-                             "pytorch/functorch issue 534). Use networks.BatchNorm or nn.GroupNorm, or vmapped=False.")
+def _refuse_norms(model, *, inductive=False, vmapped=False):
+    """Raise ValueError that names a norm of torch's which would make a number wrong."""
+    for name, layer in model.named_modules():
+        why = vmapped and isinstance(layer, WRONG_UNDER_VMAP) and (
+            "under vmap its second-order gradient is wrong (see pytorch/functorch issue 534). Use vmapped=False,")
+        if isinstance(layer, BATCH_NORM) and layer.running_mean is None and inductive:
+            why = "the queries would change each other's answers. Use"
+        if isinstance(layer, BATCH_NORM) and layer.running_mean is not None and layer.training:
+            why = "in training mode it keeps statistics of every inner step. Use"
+        if why:
+            raise ValueError(f"{name or 'it'} is a {type(layer).__name__}: {why} networks.BatchNorm or nn.GroupNorm.")
 
 
 def backward(model, tasks, *, inner_lr, vmapped=None, **settings):
     """Add the gradient of `meta_loss` to .grad of the model's parameters (and of learned rates); returns the loss.
 
-    settings: those of `meta_loss`. vmapped: None is True on cuda; elsewhere each task has a thread.
+    settings: those of `meta_loss`. vmapped: None is True on cuda; elsewhere each task has a thread. Unused ones get 0.
     """
     learned = isinstance(inner_lr, torch.Tensor) and inner_lr.requires_grad
     rates = inner_lr.detach().requires_grad_() if learned else inner_lr
-    names, leaves = zip(*model.named_parameters())
+    params = dict(model.named_parameters())
+    leaves = [p for p in params.values() if p.requires_grad]
 
     def task_gradient(model, *tasks):
-        loss = meta_loss(model, dict(zip(names, leaves)), tasks, inner_lr=rates, vmapped=vmapped, **settings)
-        return loss.detach(), *torch.autograd.grad(loss, [*leaves, *([rates] if learned else [])])
+        loss = meta_loss(model, params, tasks, inner_lr=rates, vmapped=vmapped, **settings)
+        return loss.detach(), *torch.autograd.grad(loss, [*leaves, *([rates] if learned else [])], allow_unused=True,
+                                                   materialize_grads=True)
 
     if vmapped is None:
         vmapped = tasks[0].device.type == "cuda"
@@ -136,7 +156,8 @@ def reptile_backward(model, tasks, *, inner_lr, steps, batches=1, loss=cross_ent
 
     before, *steps_back = mean(each_task(direction, model, tasks))
     for p, step in zip(model.parameters(), steps_back):
-        p.backward(step)
+        if p.requires_grad:
+            p.backward(step)
     return before
 
 
@@ -158,20 +179,22 @@ def fit(model, draw, *, gradient, n_steps, rng, optimiser=torch.optim.Adam, oute
     the rate `outer_lr`, which falls to 0 in a straight line. validate: a function of the model that returns an accuracy
     on episodes of *validation* classes; the best look wins, the earliest of equals. path, save_every, made: see
     `checkpoints.training_steps`. parts: further modules to train and to keep, such as learned rates.
-    Raises FloatingPointError when the loss is no longer finite.
+    Raises FloatingPointError when a loss, a weight or a score stops being finite, before it is saved or returned.
     """
     positive(n_steps=n_steps, validate_every=validate_every)
-    optimiser = optimiser([p for part in (model, *parts.values()) for p in part.parameters()], outer_lr)
+    weights = [p for part in (model, *parts.values()) for p in part.parameters()]
+    optimiser = optimiser(weights, outer_lr)
     record = _Record(model, next(model.parameters()).device)
     for step in training_steps(n_steps, path=path, save_every=save_every, made=made, desc="meta-training", model=model,
                                optimiser=optimiser, record=record, rng=rng, **parts):
         optimiser.param_groups[0]["lr"] = outer_lr * (1 - step / n_steps)
         optimiser.zero_grad()
         record.losses.append(gradient(model, draw(rng)))
-        if not (step + 1) % History.LOOK_EVERY and not record.latest().isfinite().all():
-            raise FloatingPointError(f"the loss is not finite in the {History.LOOK_EVERY} steps before {step + 1}. Try "
-                                     "a lower inner or outer learning rate.")
         optimiser.step()
+        due = step + 1 == n_steps or any((step + 1) % n == 0 for n in (History.LOOK_EVERY, save_every, validate_every))
+        if due and not all(numbers.isfinite().all() for numbers in (record.latest(), *weights)):
+            raise FloatingPointError(f"a loss or a weight is not finite, at the latest after step {step + 1}. Try a "
+                                     "lower inner or outer learning rate.")
         if validate and ((step + 1) % validate_every == 0 or step + 1 == n_steps):
             record.look(step + 1, float(validate(model)), model)
     best = record.best if validate else _copy(model)
@@ -186,6 +209,8 @@ class _Record(History):
         self.scores, self.best, self.best_step = [], _copy(model), 0
 
     def look(self, step, score, model):
+        if score != score:      # nan: it would stay the best, for no number is greater
+            raise FloatingPointError(f"validate returned nan after step {step}. Look for a division by 0 in it.")
         if not self.scores or score > max(self.scores):
             self.best, self.best_step = _copy(model), step
         self.scores.append(score)

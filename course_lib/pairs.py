@@ -11,7 +11,10 @@ def sampler(classes, *, n_tasks=4, n_way=12):
     It returns real [B, 1, H, W], example [B, 1, 1, H, W] and task [n_tasks, n_way, 1, H, W], B = n_tasks * n_way. Each
     task is of one alphabet, and its examples are its support. n_way: at most, for no alphabet may be smaller.
     """
-    n_way = min(n_way, *(classes.alphabets.count(alphabet) for alphabet in classes.alphabets))
+    smallest = min(classes.alphabets, key=classes.alphabets.count)
+    n_way = min(n_way, classes.alphabets.count(smallest))
+    if n_way < 2:
+        raise ValueError(f"pairs need 2 classes of an alphabet, not {n_way}. Add to {smallest!r}, or leave it out.")
 
     def draw(rng):
         tasks = episodes.sample(classes, n_way=n_way, k_shot=1, q_query=1, n_tasks=n_tasks, rng=rng,
@@ -27,8 +30,7 @@ PENALTY = penalties.total(penalties.mismatch, R1)
 def train_generator(G, D, classes, *, n_steps, rng, penalty=PENALTY, **options):
     """G(z, example, task) against D(image, example, task) on pairs of `classes`; a `gan.TrainedGAN`.
 
-    Both change in place. options: those of `gan.fit`. The rates were chosen on alphabets of Omniglot that are not
-    tested on.
+    Both change in place. options: those of `gan.fit`. The rates were chosen on other alphabets than those tested on.
     """
     return gan.fit(G, D, sampler(classes), n_steps=n_steps, loss=losses.NON_SATURATING, penalty=penalty,
                    lr=(2e-4, 4e-4), betas=(0.0, 0.99), ema=0.998, rng=rng, **options)

@@ -1,7 +1,6 @@
 """Where augmented copies enter: the support, the queries, the features, training; and what each copy weighs.
 
-An augmenter is a function (support_x [T, N*K, 1, H, W], support_y [T, N*K], rng) that returns (x, y): the originals
-followed by what it adds.
+An augmenter is a function (support_x [T, N*K, 1, H, W], support_y [T, N*K], rng) that returns (x, y), originals first.
 """
 
 import torch
@@ -38,8 +37,7 @@ def with_support(learner, augmenter, rng):
 def with_votes(learner, augmentation, versions, rng):
     """The learner with test-time augmentation: each query and `versions - 1` copies of it vote for its label.
 
-    Of labels with as many votes, the query's own wins, then the least. No query sees another: inductive, if the learner
-    is.
+    Of labels with as many votes, the query's own wins, then the least. Inductive, if the learner is.
     """
     def labels(tasks):
         x, task = tasks.query_x, tasks.support_x
@@ -63,8 +61,7 @@ def first_shots(learner, k_shot):
 def mean_features(network, augmentation=None, versions=1, rng=None):
     """A function of `Episodes` that puts mean features [T, M, F] in place of images, of support and query alike.
 
-    The mean is over each image and `versions - 1` augmented copies of it, in the features of a trained
-    `networks.ConvNet`. No query sees another: inductive.
+    The mean is over each image and `versions - 1` augmented copies, in a trained `networks.ConvNet`. Inductive.
     """
     @torch.no_grad()
     def features(x, task):

@@ -1,6 +1,7 @@
 """What each notebook begins with."""
 
 from course_lib import runtime
+from course_lib.datasets import DataError
 
 from . import plots
 from .records import Results
@@ -15,3 +16,24 @@ def setup(stem, profile, dataset, device, seed, **context):
     plots.use_style()
     sizes, device = runtime.profile(profile), runtime.device(device)
     return sizes, device, Results(stem, dataset=dataset, **context, profile=profile, seed=seed, device=device)
+
+
+def enough(dataset, train, val, *, drawings, classes=(2, 2), within_alphabet=True):
+    """Raise DataError, one line, unless the splits `train` and `val` are as large as a notebook needs them.
+
+    drawings: of each class. classes: how many train and val need, in every alphabet or, if not within_alphabet, in all.
+    """
+    for split, part, needed in zip(("train", "val"), (train, val), classes):
+        smallest = min(part.alphabets, key=part.alphabets.count)
+        what, number = f"classes in its split {split!r}", len(part.names)
+        if within_alphabet:
+            what, number = f"{what} in every alphabet, such as {smallest!r}", part.alphabets.count(smallest)
+        at_least(dataset, what, number, needed)
+        at_least(dataset, "drawings of each class", part.images.shape[1], drawings)
+
+
+def at_least(dataset, what, number, needed):
+    """Raise DataError unless `number` is `needed` or more."""
+    if number < needed:
+        raise DataError(f"{dataset} is too small for this notebook, which needs {needed} {what}; there are {number}. "
+                        "Add images, or take another dataset, such as glyphs.")

@@ -90,6 +90,11 @@ def test_networks_in_training_mode_and_images_out_of_range_are_refused():
         classifier.conditional_accuracy(network, images, torch.tensor([0, 1, 2, 0]))
     with pytest.raises(ValueError, match=r"4 images need labels \[4\], not \[4, 1\]"):
         classifier.conditional_accuracy(network, images, torch.zeros(4, 1, dtype=torch.int64))
+    network.blocks[2].conv.weight.data[0, 0, 0, 0] = torch.nan
+    for function in (lambda: classifier.features(network, images),
+                     lambda: classifier.conditional_accuracy(network, images, torch.zeros(4, dtype=torch.int64))):
+        with pytest.raises(ValueError, match=r"answers nan.*lower learning rate"):
+            function()
     with pytest.raises(ValueError, match="labels of 2 classes run from 0 to 1, not from -1 to 1"):
         classifier.train(images, torch.tensor([0, 1, -1, 0]), n_classes=2, n_steps=1, batch=2,
                          rng=torch.Generator().manual_seed(0))

@@ -120,6 +120,12 @@ def test_accuracies_of_a_perfect_and_a_wrong_learner():
         assert scores.shape == (70,) and (scores == expected).all()
 
 
+def test_the_accuracy_among_one_class_is_no_number():
+    with pytest.raises(ValueError, match=r"1-way episodes measure nothing.*n_way>=2, or more classes"):
+        episodes.accuracies(lambda e: e.query_y, numbered(), n_way=1, k_shot=1, q_query=2, n_episodes=4,
+                            rng=torch.Generator().manual_seed(0))
+
+
 def test_accuracy_is_per_episode():
     half_right = lambda e: torch.where(torch.arange(6) < 3, e.query_y, (e.query_y + 1) % 3)     # noqa: E731
     images = torch.zeros(6, 5, 1, 4, 4, dtype=torch.uint8)

@@ -122,6 +122,21 @@ def test_a_step_of_g_moves_g_alone():
         assert all(p.requires_grad for p in D.parameters()), "D can learn in the next step"
 
 
+@pytest.mark.parametrize("frozen", [0, 1], ids=["G", "D"])
+def test_a_frozen_layer_stays_and_the_others_follow_the_same_gradient(frozen):
+    nets, free = point_networks(), point_networks()
+    nets[frozen].layers[0].requires_grad_(False)
+    before = bits(nets[frozen].layers[0])
+    for G, D in (nets, free):
+        rng = runtime.rng(0)
+        gan.d_step(G, D, *draw_points(rng), loss=losses.HINGE, optimiser=sgd(D), rng=rng)
+        gan.g_step(G, D, 6, loss=losses.HINGE, optimiser=sgd(G), rng=rng)
+    assert same(before, bits(nets[frozen].layers[0])) and not same(before, bits(free[frozen].layers[0]))
+    assert same(*(bits(players[frozen].layers[2]) for players in (nets, free)))
+    trained = gan.fit(*nets, draw_points, n_steps=2, rng=runtime.rng(0), **FIT)
+    assert same(before, bits(nets[frozen].layers[0])) and trained.g_loss.isfinite().all()
+
+
 def test_the_step_of_d_builds_no_graph_through_g():
     G, D = (Spy(net) for net in point_networks())
     real, = draw_points(runtime.rng(0))

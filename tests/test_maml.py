@@ -230,11 +230,150 @@ def test_torchs_batch_norm_under_vmap_has_the_right_loss_and_a_wrong_gradient():
     assert relative_difference(exact, truth) < 1e-12
 
 
-@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+@pytest.mark.parametrize("norm", [partial(nn.BatchNorm2d, track_running_stats=False), nn.InstanceNorm2d])
 def test_what_vmap_gets_wrong_is_refused(norm):
     net = network(norm)
     with pytest.raises(ValueError, match=r"blocks\.0\.norm is a .*wrong.*networks\.BatchNorm"):
         maml.meta_loss(net, dict(net.named_parameters()), random_tasks(), inner_lr=0.4, steps=1, vmapped=True)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, partial(nn.BatchNorm2d, momentum=None), nn.SyncBatchNorm])
+def test_a_layer_that_keeps_statistics_is_refused_in_training_mode_and_right_in_eval_mode(norm):
+    """The default of `networks.ConvNet` keeps them. The advice must not lead into the next refusal."""
+    net, batch = network(norm), random_tasks()
+    params, settings = dict(net.named_parameters()), {"inner_lr": 0.4, "steps": 1}
+    gradients = [partial(maml.backward, net), partial(maml.backward, net, vmapped=True),
+                 partial(maml.meta_loss, net, params), partial(maml.reptile_backward, net)]
+    learners = [maml.learner(net, net.state_dict(), inductive=inductive, **settings) for inductive in (False, True)]
+    way_out = r"blocks\.0\.norm is a \w+: in training mode .*\. Use networks\.BatchNorm or nn\.GroupNorm\.$"
+    for way in (*(partial(gradient, **settings) for gradient in gradients), *learners):
+        with pytest.raises(ValueError, match=way_out):
+            way(batch)
+    with pytest.raises(ValueError, match=way_out):
+        maml.adapt(net, params, batch.support_x[0], batch.support_y[0], lr=0.4, steps=1)
+    loss = partial(maml.meta_loss, net.eval(), tasks=batch, **settings)
+    if norm is not nn.SyncBatchNorm:        # that one wants a GPU
+        assert agrees_with_finite_differences(loss, params, gradient_of(loss(params), params)) < 1e-6
+        assert maml.learner(net, net.state_dict(), inductive=True, **settings)(batch).shape == batch.query_y.shape
+
+
+def test_torchs_batch_norm_is_not_inductive_by_the_statistics_of_the_batch():
+    net, batch = network(partial(nn.BatchNorm2d, track_running_stats=False)), random_tasks()
+    settings = {"inner_lr": 0.4, "steps": 1}
+    maml.backward(net, batch, **settings)
+    for way in (partial(maml.backward, net, inductive=True, **settings),
+                maml.learner(net, dict(net.named_parameters()), inductive=True, **settings)):
+        with pytest.raises(ValueError, match=r"blocks\.0\.norm is a BatchNorm2d: the queries would change"):
+            way(batch)
+
+
+@pytest.mark.parametrize("vmapped", [False, True], ids=["loop", "vmap"])
+def test_frozen_parameters_stay_as_they_are_in_both_loops(vmapped):
+    net, batch, settings = network(), random_tasks(), {"inner_lr": 0.4, "steps": 2}
+    net.blocks.requires_grad_(False)
+    maml.backward(net, batch, vmapped=vmapped, **settings)
+    found = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+    net.zero_grad()
+    maml.reptile_backward(net, batch, **settings)
+    reptile = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+    labels = maml.learner(net, net.state_dict(), **settings)(batch)
+    free = network()                                                            # ANIL, of the same weights
+    params = dict(free.named_parameters())
+    anil = gradient_of(maml.meta_loss(free, params, batch, only="head", **settings), params)
+    assert set(found) == set(reptile) == {"head.weight", "head.bias"}
+    assert relative_difference(found, {name: anil[name] for name in found}) < 1e-12
+    images, right = (torch.cat(part, dim=1) for part in (batch[::2], batch[1::2]))
+    ends = [maml.adapt(free, params, x, y, lr=0.4, steps=2, only="head") for x, y in zip(images, right)]
+    steps = {name: sum(params[name] - end[name] for end in ends) / len(ends) for name in found}
+    assert relative_difference(reptile, steps) < 1e-10
+    assert torch.equal(labels, maml.learner(free, params, only="head", **settings)(batch))
+    with pytest.raises(ValueError, match=r"starts with 'blocks'\. Those not frozen are: head\.weight, head\.bias"):
+        maml.backward(net, batch, only="blocks", **settings)
+    with pytest.raises(ValueError, match="Those not frozen are: none"):
+        maml.backward(net.requires_grad_(False), batch, **settings)
+
+
+@pytest.mark.parametrize("vmapped", [False, True], ids=["loop", "vmap"])
+def test_parameters_that_are_not_used_get_zeros_and_change_nothing(vmapped):
+    net, batch = network(), random_tasks()
+    settings = {"inner_lr": torch.tensor([0.4, 0.1], requires_grad=True), "steps": 2, "vmapped": vmapped}
+    loss = maml.backward(net, batch, **settings)
+    expected = {name: p.grad.clone() for name, p in net.named_parameters()}
+    net.zero_grad()
+    net.idle, net.blocks[0].lost = nn.Linear(2, 2), nn.Parameter(torch.ones(3))
+    assert torch.equal(maml.backward(net, batch, **settings), loss)
+    found = {name: p.grad for name, p in net.named_parameters()}
+    assert all(torch.equal(found.pop(name), g) for name, g in expected.items())
+    assert set(found) == {"idle.weight", "idle.bias", "blocks.0.lost"} and not any(g.any() for g in found.values())
+
+
+def test_a_network_that_takes_x_alone_is_told_so():
+    net, batch, settings = nn.Sequential(nn.Flatten(), nn.Linear(784, 3)), random_tasks(), {"inner_lr": 0.4, "steps": 1}
+    maml.backward(net, batch, **settings)
+    for options in ({"vmapped": True}, {"inductive": True}):
+        with pytest.raises(ValueError, match=r"Sequential\.forward takes x alone.*Add the argument n_support=None"):
+            maml.backward(net, batch, **settings, **options)
+
+
+class Dropping(nn.Module):
+    """A linear classifier whose inputs are dropped."""
+
+    def __init__(self, drop):
+        super().__init__()
+        self.drop, self.head = drop, nn.Linear(784, 3)
+
+    def forward(self, x, n_support=None):
+        return self.head(self.drop(x.flatten(1)))
+
+
+def of_any_number_of_threads(function):
+    threads, found = torch.get_num_threads(), []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            torch.manual_seed(5)
+            found.append(function())
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+@pytest.mark.parametrize("drop", [nn.Dropout(0.5), nn.AlphaDropout(0.3)])
+def test_dropout_gives_the_same_bits_for_any_number_of_threads(drop):
+    net, batch = Dropping(drop), random_tasks(n_tasks=6)
+    losses = of_any_number_of_threads(lambda: maml.backward(net, batch, inner_lr=0.1, steps=1))
+    torch.manual_seed(5)
+    whole = maml.meta_loss(net, dict(net.named_parameters()), batch, inner_lr=0.1, steps=1)
+    assert losses[0] == losses[1] == losses[2] == pytest.approx(whole.item(), rel=1e-12)
+    assert maml.backward(net, batch, inner_lr=0.1, steps=1) != losses[0], "chance goes on"
+
+
+def test_under_vmap_each_task_drops_other_inputs():
+    """Of many tasks, all alike, the mean loss is that of a loop. With one dropout for all it would lie further off."""
+    net, one = Dropping(nn.Dropout(0.5)), random_tasks(n_tasks=1)
+    many = episodes.Episodes(*(part.repeat(200, *[1] * (part.dim() - 1)) for part in one))
+    loss = partial(maml.meta_loss, net, dict(net.named_parameters()), inner_lr=0.02, steps=1)
+    torch.manual_seed(0)
+    mean, half = statistics.mean_interval(torch.stack([loss(one).detach() for _ in range(200)]))
+    assert all(abs(loss(many, vmapped=True).item() - mean) < 4 * half for _ in range(10))
+    apart = torch.stack([loss(one, vmapped=True).detach() for _ in range(10)]) - mean
+    assert apart.abs().max() > 8 * half, "one task alone does lie further off"
+
+
+def test_no_call_changes_a_buffer():
+    """Spectral norm does in training mode, and tasks on one thread would see each other's."""
+    net, batch = Dropping(nn.Identity()), random_tasks(n_tasks=5)
+    net.register_buffer("seen", torch.tensor(3))
+    nn.utils.parametrizations.spectral_norm(net.head)
+    before = copy.deepcopy(net.state_dict())
+    losses = of_any_number_of_threads(lambda: maml.backward(net, batch, inner_lr=0.1, steps=2))
+    assert losses[0] == losses[1] == losses[2]
+    trained = maml.fit(net, lambda rng: batch, n_steps=1, outer_lr=0.0, rng=runtime.rng(0),
+                       gradient=partial(maml.backward, inner_lr=0.1, steps=1))
+    labels = maml.learner(net, trained.params, inner_lr=0.1, steps=2)(batch)        # it adapts no buffer either
+    assert torch.equal(labels, maml.learner(net, dict(net.named_parameters()), inner_lr=0.1, steps=2)(batch))
+    for state in (net.state_dict(), trained.params):
+        assert all(torch.equal(state[name], value) for name, value in before.items())
 
 
 def test_inductive_predictions_depend_on_no_other_query():
@@ -267,7 +406,7 @@ def test_what_does_not_fit_is_refused():
     params, x, y = dict(net.named_parameters()), batch.support_x[0], batch.support_y[0]
     with pytest.raises(ValueError, match="3 inner steps need 3 rates, not 2"):
         maml.adapt(net, params, x, y, lr=torch.tensor([0.1, 0.2]), steps=3)
-    with pytest.raises(ValueError, match=r"no parameter starts with 'haed'. They are: blocks\.0\.conv\.weight"):
+    with pytest.raises(ValueError, match=r"no free parameter starts with 'haed'. Those not frozen are: blocks\.0\."):
         maml.adapt(net, params, x, y, lr=0.1, steps=1, only="haed")
 
 
@@ -328,12 +467,6 @@ def test_the_outer_rate_falls_to_zero_in_a_straight_line():
     assert kept[-1].seen == pytest.approx((0.2, 0.15, 0.1, 0.05))
 
 
-def test_fit_stops_when_the_loss_is_not_finite():
-    with pytest.raises(FloatingPointError, match="20 steps before 20"):
-        maml.fit(network(), draw, gradient=lambda model, batch: torch.tensor(torch.nan), n_steps=40,
-                 rng=runtime.rng(0))
-
-
 class Rates(nn.Module):
     def __init__(self):
         super().__init__()
@@ -345,6 +478,49 @@ def test_fit_trains_learned_rates_with_the_model():
     maml.fit(network(), draw, n_steps=3, rng=runtime.rng(0), rates=rates,
              gradient=lambda model, batch: maml.backward(model, batch, inner_lr=rates.lr, steps=1))
     assert rates.lr.item() != 0.1
+
+
+@pytest.mark.parametrize("n_steps, bad", [(1, 1), (19, 1), (19, 19), (39, 21), (39, 39), (40, 40), (45, 33)])
+def test_fit_never_returns_what_is_not_finite(n_steps, bad):
+    steps = []
+
+    def gradient(model, tasks):
+        steps.append(None)
+        return torch.tensor(torch.nan if len(steps) == bad else 0.5)
+
+    with pytest.raises(FloatingPointError, match=r"a loss or a weight is not finite.*lower inner or outer"):
+        maml.fit(network(), draw, gradient=gradient, n_steps=n_steps, rng=runtime.rng(0))
+    assert len(steps) - bad < 20
+
+
+@pytest.mark.parametrize("where", ["model", "rates"])
+def test_fit_looks_at_the_weights_too(where):
+    """The last step can spoil them after a loss that was right."""
+    net, rates = network(), Rates()
+    with pytest.raises(FloatingPointError, match="a weight is not finite, at the latest after step 3"):
+        maml.fit(net, draw, n_steps=3, rng=runtime.rng(0), rates=rates, optimiser=torch.optim.SGD, outer_lr=1e308,
+                 gradient=lambda model, tasks: next({"model": net, "rates": rates}[where].parameters()).sum()
+                 .mul(1e308).backward() or torch.tensor(0.5))
+
+
+def test_fit_saves_and_judges_nothing_that_is_not_finite(tmp_path):
+    """Before step 20, where it looks anyway: a save at every second step, and a look at every third."""
+    losses, path = iter([0.5, 0.5, 0.5, torch.nan]), tmp_path / "run.safetensors"
+    with pytest.raises(FloatingPointError, match="after step 4"):
+        maml.fit(network(), draw, gradient=lambda *_: torch.tensor(next(losses)), n_steps=30, rng=runtime.rng(0),
+                 path=path, save_every=2)
+    saved = checkpoints.load(path)
+    assert saved["step"] == 2 and all(p.isfinite().all() for p in saved["parts"]["model"].values())
+    losses = iter([0.5, torch.nan, 0.5])
+    with pytest.raises(FloatingPointError, match="after step 3"):
+        maml.fit(network(), draw, gradient=lambda *_: torch.tensor(next(losses)), n_steps=30, rng=runtime.rng(0),
+                 validate=lambda model: pytest.fail("judged"), validate_every=3)
+
+
+def test_a_score_that_is_no_number_is_refused():
+    """It would stay the best for ever: no number exceeds nan."""
+    with pytest.raises(FloatingPointError, match="validate returned nan after step 2"):
+        short_fit(validate=lambda model: torch.nan, validate_every=2)
 
 
 @pytest.mark.parametrize("gradient, optimiser, outer_lr", [

@@ -27,6 +27,14 @@ def test_pairs_of_small_alphabets():
     assert n < 12 and pairs.sampler(digits, n_tasks=2)(rng(0))[2].shape[:2] == (2, n)
 
 
+def test_an_alphabet_of_one_class_has_no_wrong_drawings():
+    """`penalties.mismatch` would take two drawings of one character for drawings of two."""
+    digits = datasets.load("digits").take(range(3))
+    uneven = datasets.ImageClasses(digits.images, ("a", "b", "a"), digits.names)
+    with pytest.raises(ValueError, match=r"2 classes of an alphabet, not 1\. Add to 'b', or leave it out"):
+        pairs.sampler(uneven)
+
+
 @pytest.mark.parametrize("make", (networks.WarpGenerator, networks.PixelGenerator))
 def test_training_changes_both_players_and_repeats_bit_by_bit(make):
     digits, drawn = datasets.load("digits"), []

@@ -76,6 +76,39 @@ def test_an_error_in_a_task_is_raised_and_the_threads_are_as_before(threads):
     assert torch.get_num_threads() == threads == threads_of_a_new_thread()
 
 
+def test_dropout_comes_in_the_order_of_the_tasks(threads):
+    model, x = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 4)), tasks(7)
+    torch.manual_seed(2)
+    found = list(parallel.each_task(lambda own, x, number: own(x), model, x))
+    torch.manual_seed(2)
+    torch.set_num_threads(1)
+    assert all(torch.equal(one, model(part)) for one, part in zip(found, x[0], strict=True))
+
+
+def test_other_random_numbers_are_refused_where_chance_would_order_them(threads):
+    def noisy(model, x, number):
+        return (model(x) + torch.randn(1)).detach()
+
+    torch.manual_seed(2)
+    before, model = torch.get_rng_state(), torch.nn.Linear(4, 1)
+    assert not torch.equal(before, torch.get_rng_state()), "what was used before does not count"
+    assert len(list(parallel.each_task(noisy, model, tasks(1)))) == 1, "there is no order of one"
+    if threads == 1:
+        assert len(list(parallel.each_task(noisy, model, tasks(4)))) == 4
+    else:
+        with pytest.raises(RuntimeError, match=r"chance decides.*nn\.Dropout.*torch\.set_num_threads\(1\)"):
+            list(parallel.each_task(noisy, model, tasks(4)))
+    assert torch.get_num_threads() == threads == threads_of_a_new_thread()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_model_that_cannot_be_copied_is_one_error(threads, capfd):
+    model = torch.nn.utils.weight_norm(torch.nn.Linear(4, 1))
+    with pytest.raises(RuntimeError, match=r"deepcopy.*weight_norm"):
+        list(parallel.each_task(lambda own, x, number: own(x), model, tasks(4)))
+    assert capfd.readouterr().err == "" and torch.get_num_threads() == threads
+
+
 @pytest.mark.parametrize("n", (1, 5))
 def test_a_mean_is_torchs_mean_and_takes_one_at_a_time(n):
     parts = torch.randn(n, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

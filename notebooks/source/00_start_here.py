@@ -144,6 +144,8 @@ Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", wi
 
 # %%
 classes = datasets.load(dataset, split="train").to(device)
+notebook.at_least(dataset, "classes in its split 'train'", len(classes.names), 5)
+notebook.at_least(dataset, "drawings of each class", classes.images.shape[1], 16)
 for split in ("train", "val", "test"):
     part = datasets.load(dataset, split=split)
     print(f"{split:>5}: {len(part.names):4d} classes, {len(set(part.alphabets)):2d} alphabets")

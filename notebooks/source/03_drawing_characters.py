@@ -57,6 +57,7 @@ ink = classes.ink.view(n_classes, n_drawings, 1, 28, 28)            # [C, M, 1, 
 order = torch.randperm(n_drawings, generator=runtime.rng(0))    # the same are held out at all seeds
 n_held = n_drawings // 5
 training, held_out = ink[:, order[n_held:]].flatten(0, 1), ink[:, order[:n_held]].flatten(0, 1)
+notebook.at_least(dataset, "drawings in a fifth of its split 'train'", len(held_out), 16)
 print(f"{n_classes} classes: {len(training)} drawings to train on, {len(held_out)} held out")
 
 # %% [markdown]

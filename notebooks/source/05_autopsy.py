@@ -35,6 +35,7 @@ from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("05_autopsy", profile, dataset, device, seed, split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=2, within_alphabet=False)
 n_way = min(5, len(train.names), len(val.names))
 print(f"{n_way}-way tasks; {len(train.names)} characters to train on, {len(val.names)} to measure")
 

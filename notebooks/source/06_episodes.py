@@ -56,6 +56,7 @@ sizes, device, results = notebook.setup("06_episodes", profile, dataset, device,
 
 # %% tags=["nbval-check-output"]
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=16, classes=(3, 2))
 n_way = min(5, len(val.names))
 task = episodes.sample(datasets.load("glyphs", split="val"), n_way=5, k_shot=1, q_query=15,
                        n_tasks=3, rng=runtime.rng(0))
@@ -588,7 +589,7 @@ print(f"paired: {100 * difference['value']:+.1f} ± {paired:.1f} points; "
 alone = {}
 for name in names:
     classes = val.take(i for i, a in enumerate(val.alphabets) if a == name)
-    alone[name] = score(learners.protonet(network), classes, n=exam["n"])
+    alone[name] = score(learners.protonet(network), classes, n_way=min(n_way, ways), n=exam["n"])
 middles, halves = zip(*(statistics.mean_interval(100 * scores) for scores in alone.values()))
 figure, ax = plt.subplots(figsize=(10, 4.2))
 ax.errorbar(range(len(names)), middles, halves, fmt="o", capsize=8, markersize=10)

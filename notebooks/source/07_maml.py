@@ -133,7 +133,8 @@ checks.meta_gradient(my_meta_gradient)
 # %%
 train, val = (datasets.load(dataset, split=split).normalised().to(device)
               for split in ("train", "val"))
-n_way = min(5, len(val.names))
+notebook.enough(dataset, train, val, drawings=11, within_alphabet=False)
+n_way = min(5, len(train.names), len(val.names))
 runtime.seed_everything(seed)
 exact = networks.ConvNet(n_way, width=8, norm=networks.BatchNorm).double()
 tasks = episodes.sample(datasets.load(dataset, split="train"), n_way=n_way, k_shot=1, q_query=5,

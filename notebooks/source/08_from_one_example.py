@@ -46,6 +46,7 @@ from course_tools import notebook, plots, records
 sizes, device, results = notebook.setup("08_from_one_example", profile, dataset, device, seed,
                                         split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=9)
 print(f"{len(train.names)} characters to learn from; {len(val.names)} of other alphabets to judge")
 
 # %% [markdown]
@@ -344,29 +345,32 @@ def energy_distance(a, b):
 
 
 # %% [markdown]
-# The truth: on `glyphs`, what new people write; elsewhere, the drawings of the example's class that nobody used.
+# The truth: on `glyphs`, what new people write; elsewhere, the drawings of the example's class that nobody used. Every
+# arm is compared with the first half of it. The second half stands in the table as *people*, and every other arm draws
+# as many, because a Fréchet distance depends on the number of drawings.
 
 # %%
-truth = ink[:, half + 1:]
+n_true = sizes.pick(smoke=12, cpu=40, gpu=100)
+truth = ink[:, half + 1:][:, :n_true]
 if dataset == "glyphs":
     everyone = datasets.load("glyphs")
     number = {name: i for i, name in enumerate(zip(everyone.alphabets, everyone.names))}
     chosen = torch.tensor([number[name] for name in zip(val.alphabets, val.names)])
-    people = glyphs.draw(glyphs.take(glyphs.programs(), chosen),
-                         sizes.pick(smoke=12, cpu=40, gpu=100), runtime.rng(seed + 5))
+    people = glyphs.draw(glyphs.take(glyphs.programs(), chosen), n_true, runtime.rng(seed + 5))
     truth = people.to(device).float() / 255
-true_features = features(truth)                                     # [C, n, F]
-print(f"the truth about each character: {truth.shape[1]} drawings that trained no network here")
+n = truth.shape[1] // 2
+true_features = features(truth[:, :2 * n])                          # [C, 2n, F]
+print(f"{2 * n} drawings of each character that trained no network here: {n} are the truth, "
+      f"{n} are people's")
 
 # %%
 def frechet(seen, rest, parts=4):
-    """The Fréchet distance of features seen [C, n, F] to rest [C, m, F], for disjoint parts."""
-    seen, rest = (part.flatten(0, 1) for part in (seen, rest))
-    size = min(len(seen), len(rest)) // parts
-    orders = [torch.randperm(len(part), generator=runtime.rng(seed)).to(device)
-              for part in (seen, rest)]
-    a, b = (part[order][:parts * size].split(size) for part, order in zip((seen, rest), orders))
-    return [quality.frechet_distance(*pair) for pair in zip(a, b)]
+    """The Fréchet distance of features seen [C, n, F] to rest [C, n, F], for disjoint parts."""
+    seen, rest = seen.flatten(0, 1), rest.flatten(0, 1)
+    size = max(2, len(seen) // parts)
+    order = torch.randperm(len(seen), generator=runtime.rng(seed)).to(device)
+    rows = order[:len(order) // size * size].view(-1, size)
+    return [quality.frechet_distance(seen[part], rest[part]) for part in rows]
 
 
 def preserved(augmentation):
@@ -390,10 +394,10 @@ KEPT = "class preservation: ProtoNet"
 scores = {}                                     # arm: {name of the record: values}
 
 
-def judged(name, augmentation, n=8):
+def judged(name, augmentation):
     """All verdicts on one way to draw, as records; `augmentation` None stands for real people."""
-    drawn = copies_of(augmentation, n, drawing=half) if augmentation else truth[:, :n]
-    seen, rest = features(drawn), true_features if augmentation else true_features[:, n:]
+    drawn = copies_of(augmentation, n, drawing=half) if augmentation else truth[:, n:2 * n]
+    seen, rest = features(drawn), true_features[:, :n]
     asked = labels.repeat_interleave(drawn.shape[1])
     found = classifier.conditional_accuracy(evaluator, drawn.flatten(0, 1), asked)
     usual = torch.stack([torch.pdist(b).mean() for b in true_features]).mean()

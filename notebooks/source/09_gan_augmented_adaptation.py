@@ -45,6 +45,7 @@ sizes, device, results = notebook.setup("09_gan_augmented_adaptation", profile, 
                                         seed, split="val")
 train, val = (datasets.load(dataset, split=split).to(device).normalised()
               for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=11)
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
 print(f"{len(train.names)} characters to learn from; "
       f"{n_way}-way tasks within the alphabets of {len(val.names)} others")

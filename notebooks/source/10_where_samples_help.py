@@ -40,6 +40,7 @@ from course_tools import notebook, plots, records
 sizes, device, results = notebook.setup("10_where_samples_help", profile, dataset, device, seed,
                                         split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=4)
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
 
 # %% [markdown]

@@ -38,6 +38,7 @@ from course_tools import notebook, plots, records
 sizes, device, results = notebook.setup("11_why_it_helps", profile, dataset, device, seed,
                                         split="val")
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=4)
 worlds = {"raw": (train, val), "normalised": (train.normalised(), val.normalised())}
 
 # %% [markdown]
