@@ -172,7 +172,7 @@ def test_a_damaged_drawing_and_one_of_another_size_are_named(small):
         with pytest.raises(DataError, match=r"run02/test/item02.png: the drawing is damaged"):
             challenge.read_runs(small)
     path.write_bytes(png(torch.zeros(28, 30, dtype=torch.bool)))
-    with pytest.raises(DataError, match=r"run02/test/item02.png has 30x28 pixels, not 105x105"):
+    with pytest.raises(DataError, match=r"run02/test/item02.png: the drawing has 30x28 pixels, not 105x105"):
         challenge.read_runs(small)
 
 
