@@ -1,5 +1,6 @@
 """A folder of images as classes: which subfolder is a class, which images are its own, and what is not read."""
 
+import os
 import re
 import sys
 from collections import Counter
@@ -102,7 +103,7 @@ def listing(folder):
         paths = [path for path in paths if path.name[0] != "." and path.name not in FOREIGN]
         folders = [path for path in paths if path.is_dir() and not folder.resolve().is_relative_to(path.resolve())]
     except OSError as error:
-        what = "cannot be read" if folder.is_dir() else "is not a folder"
+        what = "cannot be read" if os.path.isdir(folder) else "is not a folder"
         raise DataError(f"{folder} {what} ({error.strerror}). {HOW(folder.name)}") from None
     images = [path for path in paths if path.suffix.lower() in formats() and path not in folders]
     return [folders, images, [path for path in paths if path not in folders and path not in images]]

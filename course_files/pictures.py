@@ -6,12 +6,12 @@ import warnings
 from functools import cache
 
 import numpy
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .opening import DataError, opened
 
 SIDE = 28
-PIXELS = 2**26      # at most so many in one image: 300 MB in colours
+PIXELS = 2**25      # at most so many in one image: 130 MB in colours
 NO_PICTURE = {"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "IPTC", "ICO", "ICNS", "CUR"}     # programs, films, sets
 
 
@@ -30,7 +30,10 @@ def prepared(path):
     DataError for what is no image, or has more than PIXELS pixels.
     """
     with opened(path, DataError, "Save it anew or delete it.") as file, warnings.catch_warnings(action="ignore"):
-        image = Image.open(file, formats=sorted(set(formats().values())))
+        try:
+            image = Image.open(file, formats=sorted(set(formats().values())))
+        except UnidentifiedImageError:      # whose own message is long, and names the file again
+            raise ValueError("it is no image that Pillow knows") from None
         image.draft(None, (4 * SIDE, 4 * SIDE))     # a large photograph is read as a smaller one
         if image.width * image.height > PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels, more than {PIXELS:,}")
@@ -62,12 +65,12 @@ def _transparent(image):
 
 
 def _deep(image):
-    """Of 16 bits, 12 bits, 8 bits or fractions of 1: the least scale that holds all values."""
+    """Of 8 to 16 bits, or fractions of 1: the least scale that holds all values."""
     image = image.convert("F")
     low, high = image.getextrema()
     if not math.isfinite(low + high + numpy.sum(image.resize((1, 1), Image.Resampling.BOX))):
         raise ValueError("some of its values are no numbers")
-    low, high = min(low, 0), next((top for top in (1, 255, 4095, 65535) if high <= top), high)
+    low, high = min(low, 0), next((top for top in (1, 255, 1023, 4095, 16383, 65535) if high <= top), high)
     scale = 255 / (high - low)
     return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
 

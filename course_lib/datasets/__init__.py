@@ -110,9 +110,9 @@ def _cached(name, root):
     recipe = _recipe(name)
     sources = recipe.find(root)
     for source in sources:
-        if not source.exists():
+        if recipe.fetch and not source.exists():
             recipe.fetch(source)
-    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources)}.safetensors"
+    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources, name)}.safetensors"
     with suppress(OSError, ValueError):     # a damaged one is made anew, and so is one out of reach
         return ImageClasses(*checkpoints.load(path))
     classes = recipe.read(sources)
@@ -121,10 +121,10 @@ def _cached(name, root):
     return classes
 
 
-def _fingerprint(sources):
-    """Twelve digits that change with the source files and with the code that reads them."""
+def _fingerprint(sources, name=""):
+    """Twelve digits that change with the source files, what they are called, and the code that reads them."""
     modules = [*Path(__file__).parent.glob("*.py"), *Path(course_files.__file__).parent.glob("*.py")]
-    digest = hashlib.md5(b"".join(module.read_bytes() for module in sorted(modules)))
+    digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in sorted(modules)))
     for source in sources:
         for path in [source, *sorted(source.rglob("*"))]:
             stat = path.stat() if path.exists() else path.lstat()       # of a dead link
