@@ -7,7 +7,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from course_files.opening import opened
+
 from .runtime import atomic_path, positive, progress, versions
+
+WAY_OUT = "Delete the file to start afresh, or give another path."
 
 
 def save(path, state, **made):
@@ -30,15 +34,36 @@ def save(path, state, **made):
 
 def load(path, device="cpu"):
     """The state that `save` wrote. Raises FileNotFoundError, or ValueError for a file that is not one of ours."""
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise FileNotFoundError(f"no checkpoint at {path}. Train one, or check the path.")
-    try:
+    with opened(path, ValueError, "It is no checkpoint of this course: delete it and train again.", most=2**31) as raw:
+        if int.from_bytes(raw.read(8), "little") > 2**24:       # the bytes that say how long the header is
+            raise ValueError("its header is too long")
         with safe_open(path, framework="pt", device=str(device)) as file:
             kinds = {"tensor": lambda key: file.get_tensor(key).clone(), "dict": dict, "list": list, "tuple": tuple}
-            state = file.metadata()["state"]        # each of its objects is one pair: a kind and a value
+            state = (file.metadata() or {}).get("state", "")    # each of its objects is one pair: a kind and a value
             return json.loads(state, object_pairs_hook=lambda pairs: kinds[pairs[0][0]](pairs[0][1]))
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({error}). Delete it and train again.") from None
+
+
+def load_into(module, path, device="cpu"):
+    """`module`, or each in a dict of them, with the state that `save` wrote to `path`; returns it.
+
+    Raises what `load` raises, and ValueError for the state of another network.
+    """
+    saved, named = load(path, device), isinstance(module, dict)
+    if named and (not isinstance(saved, dict) or set(saved) != set(module)):
+        raise ValueError(f"{path} does not hold the networks {', '.join(module)}. {WAY_OUT}")
+    for name, part in module.items() if named else [(type(module).__name__, module)]:
+        _put(saved[name] if named else saved, part, path, name)
+    return module
+
+
+def _put(state, part, path, name):
+    try:
+        (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state)
+    except Exception as error:      # RuntimeError, ValueError, KeyError, TypeError: each part has its own
+        raise ValueError(f"{path} holds another {name} ({' '.join(str(error).split())[:200]}). {WAY_OUT}") from None
+    return part
 
 
 def _pack(tree, tensors):
@@ -99,18 +124,16 @@ def training_steps(n_steps, *, path=None, save_every=100, made=None, desc="train
 
 def _restore(path, parts, made, n_steps):
     saved = load(path)
-    way_out = "Delete the file to start afresh, or give another path."
+    if not isinstance(saved, dict) or set(saved) != {"step", "made", "parts"}:
+        raise ValueError(f"{path} is no unfinished training. {WAY_OUT}")
     if set(saved["parts"]) != set(parts):
-        raise ValueError(f"{path} holds {sorted(saved['parts'])}, this run trains {sorted(parts)}. {way_out}")
+        raise ValueError(f"{path} holds {sorted(saved['parts'])}, this run trains {sorted(parts)}. {WAY_OUT}")
     for key in {**saved["made"], **made}:
         if saved["made"].get(key) != made.get(key):
             raise ValueError(f"{path} was made with {key}={saved['made'].get(key)!r}, this run has {key}="
-                             f"{made.get(key)!r}. {way_out}")
+                             f"{made.get(key)!r}. {WAY_OUT}")
     if saved["step"] > n_steps:
-        raise ValueError(f"{path} has {saved['step']} steps, this run is to have {n_steps}. {way_out}")
+        raise ValueError(f"{path} has {saved['step']} steps, this run is to have {n_steps}. {WAY_OUT}")
     for name, part in parts.items():
-        try:
-            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(saved["parts"][name])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise ValueError(f"{path} holds another {name} ({str(error).splitlines()[0]}). {way_out}") from None
+        _put(saved["parts"][name], part, path, name)
     return saved["step"]

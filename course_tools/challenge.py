@@ -8,7 +8,6 @@ induction"; state of the challenge: Lake et al. 2019, arXiv 1902.03477.
 import os
 import re
 import zipfile
-import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -16,6 +15,8 @@ from typing import NamedTuple
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from course_files.opening import opened
+from course_files.pictures import ink_of_png
 from course_lib import (
     augmentations,
     checkpoints,
@@ -34,6 +35,7 @@ from course_lib.normalisation import normalised
 from . import records
 
 OFFICIAL = 20       # runs in the challenge
+MOST = 2**25        # bytes of all its drawings: a hundred times what they have
 SOURCE = ("Get all_runs.zip from github.com/brendenlake/omniglot, folder python/one-shot-classification, and give its "
           "path, packed or unpacked.")
 
@@ -74,25 +76,30 @@ MEMBER = re.compile(r"((?!__MACOSX)[^/]+/)?(run\d+)/(?:class_labels\.txt|(?:trai
 def _folder(folder):
     """{path from the folder: function that returns the bytes} of the files of runs."""
     paths = [path for pattern in ("run*/*", "run*/*/*", "*/run*/*", "*/run*/*/*") for path in folder.glob(pattern)]
-    names = {path.relative_to(folder).as_posix(): path.read_bytes for path in sorted(paths)}
+    names = {path.relative_to(folder).as_posix(): partial(_content, path) for path in sorted(paths)}
     return {name: read for name, read in names.items() if MEMBER.fullmatch(name)}
+
+
+def _content(path):
+    with opened(path, DataError, SOURCE, MOST) as file:
+        return file.read()
 
 
 def _archive(archive):
     """The same for the members of a zip, which is never unpacked to disk."""
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            _refuse_unsafe(zipped.namelist(), archive)
-            return {name: partial(bytes, zipped.read(name)) for name in zipped.namelist() if MEMBER.fullmatch(name)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(f"{archive} is damaged or no zip ({error}). {SOURCE}") from None
+    with opened(archive, DataError, SOURCE, MOST) as file, zipfile.ZipFile(file) as zipped:
+        _refuse_unsafe(zipped.namelist())
+        members = [member for member in zipped.infolist() if MEMBER.fullmatch(member.filename)]
+        if (size := sum(member.file_size for member in members)) > MOST:
+            raise ValueError(f"it unpacks to {size:,} bytes, more than {MOST:,}")
+        return {member.filename: partial(bytes, zipped.read(member)) for member in members}
 
 
-def _refuse_unsafe(names, archive):
-    """Raise DataError if one of the names in a zip would lead out of the folder it is unpacked into."""
+def _refuse_unsafe(names):
+    """Raise ValueError if one of the names in a zip would lead out of the folder it is unpacked into."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise DataError(f"{archive} holds the unsafe path {name!r}. Delete it; the real archive has none.")
+            raise ValueError(f"it holds the unsafe path {name!r}; the real archive has none")
 
 
 def _run(name, files):
@@ -127,11 +134,8 @@ def _answers(name, files, training, test):
 
 def _images(names, files):
     """Drawings as float [N, 1, 28, 28] in [0, 1], ink bright: what `datasets.load` makes of Omniglot's."""
-    ink = [omniglot.ink_of_png(files[name](), name) for name in names]
-    for name, drawing in zip(names, ink):
-        if drawing.shape != (105, 105):
-            raise DataError(f"{name} has {drawing.shape[1]}x{drawing.shape[0]} pixels, not 105x105. {SOURCE}")
-    return glyphs.to_28(torch.stack(ink))[:, None].float() / 255
+    ink = torch.stack([torch.from_numpy(ink_of_png(files[name](), name)) for name in names])
+    return glyphs.to_28(ink)[:, None].float() / 255
 
 
 BACKGROUNDS = {"omniglot-small1": 5, "omniglot-small2": 5, "omniglot": 30}      # and their numbers of alphabets
@@ -149,10 +153,8 @@ def costs_of(background):
     drawings are normalised first, and no query sees another. Raises FileNotFoundError where there is no checkpoint,
     ValueError for an unknown background.
     """
-    saved = checkpoints.load(checkpoint(background))
     network, G = networks.ConvNet(60, width=WIDTH, keep_map=True), networks.WarpGenerator()
-    network.load_state_dict(saved["network"])
-    G.load_state_dict(saved["G"])
+    checkpoints.load_into({"network": network, "G": G}, checkpoint(background))
 
     def distances(tasks, augmentation=None, versions=1):
         """Squared, in features that are means over a drawing and `versions - 1` copies of it: [T, Q, N]."""

@@ -17,6 +17,7 @@ from course_lib.runtime import atomic_path, project_root
 
 from .authoring import BADGES, HOMES
 from .running import find_notebooks
+from .source import WINGS
 
 NAME = "gan-few-shot-course"        # of the zip, and of the folder in it
 
@@ -60,7 +61,7 @@ def files(wanted=(), dataset="glyphs"):
     installing = ("pyproject.toml", "course_threads.pth", "constraints.txt", "LICENSE")
     content = {name: _text(root / name) for name in installing}
     content |= {path.relative_to(root).as_posix(): _text(path)
-                for wing in ("course_lib", "course_checks", "course_tools") for path in (root / wing).rglob("*.py")}
+                for wing in WINGS if wing != "studies" for path in (root / wing).rglob("*.py")}
     for name, notebook in notebooks:
         content[f"notebooks/{name}"] = (nbformat.writes(notebook) + "\n").encode()
         for file in _read_by(notebook, dataset):

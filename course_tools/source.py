@@ -3,7 +3,8 @@
 import ast
 from pathlib import Path
 
-WINGS = ("course_lib", "course_checks", "course_tools", "studies")      # each imports from those before it, and itself
+# Each imports from those before it, and from itself.
+WINGS = ("course_files", "course_lib", "course_checks", "course_tools", "studies")
 
 
 def meaning(source):

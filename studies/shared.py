@@ -51,7 +51,7 @@ def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d):
 def load(make, path, device="cpu"):
     """make() with the parameters stored at `path`, in eval mode."""
     network = make()
-    network.load_state_dict(checkpoints.load(path))
+    checkpoints.load_into(network, path)
     return network.eval().to(device)
 
 

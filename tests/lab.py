@@ -18,7 +18,8 @@ from course_lib.runtime import project_root
 
 MAC = "/Applications/{0}.app/Contents/MacOS/{0}"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", MAC.format("Google Chrome"), MAC.format("Chromium"))
-PARTS = ("course_lib", "course_checks", "course_tools", "notebooks", "figures", "checkpoints")     # what notebooks read
+# What notebooks read.
+PARTS = ("course_files", "course_lib", "course_checks", "course_tools", "notebooks", "figures", "checkpoints")
 SETTINGS = {"notebook-extension/tracker": {"windowingMode": "none"},         # every cell is on the page, seen or not
             "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 

@@ -145,7 +145,7 @@ def test_what_a_kernel_sees_is_not_renewed_without_a_run(script, old, new):
 def house(script, tmp_path):
     """The script beside a copy of the lesson."""
     root = Path(authoring.__file__).parent.parent
-    for wing in ("course_lib", "course_checks", "course_tools"):
+    for wing in ("course_files", "course_lib", "course_checks", "course_tools"):
         shutil.copytree(root / wing, tmp_path / wing, ignore=shutil.ignore_patterns("__pycache__"))
     script.write_text(SCRIPT + "\n# %%\nfrom course_checks import nb00 as checks\nfrom course_lib import learners\n")
     return tmp_path
@@ -373,7 +373,7 @@ print(torch.__file__)
 def published(tmp_path):
     """The address of a git repository with what the set-up cell needs; this course asks for a torch that is nowhere."""
     home, root = tmp_path / "published", authoring.project_root()
-    for wing in ("course_lib", "course_checks", "course_tools"):
+    for wing in ("course_files", "course_lib", "course_checks", "course_tools"):
         shutil.copytree(root / wing, home / wing, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "course_threads.pth", "README.md", "LICENSE"):
         shutil.copy(root / name, home)

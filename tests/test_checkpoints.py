@@ -1,6 +1,7 @@
 """Checkpoints, training that goes on; and the checkpoints that the repository carries: small, described, loadable."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def test_load_says_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         checkpoints.load(tmp_path / "absent")
     (tmp_path / "broken").write_bytes(b"not a checkpoint at all")
-    with pytest.raises(ValueError, match="not a readable checkpoint"):
+    with pytest.raises(ValueError, match=r"broken cannot be read .* no checkpoint of this course"):
         checkpoints.load(tmp_path / "broken")
 
 
@@ -133,6 +134,47 @@ def test_bad_sizes_of_a_training_run(sizes):
     with pytest.raises(ValueError, match="must be a whole number of at least 1"):
         list(checkpoints.training_steps(**sizes))
     assert list(checkpoints.training_steps(0)) == []
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path):
+    path, layer = tmp_path / "c.safetensors", torch.nn.Linear(2, 3)
+    checkpoints.save(path, layer.state_dict())
+    same = checkpoints.load_into(torch.nn.Linear(2, 3), path)
+    assert torch.equal(same.weight, layer.weight) and torch.equal(same.bias, layer.bias)
+    for other in (torch.nn.Linear(2, 4), torch.nn.BatchNorm2d(3), torch.nn.Sequential(torch.nn.Linear(2, 3))):
+        with pytest.raises(ValueError, match=r"c.safetensors holds another \w+ \(.*Delete the file") as error:
+            checkpoints.load_into(other, path)
+        assert "\n" not in str(error.value)
+    for state in ([1, 2], "text", 3, None):
+        checkpoints.save(path, state)
+        with pytest.raises(ValueError, match=r"c.safetensors holds another Linear"):
+            checkpoints.load_into(torch.nn.Linear(2, 3), path)
+        with pytest.raises(ValueError, match=r"c.safetensors is no unfinished training. Delete the file"):
+            list(checkpoints.training_steps(2, path=path, layer=layer))
+    checkpoints.save(path, {"a": layer.state_dict(), "b": torch.nn.Linear(1, 1).state_dict()})
+    two = checkpoints.load_into({"a": torch.nn.Linear(2, 3), "b": torch.nn.Linear(1, 1)}, path)
+    assert torch.equal(two["a"].weight, layer.weight)
+    with pytest.raises(ValueError, match="does not hold the networks a, c"):
+        checkpoints.load_into({"a": layer, "c": layer}, path)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"12345678", (2**40).to_bytes(8, "little"), (2**25).to_bytes(8, "little") + bytes(2**25), bytes(100),
+    (2).to_bytes(8, "little") + b"{}", (300).to_bytes(8, "little") + b"[" * 300])
+def test_what_is_no_checkpoint_is_one_line(tmp_path, content):
+    (tmp_path / "c").write_bytes(content)
+    with pytest.raises(ValueError, match=r"c cannot be read \(.*no checkpoint of this course: delete it") as error:
+        checkpoints.load(tmp_path / "c")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes")
+def test_a_pipe_or_folder_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read \(it is a folder, a pipe or a device"):
+            checkpoints.load(tmp_path / name)
 
 
 CHECKPOINTS = sorted((runtime.project_root() / "checkpoints").glob("*.safetensors"))

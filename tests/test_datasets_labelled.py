@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import torchvision_guard
+from course_files import idx as idx_files
 from course_lib import datasets
 from course_lib.datasets import labelled
 from data_files import empty_root
@@ -74,7 +75,7 @@ def test_mnist_damaged(root, small_mnist):
         datasets.load("mnist", root=root)
     (root / "mnist" / "train-images-idx3-ubyte.gz").unlink()
     (root / "mnist" / "train-images-idx3-ubyte").write_bytes(idx([1] * 700, 7, 28, 28))
-    with pytest.raises(datasets.DataError, match=r"ubyte is truncated or damaged \(.*716.*Delete it and load again"):
+    with pytest.raises(datasets.DataError, match=r"ubyte cannot be read \(.* 5,488 bytes .* damaged: delete it"):
         datasets.load("mnist", root=root)
 
 
@@ -95,6 +96,45 @@ def test_address_place_and_checksums_are_those_of_torchvision(root, monkeypatch,
         path.touch()
     assert asked == [([mirror + path.name for mirror in published.mirrors], path, md5[path.name]) for path in paths]
     assert recipe.find(root) == paths
-    with pytest.raises(datasets.DataError, match="is truncated or damaged"):
+    with pytest.raises(datasets.DataError, match=r"cannot be read .* truncated or damaged: delete it"):
         recipe.read(paths)
     assert checked == [(path, md5[path.name]) for path in paths]
+
+
+@pytest.mark.parametrize("images, labels, message", [
+    (idx([1] * 784 * 5, 5, 28, 28), idx([0, 1, 0, 1], 4), r"has 5 images, and .*labels-idx1-ubyte 4 labels up to 1"),
+    (idx([1] * 1024 * 4, 4, 32, 32), idx([0, 1, 0, 1], 4), r"images-idx3-ubyte cannot be read \(.*\[4, 32, 32\]"),
+    (idx([1] * 784 * 4, 4, 28, 28), idx([0, 255, 0, 255], 4), r"labels up to 255, not one of 0 to 9"),
+    (idx([1] * 784 * 3, 3, 28, 28), idx([0, 1, 0], 3), r"has one image of the class 1. A class needs 2"),
+    (idx([], 0, 28, 28), idx([], 0), r"has 0 images, and .* 0 labels up to 0"),
+    (idx([0, 1], 2), idx([1] * 784 * 2, 2, 28, 28), r"images-idx3-ubyte cannot be read \(it holds no bytes"),
+    (idx([], 2**31, 28, 28), idx([0, 1], 2), r"does not have the 1,683,627,180,032 bytes"),
+    (idx([1] * 785 * 4, 4, 28, 28), idx([0, 1, 0, 1], 4), r"does not have the 3,136 bytes"),
+    (b"", idx([0, 1], 2), "cannot be read .it holds no bytes")])
+def test_idx_files_that_do_not_fit_together(root, small_mnist, images, labels, message):
+    (root / "mnist").mkdir()
+    (root / "mnist" / "train-images-idx3-ubyte").write_bytes(images)
+    (root / "mnist" / "train-labels-idx1-ubyte").write_bytes(labels)
+    with pytest.raises(datasets.DataError, match=message) as error:
+        datasets.load("mnist", root=root)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_that_begin_at_1_are_the_names_of_the_classes(root, small_mnist):
+    (root / "mnist").mkdir()
+    images = [10 * n for n in range(10) for _ in range(784)]
+    (root / "mnist" / "train-images-idx3-ubyte").write_bytes(idx(images, 10, 28, 28))
+    (root / "mnist" / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5] * 2, 10))
+    classes = datasets.load("mnist", root=root)
+    assert classes.names == ("1", "2", "3", "4", "5") and classes.images[:, :, 0, 0, 0].tolist() == [
+        [10 * n, 10 * n + 50] for n in range(5)]
+    assert datasets.load("mnist", split="val", root=root).names == ("5",)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_not_unpacked(tmp_path):
+    with gzip.open(tmp_path / "x.gz", "wb", compresslevel=1) as file:
+        file.write(idx([], 4, 28, 28))
+        for _ in range(64):
+            file.write(bytes(2**20))
+    with pytest.raises(datasets.DataError, match=r"x.gz cannot be read \(it does not have the 3,136 bytes"):
+        idx_files.read(tmp_path / "x.gz", 28, 28)

@@ -1,10 +1,12 @@
 import importlib.util
+import io
 import os
 import shutil
 import zipfile
 
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 import torchvision_guard
 from course_lib import datasets
@@ -154,6 +156,56 @@ def test_a_missing_alphabet_and_a_missing_drawing(root, files):
         datasets.load("omniglot-small1", root=root)
     shutil.rmtree(root / PART / "Latin")
     with pytest.raises(datasets.DataError, match=r"incomplete: the alphabet Latin is missing \(20 of 60"):
+        datasets.load("omniglot-small1", root=root)
+
+
+def unpack(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+
+def drawn(size=(105, 105), ink=0, paper=255):
+    image, buffer = Image.new("L", size, paper), io.BytesIO()
+    ImageDraw.Draw(image).rectangle((5, 5, 9, 20), fill=ink)
+    image.save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content, message", [
+    (drawn((50, 105)), "has 50x105 pixels, not 105x105"), (drawn((9000, 9000)), "has 9000x9000 pixels, not 105x105"),
+    (drawn(ink=255, paper=0), "is blank, or white on black"), (drawn(ink=255), "is blank, or white on black"),
+    (drawn(paper=0), "is blank, or white on black"), (b"GIF89a", "is damaged"), (drawn()[:70], "is damaged")])
+def test_a_drawing_that_is_not_as_published_is_named(root, files, content, message):
+    name = f"{PART}/Greek/character02/0001_07.png"
+    unpack(root, {**files, name: content})
+    message = rf"{PART}, Greek/character02, drawer 7: the drawing {message}"
+    with pytest.raises(datasets.DataError, match=message) as error:
+        datasets.load("omniglot-small1", root=root)
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_unpacked_into_a_folder_of_its_own_name(root, files, monkeypatch):
+    packed = datasets.load("omniglot-small1", root=archive(root / "a" / f"{PART}.zip", files, monkeypatch).parent)
+    unpack(root / PART, files)
+    assert torch.equal(datasets.load("omniglot-small1", root=root).images, packed.images)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes")
+def test_pipes_and_dead_links_in_place_of_files(root, files):
+    unpack(root, files)
+    path = root / PART / "Greek" / "character02" / "0001_07.png"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(datasets.DataError, match=r"0001_07.png cannot be read \(it is a folder, a pipe or a device"):
+        datasets.load("omniglot-small1", root=root)
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(datasets.DataError, match=r"0001_07.png cannot be read \(No such file"):
+        datasets.load("omniglot-small1", root=root)
+    shutil.rmtree(root / PART)
+    os.mkfifo(root / f"{PART}.zip")
+    with pytest.raises(datasets.DataError, match=r"small1.zip cannot be read \(it is a folder, a pipe or a device"):
         datasets.load("omniglot-small1", root=root)
 
 

@@ -116,7 +116,7 @@ def headings(text):
 
 
 def test_the_places_that_texts_and_notebooks_name_are_there():
-    wings = "course_lib|course_checks|course_tools|studies|notebooks|tests|figures|checkpoints|site"
+    wings = "course_files|course_lib|course_checks|course_tools|studies|notebooks|tests|figures|checkpoints|site"
     texts = [*ROOT.glob("*.md"), *(ROOT / "notebooks" / "source").glob("*.py")]
     named = {(name.rstrip("."), path.name) for path in texts
              for name in re.findall(rf"(?<![\w/])((?:{wings})/[\w./]*)", path.read_text(encoding="utf-8"))}

@@ -10,15 +10,19 @@ Each is prepared once and cached; a second load takes a fraction of a second.
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
+import course_files
+from course_files.opening import DataError, plain
+
 from .. import checkpoints
 from ..runtime import one_of
 from . import folder, glyphs, labelled, omniglot
-from .classes import DataError, ImageClasses, Recipe
+from .classes import ImageClasses, Recipe
 
 DATASETS = {
     "glyphs": Recipe(lambda sources: ImageClasses(*glyphs.make()), glyphs.split),
@@ -58,15 +62,29 @@ def load(name, *, split="all", root=None):
 
 
 def known_name(name):
-    """`name` if a dataset is called so, with the path of a folder made absolute; else ValueError lists the names."""
+    """`name` if a dataset is called so, with the path of a folder made absolute; else ValueError lists the names.
+
+    Raises DataError where a path is no path, or not UTF-8, so that no results file could name it.
+    """
     if str(name).startswith(FOLDER) and name != FOLDER:
-        return FOLDER + str(Path(name.removeprefix(FOLDER)).expanduser().resolve())
+        try:
+            path = str(Path(name.removeprefix(FOLDER)).expanduser().resolve())
+            path.encode()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DataError(f"{name} is no path of a folder ({error}). Rename the folder or give another.") from None
+        return FOLDER + path
     return one_of("dataset", name, [*DATASETS, FOLDER + "/path"])
 
 
 def short_name(name):
-    """What to call dataset `name` in the name of a file: "folder:/a/b" is b, any other is itself."""
-    return Path(str(name).removeprefix(FOLDER)).name
+    """What to call dataset `name` in the name of a file or link: "folder:/a/b" is b, any other is itself.
+
+    "folder:/a/glyphs" is folder-glyphs, so that nobody takes the course's checkpoint of glyphs for its own.
+    """
+    if not str(name).startswith(FOLDER):
+        return str(name)
+    short = re.sub(r"[^\w.() -]", "_", plain(Path(name.removeprefix(FOLDER)).name))[:60]
+    return f"folder-{short}" if short.casefold() in {*DATASETS, ""} else short
 
 
 def data_root(root=None):
@@ -92,22 +110,23 @@ def _cached(name, root):
     recipe = _recipe(name)
     sources = recipe.find(root)
     for source in sources:
-        if not source.exists():
+        if recipe.fetch and not source.exists():
             recipe.fetch(source)
-    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources)}.safetensors"
-    with suppress(FileNotFoundError, ValueError):       # a damaged one is made anew
+    path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources, name)}.safetensors"
+    with suppress(OSError, ValueError):     # a damaged one is made anew, and so is one out of reach
         return ImageClasses(*checkpoints.load(path))
     classes = recipe.read(sources)
-    with suppress(PermissionError):     # without a cache it is made anew each time
+    with suppress(OSError):     # a full disk, say: without a cache it is made anew each time
         checkpoints.save(path, (classes.images, classes.alphabets, classes.names))
     return classes
 
 
-def _fingerprint(sources):
-    """Twelve digits that change with the source files and with the code that reads them."""
-    digest = hashlib.md5(b"".join(module.read_bytes() for module in sorted(Path(__file__).parent.glob("*.py"))))
+def _fingerprint(sources, name=""):
+    """Twelve digits that change with the source files, what they are called, and the code that reads them."""
+    modules = [*Path(__file__).parent.glob("*.py"), *Path(course_files.__file__).parent.glob("*.py")]
+    digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in sorted(modules)))
     for source in sources:
         for path in [source, *sorted(source.rglob("*"))]:
-            stat = path.stat()
-            digest.update(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
+            stat = path.stat() if path.exists() else path.lstat()       # of a dead link
+            digest.update(os.fsencode(path.absolute()) + f" {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:12]

@@ -10,10 +10,6 @@ import torch
 from .. import normalisation
 
 
-class DataError(RuntimeError):
-    """A dataset is absent, damaged or unreachable. The message says which file, and what to do."""
-
-
 @dataclass(frozen=True)
 class ImageClasses:
     """C classes of M drawings each."""

@@ -5,8 +5,9 @@ import http.client
 import multiprocessing.pool
 import urllib.request
 
+from course_files.opening import DataError, opened
+
 from ..runtime import atomic_path, progress
-from .classes import DataError
 
 PATIENCE = 15       # seconds until a server that does not answer is given up, all mirrors together
 
@@ -45,7 +46,8 @@ def _answer(url, patience):
 
 def check_md5(path, md5):
     """Raise DataError unless the file at `path` has this md5."""
-    found = hashlib.md5(path.read_bytes()).hexdigest()
+    with opened(path, DataError, "Delete it and load again.") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
     if found != md5:
         raise DataError(f"{path} is truncated or not the published file: md5 {found}, expected {md5}. "
                         f"Delete it and load again.")

@@ -1,13 +1,13 @@
 """Ten labelled classes: scikit-learn's digits, MNIST and Fashion-MNIST (of these, the 60,000 training images)."""
 
-import gzip
-import math
-import zlib
 from pathlib import Path
 
 import torch
 
-from .classes import DataError, ImageClasses, Recipe
+from course_files import idx as idx_files
+from course_files.opening import DataError
+
+from .classes import ImageClasses, Recipe
 from .download import check_md5, download
 
 
@@ -18,9 +18,11 @@ def split(classes):
 
 def _by_label(images, labels, alphabet):
     """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
-    count = int(labels.bincount().min())
-    classes = torch.stack([images[labels == c][:count] for c in range(int(labels.max()) + 1)])
-    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, range(len(classes)))))
+    names, counts = labels.unique(return_counts=True)
+    if counts.min() < 2:
+        raise DataError(f"{alphabet} has one image of the class {names[counts.argmin()]}. A class needs 2 or more.")
+    classes = torch.stack([images[labels == name][:counts.min()] for name in names])
+    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, names.tolist())))
 
 
 def read_digits(sources):
@@ -50,19 +52,13 @@ def idx(name, folder, mirrors, md5, *system_folders):
         for path in sources:        # unpacked files and those of the system's packages have no published md5
             if path.suffix == ".gz" and str(path.parent) not in system_folders:
                 check_md5(path, md5[path.name])
-        images, labels = (_idx_body(path, header) for path, header in zip(sources, (16, 8), strict=True))
-        return _by_label(images.view(-1, 28, 28), labels.long(), name)
+        images = torch.from_numpy(idx_files.read(sources[0], 28, 28))
+        labels = torch.from_numpy(idx_files.read(sources[1]))
+        if not len(images) == len(labels) > 0 or labels.max() > 9:
+            raise DataError(f"{sources[0]} has {len(images)} images, and {sources[1]} {len(labels)} labels up to "
+                            f"{max(labels, default=0)}, not one of 0 to 9 for each. Delete both and load again.")
+        return _by_label(images, labels, name)
     return Recipe(read, split, find, fetch)
-
-
-def _idx_body(path, header):
-    """What follows the header of an IDX file: uint8 [n]. Its header says how long it must be."""
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        length = math.prod(int.from_bytes(content[i:i + 4], "big") for i in range(4, header, 4))
-        return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header, count=length)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} is truncated or damaged ({error}). Delete it and load again.") from None
 
 
 DIGITS = Recipe(read_digits, split)

@@ -1,15 +1,17 @@
 """Omniglot (Lake et al. 2015): 105x105, one bit, ink black on white, 20 drawings of each character."""
 
-import io
 import re
 import zipfile
 
+import numpy
 import torch
 
+from course_files.opening import DataError, opened
+from course_files.pictures import ink_of_png
+
 from ..runtime import progress
-from .classes import DataError, ImageClasses, Recipe
+from .classes import ImageClasses, Recipe
 from .download import check_md5, download
-from .folder import grey
 from .glyphs import to_28
 
 # Alphabets and their numbers of characters, to prove a set complete. Lake et al. 2015.
@@ -61,7 +63,7 @@ def split(classes):
 
 def _find(root, part):
     folders = (root / "omniglot", root / "omniglot-py", root)
-    candidates = [folder / name for name in (f"{part}.zip", part) for folder in folders]
+    candidates = [folder / name for name in (f"{part}.zip", f"{part}/{part}", part) for folder in folders]
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
@@ -75,26 +77,24 @@ def _part(part, source):
         raise DataError(f"{part} is incomplete: {what} is missing ({len(missing)} of {20 * len(names)} drawings). "
                         f"Unpack the archive again, or delete the folder to have it downloaded.")
     for name in progress(names, desc=part):
-        ink = [ink_of_png(drawings[*name, drawer], "{}/{}, drawer {}".format(*name, drawer)) for drawer in DRAWERS]
-        classes.append((*name, to_28(torch.stack(ink))[:, None]))
+        ink = [ink_of_png(drawings[*name, drawer], f"{source}, {name[0]}/{name[1]}, drawer {drawer}")
+               for drawer in DRAWERS]
+        classes.append((*name, to_28(torch.tensor(numpy.stack(ink)))[:, None]))
     return classes
 
 
 def _drawings(part, source):
     """{(alphabet, character, drawer): the bytes of a PNG} of an unpacked folder or of a zip, never unpacked to disk."""
     if source.is_dir():
-        files = {path.relative_to(source.parent).as_posix(): path.read_bytes() for path in source.rglob("*.png")}
+        files = {path.relative_to(source.parent).as_posix(): _content(path) for path in source.rglob("*.png")}
     else:
         check_md5(source, MD5[part])
-        with zipfile.ZipFile(source) as zipped:
+        with opened(source, DataError, "Delete it and load again.") as file, zipfile.ZipFile(file) as zipped:
             files = {name: zipped.read(name) for name in zipped.namelist()}
     found = [(re.fullmatch(rf"{part}/([^/]+)/(character\d+)/\d+_(\d+)\.png", name), png) for name, png in files.items()]
     return {(*match.group(1, 2), int(match.group(3))): png for match, png in found if match}
 
 
-def ink_of_png(png, what):
-    """The bytes of a PNG (dark on white) as float ink [H, W], 1 where the pen went. DataError, naming `what`."""
-    try:
-        return (grey(io.BytesIO(png)) < 128).float()
-    except DataError:
-        raise DataError(f"{what}: the drawing is damaged. Unpack the archive again.") from None
+def _content(path):
+    with opened(path, DataError, "Unpack the archive again.", 2**20) as file:
+        return file.read()

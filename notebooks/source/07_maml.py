@@ -517,9 +517,10 @@ for of in ("glyphs", "omniglot"):
 # move in the inner loop, and what is lost if they are held still at test time.
 
 # %%
-long = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors")
+file = runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors"
+long = checkpoints.load_into(networks.ConvNet(20, norm=networks.BatchNorm, keep_map=True), file)
 long = {name: (p[:n_way] if name.startswith("head") else p).to(device)
-        for name, p in long.items()}
+        for name, p in long.state_dict().items()}
 model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True).to(device)
 inner = {"inner_lr": 0.025, "steps": 5}
 new = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, n_tasks=10,

@@ -248,8 +248,8 @@ iterations = sizes.pick(smoke=5, cpu=4_000 if retrain else 200, gpu=40_000)
 generators, root = {}, runtime.project_root()
 for kind, (file, make_G, parts) in KINDS.items():
     if dataset == "glyphs" and not retrain:
-        generators[kind] = make_G().to(device).eval()
-        generators[kind].load_state_dict(checkpoints.load(root / "checkpoints" / file, device))
+        generators[kind] = checkpoints.load_into(make_G().to(device).eval(),
+                                                 root / "checkpoints" / file, device)
         continue
     file = file.replace("glyphs", datasets.short_name(dataset))
     path = root / "runs" / "checkpoints" / f"{file}.{iterations}.part" if retrain else None

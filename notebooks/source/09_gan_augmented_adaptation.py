@@ -162,7 +162,7 @@ N_EXTRA = 5
 G = networks.WarpGenerator().to(device)
 if dataset == "glyphs":
     file = runtime.project_root() / "checkpoints" / "warp-normalised_glyphs.safetensors"
-    G.load_state_dict(checkpoints.load(file, device))
+    checkpoints.load_into(G, file, device)
 else:
     D = networks.PairDiscriminator().to(device)
     G = pairs.train_generator(G, D, train, n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),

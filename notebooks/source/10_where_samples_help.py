@@ -57,7 +57,7 @@ G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(devi
 if dataset == "glyphs":
     folder = runtime.project_root() / "checkpoints"
     for player, name in ((G, "warp_glyphs.safetensors"), (D, "warp_glyphs_D.safetensors")):
-        player.load_state_dict(checkpoints.load(folder / name, device))
+        checkpoints.load_into(player, folder / name, device)
 else:
     G = pairs.train_generator(G, D, train, n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),
                               rng=runtime.rng(seed, device)).G

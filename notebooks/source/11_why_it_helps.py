@@ -57,7 +57,7 @@ for world, (known, judged) in worlds.items():
     G = networks.WarpGenerator().to(device)
     if dataset == "glyphs":
         path = runtime.project_root() / "checkpoints" / FILES[world]
-        G.load_state_dict(checkpoints.load(path, device))
+        checkpoints.load_into(G, path, device)
     else:
         G = pairs.train_generator(G, networks.PairDiscriminator().to(device), known,
                                   n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),
