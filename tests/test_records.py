@@ -48,10 +48,11 @@ def test_one_record_a_line_and_what_stands_stays_as_it_is(results):
 
 def test_what_others_wrote_into_the_file_meanwhile_stays(results):
     add(results)
-    with open(results.path, "ab") as file:
-        file.write(b'{"name": "theirs"}\n')
+    others = {**add(results), "name": "theirs"}
+    results.path.write_text(results.path.read_text() + json.dumps(others) + "\n")
     add(results)
-    assert [record["name"] for record in records.read(results.path)] == ["accuracy of x", "theirs", "accuracy of x"]
+    assert [record["name"] for record in records.read(results.path)] == ["accuracy of x"] * 2 + [
+        "theirs", "accuracy of x"]
 
 
 @pytest.mark.parametrize("values, details", [
