@@ -93,7 +93,7 @@ def _run(arguments):
     notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
     for name in (name for name in running.FLAGS if name in given):
         raise ValueError(f"-p is for other parameters; {name} has a flag of its own: --{name} {given[name]}")
-    flags = {name: os.environ.get(f"COURSE_{name.upper()}") if getattr(arguments, name) is None
+    flags = {name: os.environ.get(running.variable(name)) if getattr(arguments, name) is None
              else getattr(arguments, name) for name in running.FLAGS}
     if arguments.jobs is not None:
         runtime.positive(jobs=arguments.jobs)

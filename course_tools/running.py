@@ -37,7 +37,7 @@ from course_lib import datasets
 from course_lib.runtime import FULL, atomic_path, project_root
 
 from . import pages, records
-from .authoring import BADGES, QUIET_KERNEL, tidy
+from .authoring import BADGES, QUIET_KERNEL, environment, tidy
 
 KERNEL_STARTS = 300         # within so many seconds; many kernels may be starting at once
 GIB_PER_NOTEBOOK = 2        # what a notebook and its kernel may take
@@ -102,15 +102,18 @@ def read_notebook(path):
 
 
 def defaults(notebook):
-    """{name: value} of the parameters cell of the notebook at this path, with the variables that are set here.
+    """{name: value} of the parameters cell of the notebook at this path, as if no variable were set.
 
     Raises ValueError where it lacks one of `FLAGS`, or the cell fails.
     """
     cells, found = read_notebook(notebook).cells, {}
     try:
-        for cell in cells:
-            if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-                exec(cell.source, found)
+        with environment():
+            for name in FLAGS:
+                os.environ.pop(variable(name), None)
+            for cell in cells:
+                if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
+                    exec(cell.source, found)
     except Exception as error:
         raise ValueError(f"the parameters cell of {notebook} fails ({_cause(error, '')}). Mend it.") from None
     found = {name: value for name, value in found.items() if name[0] != "_" and not isinstance(value, ModuleType)}
@@ -119,6 +122,11 @@ def defaults(notebook):
             raise ValueError(f"{notebook} has no parameter {name!r}. Its cell with the tag `parameters` must set "
                              f"{', '.join(FLAGS)}.")
     return found
+
+
+def variable(name):
+    """The environment variable that sets one of `FLAGS`."""
+    return f"COURSE_{name.upper()}"
 
 
 def typed(name, text, default):
@@ -267,8 +275,9 @@ def connect(address, timeout=10):
             raise ValueError(f"it is a Dask {kind.lower()}")
         client = Client(address, timeout=timeout)
     except Exception as error:          # whatever another service's answer does to Dask
-        raise RuntimeError(f"no Dask scheduler answers at {address!r} ({_cause(error, '')[:60]}). Start one with 'dask "
-                           "scheduler' and give the address that it prints, such as tcp://host:8786.") from None
+        why = f"nothing within {timeout} s" if isinstance(error, TimeoutError) else _cause(error, "")[:60]
+        raise RuntimeError(f"no Dask scheduler answers at {address!r} ({why}). Start one with 'dask scheduler' and "
+                           "give the address that it prints, such as tcp://host:8786.") from None
     if not client.nthreads():
         print(f"{address} has no workers yet. Start some: dask worker {address} --nthreads 1", flush=True)
     return client
@@ -377,7 +386,9 @@ def _cause(error, folder):
     """An exception as one line; where a disc is full it names the folder."""
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.strerror} in {Path(error.filename).parent if error.filename else folder}. Make room there"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    said = " ".join(str(error).split())
+    ours = said and isinstance(error, OSError) and error.errno is None          # of `unwritable`, say: it is a sentence
+    return said if ours else f"{type(error).__name__}: {said}".removesuffix(": ")
 
 
 def execute_on_worker(name, notebook, parameters):
@@ -412,9 +423,8 @@ def execute(notebook, parameters, folder, stopped, variables=(), bar=False):
             error = _papermill(notebook, parameters, folder, _kernel(folder, stopped, variables), bar)
             if stopped() or "Kernel died before replying" not in error:     # two kernels were given the same port
                 break
-        wrong, said = _write_page(executed) if executed.is_file() else ("", "")
-    except (OSError, ValueError) as failure:        # a full disc has cut the notebook off
-        executed.unlink(missing_ok=True)
+        wrong, said = _write_page(executed) if _is_whole(executed) else ("", "")
+    except OSError as failure:      # a full disc
         wrong, said = _cause(failure, folder), ""
     error = error or wrong
     status = "ok" if not error else "interrupted" if stopped() else "failed"
@@ -444,6 +454,15 @@ def _papermill(notebook, parameters, folder, kernel, bar):
     except Exception as failure:    # a kernel that did not start, say: the next notebook gets its chance
         return _cause(failure, folder)
     return ""
+
+
+def _is_whole(executed):
+    """Whether the executed notebook is there; half of one, as a full disc leaves it, is removed."""
+    try:
+        nbformat.read(executed, as_version=4)
+    except Exception:       # nbformat raises many kinds
+        executed.unlink(missing_ok=True)
+    return executed.is_file()
 
 
 def _is_check(cell):
