@@ -32,17 +32,21 @@ def main(argv=None):
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):       # one line, as every error of this command
+        self.exit(2, f"course: {message}. See {self.prog} --help.\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="course", description="GANs for few-shot learning: run and check the course.")
+    parser = _Parser(prog="course", description="GANs for few-shot learning: run and check the course.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="execute the notebooks into runs/<time>/")
     run.add_argument("notebooks", nargs="*", help="which, by their first characters (00 03); default all")
-    run.add_argument("--profile", default=os.environ.get("COURSE_PROFILE", "cpu"), help=" · ".join(PROFILES))
-    run.add_argument("--dataset", default=os.environ.get("COURSE_DATASET", "glyphs"),
-                     help="glyphs, ..., folder:PATH; several with commas between")
-    run.add_argument("--device", default=os.environ.get("COURSE_DEVICE", "auto"), help=" · ".join(DEVICES))
+    for flag, text in (("profile", " · ".join(PROFILES)), ("device", " · ".join(DEVICES)),
+                       ("dataset", "glyphs, ..., folder:PATH; several with commas between")):
+        run.add_argument(f"--{flag}", help=text)        # what is not given, a notebook's own parameters cell says
     seeds = run.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=int, default=os.environ.get("COURSE_SEED", "0"))
+    seeds.add_argument("--seed", help="one whole number")
     seeds.add_argument("--seeds", help="a sweep: 0-9, or 0,3,7; headline numbers get intervals over the seeds")
     run.add_argument("-j", "--jobs", type=int, metavar="N",
                      help="notebooks at a time, one thread each (default: what cores and memory allow)")
@@ -87,36 +91,39 @@ def _run(arguments):
     from . import pages, running
 
     notebooks, given = running.find_notebooks(arguments.notebooks), dict(map(_name_value, arguments.parameter))
-    for name in sorted({"profile", "dataset", "device", "seed"} & set(given)):
+    for name in (name for name in running.FLAGS if name in given):
         raise ValueError(f"-p is for other parameters; {name} has a flag of its own: --{name} {given[name]}")
-    parameters = {"profile": arguments.profile, "dataset": arguments.dataset, "device": arguments.device,
-                  "seed": arguments.seed, **given}
+    flags = {name: os.environ.get(running.variable(name)) if getattr(arguments, name) is None
+             else getattr(arguments, name) for name in running.FLAGS}
     if arguments.jobs is not None:
         runtime.positive(jobs=arguments.jobs)
-    runtime.profile(parameters["profile"])
-    seeds = running.read_seeds(arguments.seeds) if arguments.seeds is not None else [parameters["seed"]]
-    names = running.read_datasets(str(parameters["dataset"]))       # notebooks run elsewhere: whole paths
-    parameters["dataset"] = names[0]
-    if arguments.cluster is not None:
-        one_of("device", parameters["device"], DEVICES)     # the workers' devices and data count
+    if arguments.seeds is not None:
+        seeds = running.read_seeds(arguments.seeds)
     else:
-        parameters["device"] = str(runtime.device(parameters["device"]))
-    for notebook in notebooks:
-        running.check_parameters(notebook, parameters)
-    todo = running.jobs(notebooks, names, seeds)
-    for name in names if arguments.cluster is None else []:
+        seeds = [] if flags["seed"] is None else [running.read_seed(flags["seed"])]
+    names = [] if flags["dataset"] is None else running.read_datasets(flags["dataset"])     # whole paths
+    given |= {name: flags[name] for name in ("profile", "device") if flags[name] is not None}
+    todo = running.jobs(notebooks, given, names, seeds)
+    for job in todo:
+        runtime.profile(job.parameters["profile"])
+        one_of("device", job.parameters["device"], DEVICES)
+        if arguments.cluster is None:       # there, the workers' devices and data count
+            job.parameters["device"] = str(runtime.device(job.parameters["device"]))
+    for name in {job.dataset for job in todo} if arguments.cluster is None else []:
         datasets.load(name)             # an absent dataset is one clear line here, not a traceback per notebook
     client = None if arguments.cluster is None else running.connect(arguments.cluster)
-    sweep = bool(todo[0].folder)
-    processes = arguments.jobs or running.default_processes(len(todo), parameters["device"])
+    processes = arguments.jobs or running.default_processes(len(todo), todo[0].parameters["device"])
     folder = running.new_run_folder()
     print(f"{len(todo)} job(s), {f'on {arguments.cluster}' if client else f'{processes} at a time'}, into {folder}",
           flush=True)
-    outcomes = running.run(todo, parameters, folder, processes, client)
+    outcomes = running.run(todo, folder, processes, client)
     if outcomes:
-        lines = pages.sweep_table(folder) if sweep else pages.table(folder, outcomes)
-        print("\n".join(["", *lines, "", f"open {folder / 'index.html'}"]))
-    count = Counter(outcome.status for outcome in outcomes)
+        sweep = bool(todo[0].folder)
+        lines = pages.sweep_table(folder, outcomes) if sweep else pages.table(folder, list(outcomes.values()))
+        print("\n".join(["", *lines, ""]), flush=True)
+        running.write_reports(folder, todo, outcomes)       # once more: a full disc, which said nothing, may have room
+        print(f"open {folder / 'index.html'}")
+    count = Counter(outcome.status for outcome in outcomes.values())
     if count["failed"]:
         print(f"{count['failed']} of {len(todo)} job(s) failed", file=sys.stderr)
     if unfinished := len(todo) - count["ok"] - count["failed"]:
@@ -126,15 +133,10 @@ def _run(arguments):
 
 
 def _name_value(text):
-    """'n_way=20' -> ('n_way', 20): whole numbers, decimals and True/False are read as such, all else is text."""
+    """'n_way=20' -> ('n_way', '20'). Of which type it is, the notebook says."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ValueError(f"-p {text!r} is not NAME=VALUE. Write for instance -p retrain=True.")
-    for read in (int, float, {"True": True, "False": False}.__getitem__):
-        try:
-            return name, read(value)
-        except (ValueError, KeyError):
-            continue
     return name, value
 
 

@@ -14,7 +14,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from course_lib import datasets, runtime
 
 from .authoring import environment
-from .running import cores, default_processes, free_memory
+from .running import cores, default_processes, defaults, find_notebooks, free_memory, read_seed
 
 
 def examine():
@@ -25,7 +25,7 @@ def examine():
             print(f"✓ {check()}", flush=True)
         except Exception as error:
             failed += 1
-            print(f"✗ {error}", flush=True)
+            print(f"✗ {' '.join(str(error).split())}", flush=True)
     print("ready" if not failed else f"{failed} check{'s' * (failed != 1)} failed", flush=True)
     return 1 if failed else 0
 
@@ -50,6 +50,7 @@ def _settings():
     runtime.profile(given.get("COURSE_PROFILE", "cpu"))
     datasets.known_name(given.get("COURSE_DATASET", "glyphs"))
     runtime.one_of("device", given.get("COURSE_DEVICE", "auto"), runtime.DEVICES)
+    read_seed(given.get("COURSE_SEED", "0"))
     if "COURSE_DATA" in given and not datasets.data_root().is_dir():
         raise ValueError(f"COURSE_DATA={given['COURSE_DATA']} is no folder: make it or unset the variable")
     return "variables: " + (", ".join(f"{name}={value}" for name, value in given.items()) or "none set")
@@ -72,21 +73,30 @@ def _threads():
 
 
 def _disk():
+    """Where figures and numbers go, and prepared data: each must take 1 MB."""
     free = []
     for folder in (Path(os.environ.get("COURSE_OUT") or runtime.project_root() / "runs"), datasets.cache_folder()):
         with runtime.atomic_path(folder / "doctor") as part:
-            free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.0f} GiB free)")
+            part.write_bytes(bytes(1_000_000))
+            free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.1f} GiB free)")
         (folder / "doctor").unlink()
     return "can write to " + ", ".join(free)
 
 
 def _datasets():
-    root, found = datasets.data_root(), ["glyphs", "digits"]
-    found += [name for name in datasets.DATASETS if name not in found and datasets.is_here(name, root)]
-    if os.environ.get("COURSE_DATASET", "").startswith(datasets.FOLDER):
-        datasets.load(name := os.environ["COURSE_DATASET"])     # tells what is wrong with it
-        found.append(name)
-    return f"data without a download: {', '.join(found)}; the rest is looked for in {root}, then downloaded"
+    """Loads the data that the notebooks will use, and all that lie here; the first time, this prepares them."""
+    used = os.environ.get("COURSE_DATASET") or defaults(find_notebooks()[0])["dataset"]
+    names = dict.fromkeys([used, *(name for name in datasets.DATASETS if datasets.is_here(name))])
+    wrong = []
+    for name in names:
+        try:
+            datasets.load(name)
+        except (ValueError, OSError, RuntimeError) as error:
+            wrong.append(f"{name}: {error}")
+    if wrong:
+        raise RuntimeError("; ".join(wrong))
+    return (f"the notebooks draw from {used}; without a download: {', '.join(names)}; the rest is looked for in "
+            f"{datasets.data_root()}, then downloaded")
 
 
 def _kernel():
@@ -94,7 +104,7 @@ def _kernel():
         folder = KernelSpecManager().get_kernel_spec("python3").resource_dir
     if not folder.startswith(sys.prefix):
         raise RuntimeError(f"the python3 kernel is {folder}, outside {sys.prefix}: pip install ipykernel here")
-    count = len(list((runtime.project_root() / "notebooks").glob("*.ipynb")))
+    count = len([defaults(notebook) for notebook in find_notebooks()])      # each can be read
     return f"the python3 kernel is this environment's; {count} notebook(s)"
 
 

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import asdict
 from importlib.metadata import distribution
 from pathlib import Path
+from urllib.parse import quote
 
 from course_lib import datasets
 from course_lib.runtime import atomic_path, versions
@@ -55,7 +56,7 @@ def write_report(folder, outcomes, parameters):
 def write_sweep(folder, todo, outcomes, parameters):
     """results.json and index.html of many datasets and seeds. outcomes: {job: Outcome} of what has ended so far."""
     done = [job for job in todo if job in outcomes]
-    found = [(job, record) for job in done for record in records_of(folder / job.folder, job.notebook.stem)]
+    found = _found(folder, done)
     names = list(dict.fromkeys(job.dataset for job in todo))
     numbers = summary(found)
     report = {"parameters": {**parameters, "dataset": names, "seed": list(dict.fromkeys(job.seed for job in todo))},
@@ -75,6 +76,11 @@ def write_sweep(folder, todo, outcomes, parameters):
 {first}{_folded(len(others), rest)}
 <h2>Jobs</h2>
 {_table("<tr><th>run<th>notebook<th>status<th>minutes", jobs)}""")
+
+
+def _found(folder, jobs):
+    """[(job, record)] of all that these jobs have left."""
+    return [(job, record) for job in jobs for record in records_of(folder / job.folder, job.notebook.stem)]
 
 
 # The page of a notebook is nbconvert's, but for what comes from other servers, the set-up for Colab and its widths.
@@ -133,7 +139,7 @@ _PAGE = """<!doctype html>
 
 def _write(folder, report, kind, tables):
     with atomic_path(folder / "results.json") as part:
-        part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
     given = {key: value if isinstance(value, list) else [value] for key, value in report["parameters"].items()}
     parameters = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in given.items())
     with atomic_path(folder / "index.html") as part:
@@ -164,10 +170,10 @@ def _notebook_row(folder, outcome, found):
 
 
 def _job_row(job, outcome):
-    run = html.escape(job.folder)
+    run, link = html.escape(job.folder), quote(job.folder)
     if outcome is None:
         return f"<tr><td>{run}<td>{job.notebook.stem}<td>not finished<td>"
-    return f'<tr><td><a href="{run}/index.html">{run}</a><td>{job.notebook.stem}{_status(outcome)}'
+    return f'<tr><td><a href="{link}/index.html">{run}</a><td>{job.notebook.stem}{_status(outcome)}'
 
 
 def _status(outcome):
@@ -179,7 +185,7 @@ def records_of(folder, stem):
     """The records that notebook `stem` left in the run `folder`."""
     try:
         return records.read(folder / "figures" / "results" / f"{stem}.jsonl")
-    except (FileNotFoundError, ValueError):     # it has none, or was killed in the middle of a line
+    except (OSError, ValueError):       # it has none, or they are damaged, as its `Outcome` says
         return []
 
 
@@ -220,9 +226,12 @@ def table(folder, outcomes):
     return lines
 
 
-def sweep_table(folder):
-    """The summary of a sweep as lines of text: for each notebook and number, a line for each dataset."""
-    told, others = _told(json.loads((folder / "results.json").read_text(encoding="utf-8"))["summary"])
+def sweep_table(folder, outcomes):
+    """The summary of a sweep as lines of text: for each notebook and number, a line for each dataset.
+
+    outcomes: {job: Outcome} of what has ended.
+    """
+    told, others = _told(summary(_found(folder, outcomes)))
     lines, width = [], max((len(name) for _, name in told), default=0)
     for stem in dict.fromkeys(stem for stem, _ in told):
         lines.append(stem)

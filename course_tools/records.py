@@ -1,11 +1,14 @@
 """The results file that every stated number is read from: one record a line, in JSON."""
 
 import json
+import math
 
 import torch
 
-from course_lib.runtime import atomic_path, output_dir, versions
+from course_lib.runtime import FULL, atomic_path, output_dir, unwritable, versions
 from course_lib.statistics import mean_interval
+
+FIELDS = {"name": str, "unit": str, "value": float, "low": float, "high": float, "n": int}      # of every record
 
 
 class Results:
@@ -23,7 +26,7 @@ class Results:
 
         unit: "accuracy", "seconds", ... setting: "inductive", "transductive" or "-" where neither applies.
         details: whatever differs from the shared context. Raises ValueError, and writes nothing, where a number is
-        nan or infinite.
+        nan or infinite, and OSError where the file cannot be written.
         """
         mean, half = mean_interval(values)
         record = {"name": name, "value": mean, "low": mean - half, "high": mean + half, "n": len(values), "unit": unit,
@@ -34,20 +37,51 @@ class Results:
         except ValueError:
             raise ValueError(f"{name!r} ({arm or 'no arm'}) has a number that is nan or infinite: {record}. Look for a "
                              "training that diverged, or a division by 0.") from None
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        rest = f"{line}\n".encode()
+        with open(self.path, "ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                while rest:
+                    rest = rest[file.write(rest):]
+            except OSError as error:
+                file.truncate(end)      # no half line
+                raise (unwritable(self.path, error) if error.errno in FULL else error) from None
         return record
 
 
 def read(path):
-    """The records in a file of results, a list of dicts. Raises ValueError that names a damaged line."""
+    """The records in a file of results, a list of dicts. Those of published.jsonl have no value, but accuracies.
+
+    Raises FileNotFoundError where there is no such file, and ValueError that names a damaged line.
+    """
+    if not path.is_file():      # a FIFO would keep us waiting
+        raise FileNotFoundError(f"{path} is not there, or no ordinary file. Run again what writes it.")
     records = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):     # as text, U+2028 would end a line too
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            records.append(_record(line))
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number} is no record ({error}). Run again what wrote the file.") from None
     return records
+
+
+def _record(line):
+    record = json.loads(line, parse_float=_finite, parse_constant=_finite)
+    if not isinstance(record, dict):
+        raise ValueError(f"it is {line[:20].decode()}, and not an object")
+    for key, kind in {"accuracy": dict}.items() if "accuracy" in record else FIELDS.items():
+        value = record.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+            raise ValueError(f"its {key} is {json.dumps(value)[:20]}")
+        if kind is float:
+            _finite(str(value))         # 1000...0, say
+    return record
+
+
+def _finite(text):
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number")
+    return number
 
 
 def percent(record):

@@ -6,6 +6,7 @@ tables`). Whether the texts state these numbers is for tests/test_claims.py to s
 """
 
 import json
+import re
 import textwrap
 
 from course_lib.runtime import atomic_path, project_root
@@ -47,18 +48,36 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
 }
 
 
+class _Record(dict):
+    """A record that names its file when it lacks a field."""
+
+    def __init__(self, path, fields):
+        super().__init__(fields)
+        self.path = path
+
+    def __missing__(self, key):
+        raise ValueError(f"{self.path} has a record without {key!r}: {str(dict(self))[:80]}. Run again what wrote it.")
+
+
 def load():
-    """{file: records} of figures/results, published accuracies among them as records in [0, 1]."""
+    """{file: records} of figures/results, published accuracies among them as records in [0, 1].
+
+    Raises ValueError that names the file with a damaged line or record.
+    """
     paths = sorted((project_root() / "figures" / "results").glob("*.jsonl"))
-    results = {path.stem: records.read(path) for path in paths}
+    results = {path.stem: [_Record(path, record) for record in records.read(path)] for path in paths}
     results["published"] = [_of_paper(row, name, text) for row in results.get("published", [])
                             for name, text in row["accuracy"].items()]
     return results
 
 
 def _of_paper(row, name, text):
+    """text: "98.7" or "98.7 ± 0.4", in %."""
+    if not re.fullmatch(r"\d+(\.\d+)?( ± \d+(\.\d+)?)?", str(text)):
+        raise ValueError(f"{row.path} says {text!r} for {name!r}. Write for instance 98.7 ± 0.4.")
     value, half = (float(number) / 100 for number in (*text.split(" ± "), "0")[:2])
-    return {**row, "name": name, "text": text, "value": value, "low": value - half, "high": value + half}
+    return _Record(row.path, {**row, "name": name, "text": text, "value": value, "low": value - half,
+                              "high": value + half})
 
 
 def select(results, file, **fields):
@@ -68,7 +87,7 @@ def select(results, file, **fields):
         raise ValueError(f"figures/results/{file}.jsonl is not there, or empty")
     found = [r for r in results[file] if all(r.get(key) in values for key, values in wanted.items())]
     for key, values in wanted.items():
-        if missing := [value for value in values if all(r[key] != value for r in found)]:
+        if missing := [value for value in values if all(r.get(key) != value for r in found)]:
             raise ValueError(f"figures/results/{file}.jsonl has no record of {key} = {missing[0]!r} among {fields}")
     return found
 

@@ -1,3 +1,4 @@
+import errno
 import signal
 import subprocess
 import sys
@@ -37,7 +38,49 @@ def test_doctor_writes_where_runs_are_to_go(monkeypatch, tmp_path):
         doctor._disk()
 
 
-@pytest.mark.parametrize("name, value", [("PROFILE", "big"), ("DEVICE", "gpu"), ("DATASET", "x"), ("DATA", "/nowhere")])
+def test_doctor_writes_a_megabyte(monkeypatch, tmp_path):
+    """A disc that takes an empty file only: ENOSPC, made up, for what is longer."""
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
+    assert "GiB free" in doctor._disk() and not list((tmp_path / "cache").iterdir())
+    monkeypatch.setattr(doctor.Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot write doctor into .*out \(No space left on device\)\. Make room there"):
+        doctor._disk()
+
+
+@pytest.mark.parametrize("content, dataset", [(b"PK\3\4ab", None), (b"PK\3\4ab", "omniglot-small1"), (b"", "digits"),
+                                              (None, "omniglot-small1")])
+def test_doctor_loads_what_the_notebooks_will_use_and_what_lies_here(monkeypatch, tmp_path, capsys, content, dataset):
+    """A zip of 6 bytes, an empty one, and none where there is no internet."""
+    def offline(urls, path, md5):
+        raise datasets.DataError(f"{path.name} could not be downloaded")
+    monkeypatch.setattr(datasets.omniglot, "download", offline)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
+    (tmp_path / "data" / "omniglot").mkdir(parents=True)
+    monkeypatch.setattr(doctor, "_kernel", lambda: "")
+    monkeypatch.setattr(doctor, "_threads", lambda: "")
+    if content is not None:
+        (tmp_path / "data" / "omniglot" / "images_background_small1.zip").write_bytes(content)
+    if dataset:
+        monkeypatch.setenv("COURSE_DATASET", dataset)
+    assert cli.main(["doctor"]) == 1
+    wrong, last = [line for line in capsys.readouterr().out.splitlines() if line[0] != "✓"]
+    assert wrong.startswith("✗ omniglot-small1: ") and "images_background_small1.zip" in wrong
+    assert last == "1 check failed"
+
+
+def test_doctor_looks_at_the_dataset_of_a_handout(monkeypatch, tmp_path):
+    """It is a default in the notebooks, and no variable."""
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    monkeypatch.setattr(doctor, "defaults", lambda notebook: {"dataset": "folder:pictures"})
+    with pytest.raises(RuntimeError, match="pictures is not a folder"):
+        doctor._datasets()
+
+
+@pytest.mark.parametrize("name, value", [
+    ("PROFILE", "big"), ("DEVICE", "gpu"), ("DATASET", "x"), ("DATA", "/nowhere"), ("SEED", "abc"), ("SEED", "1.5"),
+    ("SEED", "-1")])
 def test_doctor_looks_at_the_variables(monkeypatch, name, value):
     assert "none set" in doctor._settings() or "COURSE_" in doctor._settings()
     monkeypatch.setenv(f"COURSE_{name}", value)
@@ -55,22 +98,17 @@ def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch,
     for name in ("cat/1.png", "cat/2.png"):
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (30, 30)).save(tmp_path / "pictures" / name)
-    assert "COURSE_DATASET=folder:pictures" in doctor._settings() and ", folder:pictures;" in doctor._datasets()
+    assert "COURSE_DATASET=folder:pictures" in doctor._settings() and "draw from folder:pictures;" in doctor._datasets()
     given = []
     monkeypatch.setattr(running, "new_run_folder", lambda: tmp_path / "run")
     monkeypatch.setattr(pages, "table", lambda folder, outcomes: [])
-    monkeypatch.setattr(running, "run", lambda todo, parameters, folder, *how: given.append(todo[0].dataset)
-                        or [running.Outcome("00", "ok", 0.0)])
+    monkeypatch.setattr(running, "write_reports", lambda *what: None)
+    monkeypatch.setattr(running, "run", lambda todo, folder, *how: given.append(todo[0].given["dataset"])
+                        or {todo[0]: running.Outcome("00", "ok", 0.0)})
     monkeypatch.setattr(cli.subprocess, "Popen", lambda command, env: given.append(env["COURSE_DATASET"]) or Done())
     for words in (["run", "00"], ["run", "00", "--dataset", "folder:./pictures"], ["lab"]):
         assert cli.main(words) == 0
     assert given == [f"folder:{(tmp_path / 'pictures').resolve()}"] * 3, "notebooks run elsewhere: a whole path"
-
-
-@pytest.mark.parametrize("text, expected", [("a=1", 1), ("a=0.5", 0.5), ("a=x=y", "x=y"), ("a=True", True), ("a=", "")])
-def test_values_of_parameters(text, expected):
-    name, value = cli._name_value(text)
-    assert name == "a" and value == expected and type(value) is type(expected)
 
 
 class Done:

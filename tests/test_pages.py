@@ -131,7 +131,7 @@ def test_a_sweep_shows_two_numbers_of_each_notebook_too(tmp_path):
     assert "<summary>7 more numbers</summary>" in page
     assert re.findall(r"<td>([^<]*)<td>[^<]*\(2 seeds\)", unfolded(page)) == [
         "modes covered, non-saturating, fast G", "modes covered, non-saturating", "gradient norm at G, hinge"]
-    assert [line.split("  glyphs")[0].strip() for line in pages.sweep_table(tmp_path)] == [
+    assert [line.split("  glyphs")[0].strip() for line in pages.sweep_table(tmp_path, todo)] == [
         "02_x", "modes covered, non-saturating, fast G", "modes covered, non-saturating",
         "... and 3 more numbers in results.json", "11_y", "gradient norm at G, hinge",
         "... and 4 more numbers in results.json"]

@@ -48,10 +48,11 @@ def test_one_record_a_line_and_what_stands_stays_as_it_is(results):
 
 def test_what_others_wrote_into_the_file_meanwhile_stays(results):
     add(results)
-    with open(results.path, "ab") as file:
-        file.write(b'{"name": "theirs"}\n')
+    others = {**add(results), "name": "theirs"}
+    results.path.write_text(results.path.read_text() + json.dumps(others) + "\n")
     add(results)
-    assert [record["name"] for record in records.read(results.path)] == ["accuracy of x", "theirs", "accuracy of x"]
+    assert [record["name"] for record in records.read(results.path)] == ["accuracy of x"] * 2 + [
+        "theirs", "accuracy of x"]
 
 
 @pytest.mark.parametrize("values, details", [
@@ -87,6 +88,51 @@ def test_a_torn_last_line_is_named_wherever_it_was_torn(results):
     results.path.write_bytes(whole[40:])
     with pytest.raises(ValueError, match=r"study\.jsonl, line 1 is no record"):
         records.read(results.path)
+
+
+WHOLE = {"name": "a", "unit": "error", "value": 0.5, "low": 0.4, "high": 0.6, "n": 3}
+BROKEN = [b"null", b"[]", b"7", b'"text"', b"true", b"", b"{", b"{}", b"\xff\xfe\x00", b"[" * 100_000, b"<html>",
+          b'{"accuracy": null}', b'{"accuracy": 1}',
+          *(json.dumps({**WHOLE, **wrong}).encode() for wrong in (
+              {"value": None}, {"value": "0.5"}, {"value": math.nan}, {"low": math.inf}, {"high": -math.inf},
+              {"n": None}, {"n": 1.5}, {"name": None}, {"name": 3}, {"unit": None}, {"value": True}, {"value": [1]},
+              {"value": 10**400}, {"curve": [math.nan]}, {"parts": {"a": math.inf}})),
+          json.dumps(WHOLE).encode().replace(b"0.5", b"1e999")]
+
+
+@pytest.mark.parametrize("line", BROKEN, ids=lambda line: line[:40].decode("latin-1"))
+def test_what_is_no_record_is_named(tmp_path, line):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(json.dumps(WHOLE).encode() + b"\n" + line + b"\n")
+    with pytest.raises(ValueError, match=r"x\.jsonl, line 2 is no record \(.*\)\. Run again") as error:
+        records.read(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+    path.write_text("\ufeff" + json.dumps({**WHOLE, "value": 1}) + "\n", encoding="utf-8")
+    assert records.read(path) == [{**WHOLE, "value": 1}], "whole numbers, and the mark of a Windows editor"
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere") if os.name != "nt" else None
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "fifo")
+    for name in ("folder", "link", "fifo", "absent"):
+        with pytest.raises(FileNotFoundError, match=f"{name} is not there, or no ordinary file"):
+            records.read(tmp_path / name)
+
+
+def test_a_full_disc_leaves_no_half_record(results, monkeypatch):
+    """The limit on the size of files is 20 bytes beyond what stands."""
+    resource = pytest.importorskip("resource")
+    kept, limits = add(results), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (results.path.stat().st_size + 20, limits[1]))
+        with pytest.raises(OSError, match=r"cannot write study\.jsonl into .*results \(File too large\)\. Make"):
+            add(results)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert records.read(results.path) == [kept]
+    assert [kept, add(results)] == records.read(results.path)
 
 
 def test_values_may_be_a_tensor_a_list_or_an_array(results):

@@ -55,6 +55,25 @@ def test_published_numbers_are_records():
     assert all(r["low"] <= r["value"] <= r["high"] for r in RESULTS["published"])
 
 
+@pytest.mark.parametrize("file, change", [
+    ("meta_steps", lambda text: text + "null\n"), ("published", lambda text: text.replace("98.7", "good")),
+    ("published", lambda text: "null\n"), ("published", lambda text: text.replace('"source"', '"from"')),
+    ("threads", lambda text: text.replace('"median"', '"mean"')),
+    ("parts", lambda text: text.replace('"device"', '"x"')), ("few_shot", lambda text: text[:-5]),
+    ("placements", lambda text: text.replace('"value": 0', '"value": NaN, "x": 0')),
+    ("official", lambda text: ""), ("resemblance", lambda text: "<html>")])
+def test_a_file_that_is_damaged_is_named(tmp_path, monkeypatch, capsys, file, change):
+    shutil.copytree(ROOT / "figures" / "results", tmp_path / "figures" / "results")
+    (tmp_path / "notebooks" / "source").mkdir(parents=True)
+    path = tmp_path / "figures" / "results" / f"{file}.jsonl"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    monkeypatch.setattr(cli, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(report, "project_root", lambda: tmp_path)
+    assert cli.main(["report"]) == 2
+    printed = capsys.readouterr()
+    assert f"{file}.jsonl" in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
 def test_every_notebook_has_headlines():
     scripts = (ROOT / "notebooks" / "source").glob("*.py")
     assert set(report.HEADLINES) == {"RESULTS", *(path.name[:2] for path in scripts)}

@@ -1,10 +1,17 @@
+import errno
+import io
 import json
 import os
+import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import zipfile
+from concurrent.futures import Future
 from pathlib import Path
 
 import nbformat
@@ -12,7 +19,7 @@ import papermill
 import psutil
 import pytest
 
-from course_lib import datasets, statistics
+from course_lib import datasets, runtime, statistics
 from course_lib.datasets import omniglot
 from course_tools import authoring, cli, running
 
@@ -24,8 +31,8 @@ RECORD = ("import json, os, pathlib, signal, time",
 PID = "pathlib.Path('pid').write_text(str(os.getpid()))"
 
 
-def write_notebook(folder, name, *sources):
-    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+def write_notebook(folder, name, *sources, parameters=PARAMETERS):
+    cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
              *(nbformat.v4.new_code_cell(source) for source in sources)]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / name)
@@ -162,6 +169,210 @@ def test_bad_input_is_one_line_and_nothing_is_written(three, capsys, arguments, 
     assert not (three / "runs").exists()
 
 
+@pytest.mark.parametrize("default, text, value", [
+    (False, "True", True), (False, "true", True), (True, "false", False), (True, "0", False), (False, "YES", True),
+    (5, "20", 20), (5, "-3", -3), (0.1, "1", 1.0), (0.1, "1e-3", 0.001), ("a", "1", "1"), ("a", "x=y", "x=y"),
+    ("a", "", ""), ([1], "[2, 3]", [2, 3]), (None, "7", 7), (None, "cats", "cats"), (None, "", "")])
+def test_a_parameter_takes_the_type_of_its_default(default, text, value):
+    found = running.typed("a", text, default)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("default, text, words", [
+    *((False, text, "True or False. Write for instance -p a=False") for text in ("maybe", "", "2", "None", "1.0")),
+    *((5, text, "a whole number. Write for instance -p a=5") for text in ("1.5", "nan", "", "five", "True", "1e3")),
+    *((0.5, text, "a number. Write for instance -p a=0.5") for text in ("nan", "inf", "-inf", "1e999", "", "x")),
+    *(([1], text, "a list. Write for instance -p a=") for text in ("1", "", "(1, 2)", "[", "__import__('os')"))])
+def test_what_is_not_of_its_type_is_refused(default, text, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
+        running.typed("a", text, default)
+    assert str(error.value).startswith(f"-p a={text}: a is ")
+
+
+@pytest.mark.parametrize("text", ["1.5", "nan", "", "abc", "-1", "4294967296", "9" * 5000, "True", "0-1", "1,2", "٣"])
+def test_what_is_no_seed_is_one_line(course, capsys, monkeypatch, text):
+    """Given by the flag or by the variable; nothing is written."""
+    assert run(f"--seed={text}") == 2
+    monkeypatch.setenv("COURSE_SEED", text)
+    assert run() == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == second
+    assert first.startswith(f"course: the seed {text!r} (--seed, or the variable COURSE_SEED) is no whole number")
+    assert not (course / "runs").exists()
+
+
+def given_to_jobs(monkeypatch, *words):
+    """What each job of `course run` is given; none is run."""
+    todo = []
+    monkeypatch.setattr(running, "new_run_folder", lambda: Path("nowhere"))
+    monkeypatch.setattr(running, "run", lambda jobs, *how: todo.extend(jobs) or {})
+    cli.main(["run", *words])
+    return todo
+
+
+@pytest.mark.parametrize("words", [[], ["-j", "2"], ["-j", "1"]])
+def test_only_what_the_user_gave_is_passed_on(course, monkeypatch, words):
+    """What nobody gave is the notebook's own: a handout's default dataset, say."""
+    monkeypatch.delenv("COURSE_DEVICE")
+    cells = PARAMETERS.replace('"cpu"\nseed', '"auto"\nseed') + "\nretrain = False\nrate = 0.5"
+    write_notebook(course / "notebooks", "00_good.ipynb", parameters=cells)
+    job, = given_to_jobs(monkeypatch, *words)
+    assert (job.given, job.folder, job.dataset, job.seed) == ({}, "", "digits", 0)
+    job, = given_to_jobs(monkeypatch, "--seeds", "7", "-p", "retrain=false", "-p", "rate=1", "--device", "cpu", *words)
+    assert job.given == {"seed": 7, "retrain": False, "rate": 1.0, "device": "cpu"} and job.parameters["rate"] == 1.0
+    assert job.given["retrain"] is False
+    monkeypatch.setenv("COURSE_DATASET", "glyphs")      # a cluster's workers do not have this variable
+    monkeypatch.setenv("COURSE_SEED", "5")
+    assert [job.given for job in given_to_jobs(monkeypatch, *words)] == [{"dataset": "glyphs", "seed": 5}]
+    assert [job.given["seed"] for job in given_to_jobs(monkeypatch, "--seed", "6", *words)] == [6]
+    assert [(job.seed, job.folder) for job in given_to_jobs(monkeypatch, "--seeds", "3-4", *words)] == [
+        (3, "glyphs-3"), (4, "glyphs-4")]
+
+
+@pytest.mark.parametrize("source, words", [("seed = 1 / 0", "ZeroDivisionError"), ("seed =", "SyntaxError"),
+                                           ("seed = 1", "has no parameter 'profile'"), ("", "has no parameter")])
+def test_a_parameters_cell_that_fails_is_named(course, capsys, source, words):
+    write_notebook(course / "notebooks", "00_good.ipynb", parameters=source)
+    assert run() == 2
+    printed = capsys.readouterr().err
+    assert words in printed and "00_good.ipynb" in printed and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"cells": []}', b"not a notebook"])
+def test_a_file_that_is_no_notebook_is_named(course, capsys, content):
+    (course / "notebooks" / "00_good.ipynb").write_bytes(content)
+    assert run() == 2
+    printed = capsys.readouterr().err
+    assert "00_good.ipynb" in printed and printed.startswith("course: ") and printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "exercises/00_good.ipynb", "notebooks/exercises/00_good.ipynb"])
+def test_what_names_no_notebook_runs_none(course, capsys, name):
+    """An empty word, from a variable that is not set, is not all; the exercise edition is not the complete one."""
+    (course / "notebooks" / "exercises").mkdir()
+    (course / "notebooks" / "exercises" / "00_good.ipynb").touch()
+    assert run(name) == 2
+    assert "no notebook" in capsys.readouterr().err and not (course / "runs").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names that Windows does not allow")
+def test_a_course_in_a_folder_of_any_name_goes_on_past_stubs(course, tmp_path, monkeypatch, capsys):
+    """papermill takes that folder for a template. Exercises without answers, with wrong ones; other errors."""
+    place = tmp_path / "a {b} %41 #1 $x$ 'é\n {seed}"
+    (place / "notebooks").mkdir(parents=True)
+    monkeypatch.setattr(running, "project_root", lambda: place)
+    stub, check = "def mine():\n    raise NotImplementedError()", "checks.mine(mine)"
+    head = "import types\nchecks = types.SimpleNamespace(mine=lambda answer: answer())"
+    write_notebook(place / "notebooks", "00_good.ipynb", head, stub, check, *RECORD, check)
+    write_notebook(place / "notebooks", "01_wrong.ipynb", head, stub, check, "mine = lambda: 1 / 0", check,
+                   "print('end')")
+    write_notebook(place / "notebooks", "02_mps.ipynb", "raise NotImplementedError('aten::x for mps')", "print('end')")
+    write_notebook(place / "notebooks", "03_null.ipynb", *(s.replace("00_good", "03_null") for s in RECORD[:3]),
+                   "(folder / '03_null.jsonl').write_text('null\\n')")
+    assert run("-j", "2") == 1
+    good, wrong, mps, null = report(place)["notebooks"]
+    assert (good["status"], good["error"]) == ("ok", "2 exercises without an answer")
+    assert (wrong["status"], wrong["error"]) == ("failed", "cell 6: ZeroDivisionError: division by zero")
+    assert mps["error"] == "cell 2: NotImplementedError: aten::x for mps", "torch's own is no stub"
+    assert null["status"] == "failed" and "03_null.jsonl, line 1 is no record (it is null" in null["error"]
+    assert [record["value"] for record in report(place)["results"]] == [0.5], "and the numbers behind the stub"
+    latest = place / "runs" / "latest"
+    assert "papermill" not in (latest / "00_good.html").read_text().lower()
+    assert "end\n" in str(nbformat.read(latest / "01_wrong.ipynb", 4).cells[-1].outputs)
+    assert not nbformat.read(latest / "02_mps.ipynb", 4).cells[-1].outputs
+    assert "3 of 4 job(s) failed" in capsys.readouterr().err
+
+
+FULL = """
+import pathlib, resource, sys
+from course_tools import cli, running
+running.project_root = lambda: pathlib.Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+sys.exit(cli.main(["run", "--dataset", "digits", "--device", "cpu", "-j", "1", "--seeds", "0-1"]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit on the size of files")
+def test_a_full_disc_leaves_no_half_notebook_and_the_table(course):
+    """Simulated by a limit of 20 kB on every file: the notebook outgrows it once its numbers are written."""
+    write_notebook(course / "notebooks", "00_good.ipynb", *RECORD, "print('x' * 60000)")
+    done = subprocess.run([sys.executable, "-c", FULL, str(course), "20000"], capture_output=True, text=True)
+    folder, = (path for path in (course / "runs").iterdir() if not path.is_symlink())
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert f"failed  0.0 min  File too large in {folder}/digits-0. Make room there"[14:] in done.stdout
+    assert "a, GAN  digits  50.5 ±" in done.stdout, "the table"
+    assert re.search(r"\ncourse: cannot write mathjax.js into \S+/digits-0 \(File too large\)\. Make room there",
+                     "\n" + done.stderr)
+    assert [name for name in files(folder) if "." in name] == [
+        f"digits-{seed}/figures/results/00_good.jsonl" for seed in (0, 1)]
+
+
+def test_a_page_that_has_no_room_leaves_the_whole_notebook(course, monkeypatch):
+    """`atomic_path` meets ENOSPC, made up, for every .html."""
+    executed = course / "00_good.ipynb"
+
+    def full(path):
+        if Path(path).suffix == ".html":
+            raise runtime.unwritable(Path(path), OSError(errno.ENOSPC, "No space left on device"))
+        return runtime.atomic_path(path)
+
+    monkeypatch.setattr(running, "atomic_path", full)
+    monkeypatch.setattr(running, "_papermill", lambda notebook, *how: shutil.copyfile(notebook, executed) and "")
+    outcome, _ = running.execute(course / "notebooks" / "00_good.ipynb", {}, course, lambda: False)
+    assert outcome.status == "failed" and nbformat.read(executed, 4).cells
+    assert outcome.error.startswith(f"cannot write 00_good.html into {course} (No space left on device). Make room")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"cells": [', b"null"])
+def test_half_a_notebook_is_removed_and_the_cause_named(course, monkeypatch, content):
+    """papermill meets ENOSPC, made up, in the middle of the file."""
+    def full(notebook, path, **how):
+        Path(path).write_bytes(content)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", full)
+    outcome, _ = running.execute(course / "notebooks" / "00_good.ipynb", {}, course / "run", lambda: False)
+    assert outcome.error == f"No space left on device in {course / 'run'}. Make room there"
+    assert files(course / "run") == []
+
+
+def test_what_a_worker_sends_onto_a_full_disc_leaves_no_half_file(tmp_path, monkeypatch):
+    """ENOSPC, made up, while the second of three files is written."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("00_a.ipynb", "figures/b.png", "c.html"):
+            archive.writestr(name, "x")
+
+    def full(archive, folder):
+        (folder / "figures").mkdir()
+        for name in ("00_a.ipynb", "figures/b.png"):
+            (folder / name).write_text("")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    future, job = Future(), running.Job(Path("00_a.ipynb"), "glyphs", 0, "")
+    future.set_result((running.Outcome("00_a", "ok", 1.0), packed.getvalue()))
+    outcome = running._outcome(future, job, tmp_path)
+    assert (outcome.status, outcome.error) == ("failed", f"No space left on device in {tmp_path}. Make room there")
+    assert files(tmp_path) == ["figures"]
+
+
+def test_a_full_disc_before_the_run(course, capsys, monkeypatch):
+    def full(*how, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert run() == 2
+    assert capsys.readouterr().err == (f"course: cannot write to {course / 'runs'} (No space left on device). "
+                                       "Make room there.\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_a_name_that_is_not_utf8_is_one_line(course, capsys, monkeypatch):
+    assert run("--dataset", "folder:/x/caf\udce9") == 2
+    monkeypatch.setattr(running, "_utf8", lambda path: path)
+    assert r"caf\udce9' is not UTF-8. Rename the folder." in capsys.readouterr().err
+
+
 def test_cuda_without_cuda(course, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert run("--device", "cuda") == 2
@@ -213,13 +424,14 @@ def test_datasets_and_commas_in_a_path():
         running.read_datasets("glyphs,imagenet")
 
 
-def test_jobs_are_every_notebook_on_every_dataset_with_every_seed():
-    notebooks = [Path("00_a.ipynb"), Path("01_b.ipynb")]
-    todo = running.jobs(notebooks, ["glyphs", "folder:/x/cats"], [0, 3])
+def test_jobs_are_every_notebook_on_every_dataset_with_every_seed(three):
+    notebooks = running.find_notebooks(["00", "01"])
+    todo = running.jobs(notebooks, {}, ["glyphs", "folder:/x/cats"], [0, 3])
     assert len(set(todo)) == 8 and {job.folder for job in todo} == {"glyphs-0", "cats-0", "glyphs-3", "cats-3"}
-    assert [job.folder for job in running.jobs(notebooks, ["glyphs"], [3])] == ["", ""]
-    with pytest.raises(ValueError, match="two datasets are called 'cats'"):
-        running.jobs(notebooks, ["folder:/x/cats", "folder:/y/cats"], [0])
+    assert [job.folder for job in running.jobs(notebooks, {}, ["glyphs"], [3])] == ["", ""]
+    for other in ("cats", "Cats"):      # one folder on Windows
+        with pytest.raises(ValueError, match="two datasets are called 'cats'"):
+            running.jobs(notebooks, {}, ["folder:/x/cats", f"folder:/y/{other}"], [0])
 
 
 def test_how_many_at_a_time(monkeypatch):
@@ -371,6 +583,35 @@ def test_a_cluster_without_the_package_or_without_a_scheduler(course, capsys, mo
     monkeypatch.setattr(distributed, "Client", None)    # which may start a cluster if the address is empty
     with pytest.raises(RuntimeError, match="no Dask scheduler answers at ''"):
         running.connect("")
+
+
+@pytest.mark.parametrize("answer", [
+    None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", bytes(99), b"\x64" + bytes(7) + b"abc"],
+    ids=["silent", "closed", "web", "ssh", "zeros", "half"])
+def test_another_service_at_the_address_of_a_scheduler(answer):
+    """A port that takes the call and says nothing, hangs up, or speaks another language: one line, and soon."""
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held, address = [], f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+        def serve():
+            while True:
+                try:
+                    held.append(server.accept()[0])
+                    if answer is not None:
+                        held[-1].sendall(answer)
+                    if answer == b"":
+                        held.pop().close()
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        start = time.monotonic()
+        with pytest.raises(RuntimeError, match=f"no Dask scheduler answers at '{address}' .* Start one with") as error:
+            running.connect(address, timeout=0.5)
+        assert time.monotonic() - start < 15 and "\n" not in str(error.value)
+        for connection in held:
+            connection.close()
 
 
 @pytest.fixture

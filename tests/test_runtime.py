@@ -1,5 +1,7 @@
+import errno
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,28 @@ def test_atomic_path_in_an_impossible_folder(tmp_path):
     with pytest.raises(PermissionError, match=r"cannot write x into .*Make the folder writable or choose another"), \
             runtime.atomic_path(tmp_path / "file" / "x"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_atomic_path_names_the_folder_of_a_full_disc(tmp_path, number):
+    """The system's error, made up here, names no file."""
+    (tmp_path / "kept").write_text("old")
+    words = rf"cannot write kept into {re.escape(str(tmp_path))} \({os.strerror(number)}\)\. Make room there or choose"
+    with pytest.raises(OSError, match=words), runtime.atomic_path(tmp_path / "kept"):
+        raise OSError(number, os.strerror(number))
+    assert (tmp_path / "kept").read_text() == "old" and os.listdir(tmp_path) == ["kept"]
+    other = OSError(errno.ECONNRESET, "reset")
+    with pytest.raises(OSError) as error, runtime.atomic_path(tmp_path / "kept"):       # of the network, say
+        raise other
+    assert error.value is other
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_a_device_that_is_full_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"cannot write x into .*No space left on device"), \
+            runtime.atomic_path(tmp_path / "x"), open("/dev/full", "w") as file:
+        file.write("x")
+    assert os.listdir(tmp_path) == []
 
 
 def test_folders(monkeypatch, tmp_path):

@@ -149,6 +149,27 @@ def test_teaching_and_readme_agree():
     assert "](TEACHING.md)" in readme and max(map(len, teaching.splitlines())) <= 130
 
 
+def test_the_timetable_adds_up():
+    """A day's rows fit between their times; a week's minutes are those of reading and of the exercises it names."""
+    text = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+):(\d\d) \| .+ \| (\d*) \|$", text, re.M)
+    starts, minutes = [60 * int(h) + int(m) for h, m, _ in rows], [int(length or 0) for *_, length in rows]
+    pauses = [after - start - length for start, after, length in zip(starts, starts[1:], minutes)]
+    said = re.search(r"\*\*A day\*\* \((\d+) minutes of work and (\d+) of breaks\)", text)
+    assert min(pauses) >= 0 and [sum(minutes), sum(pauses)] == [int(said[1]), int(said[2])]
+    weeks = re.findall(r"\| (\d+) \| (\d\d)([^|]*) \| (\d+) (?=\|)", text)
+    assert sorted(int(week) for week, *_ in weeks) == list(range(1, 13)) and len({stem for _, stem, *_ in weeks}) == 12
+    for _, stem, named, length in weeks:
+        script, = (ROOT / "notebooks" / "source").glob(f"{stem}_*.py")
+        each = dict(re.findall(r"^# ### Exercise (\d) .*, (\d+) minutes\)", script.read_text(encoding="utf-8"), re.M))
+        reading, exercises = map(int, re.search(rf"^### {stem} .*\((\d+) \+ (\d+)\)$", text, re.M).groups())
+        chosen = re.findall(r"\d", re.sub(r"(\d) to (\d)", lambda span: "".join(map(str, range(
+            int(span[1]), int(span[2]) + 1))), named))
+        needs = reading + (sum(int(each[number]) for number in chosen) if chosen else exercises)
+        assert needs == int(length) or ("projects" in named and needs < int(length)), stem
+        assert int(length) <= 90
+
+
 def test_lint():
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
