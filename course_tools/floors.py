@@ -7,7 +7,7 @@ tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/
 import ast
 
 FLOORS = {      # each wing from the ground up
-    "course_files": [["opening"], ["pictures", "idx"], ["folders"]],
+    "course_files": [["opening", "writing"], ["pictures", "idx"], ["folders"]],
     "course_lib": [
         ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
          "networks/images", "networks/examples", "networks/convnet", "normalisation", "datasets/glyphs"],
@@ -24,7 +24,7 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor"],
         ["cli"],
     ],
-    "studies": [["shared", "torchrun", "torchvision_guard"], ["*"], ["front"]],
+    "studies": [["shared", "torchrun", "torchvision_guard"], ["few_shot", "trial"], ["*"]],
 }
 
 
