@@ -30,11 +30,9 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
     "08": [("08_from_one_example", {"name": ["class preservation: ProtoNet", "diversity"],
                                     "arm": ["people", "pixel", "warp"]}),
            ("08_from_one_example", {"name": "distance to the truth"})],
-    "09": [("augmentation", {"name": f"{ONE_SHOT}, difference", "setting": "inductive", "arm": [
+    "09": [("trial", {}), ("augmentation", {"name": f"{ONE_SHOT}, difference", "arm": [
                "GAN - no augmentation", "GAN - classical", "GAN, test-time augmentation - no augmentation",
                "GAN, test-time augmentation - classical, test-time augmentation"]}),
-           ("augmentation", {"name": f"{ONE_SHOT}, fraction of the gap recovered", "setting": "inductive",
-                             "arm": "GAN, test-time augmentation"}),
            ("parts", {})],
     "10": [("10_where_samples_help", {"name": "error, difference"}),
            ("placements", {"name": "error", "arm": ["no augmentation", "GAN: support and query"]})],
@@ -96,12 +94,35 @@ def select(results, file, **fields):
 # record.
 
 
+def _trial(results):
+    plain = [["arm", "generators and networks a fold", "accuracy in %", "less that of classical copies"]]
+    for arm in select(results, "trial", name="accuracy"):
+        against = [(r, sign) for r in results["trial"] for sign, pair in ((1, f"{arm['arm']} - classical"),
+                   (-1, f"classical - {arm['arm']}")) if (r["name"], r["arm"]) == ("difference", pair)]
+        plain.append([arm["arm"], str(arm["seeds"]), arm, _signed(*against[0]) if against else "-"])
+    return plain
+
+
+def _signed(record, sign):
+    """A difference, or with sign -1 the difference of the same arms the other way round."""
+    if sign == 1:
+        return record
+    return f"{-100 * record['value']:.1f} ± {50 * (record['high'] - record['low']):.1f}"
+
+
+def _chances(results):
+    apart = {r["arm"].split(" - ")[0]: r for r in results["chances"] if r["name"] != "error"}
+    return [["learner", "error in %", "less that of", "difference"]] + [
+        [r["arm"], r, *([apart[r["arm"]]["arm"].split(" - ")[1], apart[r["arm"]]] if r["arm"] in apart else ["-", "-"])]
+        for r in select(results, "chances", name="error")]
+
+
 def _augmented(results, arms, differences):
     columns = [arm.replace(", test-time augmentation", "") for arm in (*arms, *differences)]
-    rows = [["characters", "learner", "setting", *columns]]
+    rows = [["learner", *columns]]
     for plain in select(results, "augmentation", name=ONE_SHOT, arm="no augmentation"):
-        same = {key: plain[key] for key in ("dataset", "learner", "setting")}
-        rows.append([*same.values(), *(_one(results, "augmentation", name=ONE_SHOT, arm=arm, **same) for arm in arms),
+        same = {"learner": plain["learner"]}
+        rows.append([plain["learner"], *(_one(results, "augmentation", name=ONE_SHOT, arm=arm, **same) for arm in arms),
                      *(_one(results, "augmentation", name=f"{ONE_SHOT}, difference", arm=arm, **same)
                        for arm in differences)])
     return rows
@@ -174,8 +195,9 @@ def _one(results, file, **fields):
     return record
 
 
-TABLES = {"augmentation": _augmentation, "test_time": _test_time, "parts": _parts, "placements": _placements,
-          "official": _official, "few_shot": _few_shot, "threads": _threads, "meta_steps": _meta_steps}
+TABLES = {"trial": _trial, "chances": _chances, "augmentation": _augmentation, "test_time": _test_time,
+          "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
+          "threads": _threads, "meta_steps": _meta_steps}
 
 
 def table(name):
