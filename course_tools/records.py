@@ -80,7 +80,7 @@ def _record(line):
 
 def _finite(text):
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text[:20]} is no finite number")
     return number
 
 

@@ -148,8 +148,8 @@ def typed(name, text, default):
 
 def read_seed(text):
     """The text of one seed as a whole number. Raises ValueError."""
-    if not re.fullmatch(r"[0-9]+", text.strip()) or int(text) not in SEEDS:
-        raise ValueError(f"the seed {text!r} (--seed, or the variable COURSE_SEED) is no whole number from 0 to "
+    if not re.fullmatch(r"[0-9]{1,10}", text.strip()) or int(text) not in SEEDS:
+        raise ValueError(f"the seed {text[:40]!r} (--seed, or the variable COURSE_SEED) is no whole number from 0 to "
                          f"{SEEDS[-1]}.")
     return int(text)
 
@@ -366,7 +366,8 @@ def _outcome(future, job, folder):
         pass
     except (OSError, ValueError) as error:
         outcome.status = "failed" if outcome.status == "ok" else outcome.status
-        outcome.error = "; ".join(filter(None, [outcome.error, str(error)]))
+        damaged = str(error).replace(f"{place}{os.sep}", "")
+        outcome.error = "; ".join(filter(None, [outcome.error, damaged]))
     return outcome
 
 
