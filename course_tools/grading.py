@@ -340,8 +340,9 @@ PROOF = """def _proof():
             checks.{name}(wrong)
         except AssertionError:
             refused += 1
-    places = [torch.Tensor, *(sys.modules[name] for name in [*sys.modules] if name != "__main__")]
-    replaced = {{f"{{place.__name__}}.{{name}}" for place in places for name, value in [*vars(place).items()]
+    places = [torch.Tensor, *(module for module in [*sys.modules.values()] if hasattr(module, "__name__"))]
+    replaced = {{f"{{place.__name__}}.{{name}}" for place in places if place.__name__ != "__main__"
+                for name, value in [*vars(place).items()]
                 if isinstance(value, (types.FunctionType, type)) and value.__module__ == "__main__"}}
     raise AssertionError(f"{secret} {{refused}} {{' '.join(sorted(replaced))}}")
 
@@ -356,7 +357,7 @@ def _refuted(cell, proof, wanted):
     for output in cell.outputs:
         output.update({"name": "stdout"} if output.output_type == "stream" else {})
     printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
-    said, = [output.evalue for output in proof.outputs if output.output_type == "error"] or [""]
+    said = next((output.evalue for output in proof.outputs if output.output_type == "error"), "")
     if not re.search("^✓ ", printed, re.M):
         return "its check has not said ✓"
     if not said.startswith(wanted):
