@@ -37,6 +37,10 @@ CALL = re.compile(r"^checks\.(\w+)\(", re.M)
 CHECKS = re.compile(r"^from course_checks(?:\.anew)? import (nb\d\d) as checks$", re.M)
 
 
+ENDED = {"DeadKernelError": "its kernel died: a cell ended it, or took too much memory",
+         "CellTimeoutError": "a cell ran too long, and its kernel does not answer"}
+
+
 class Unfit(Exception):
     """A hand-in cannot be graded; the message says why, and what to do."""
 
@@ -69,13 +73,8 @@ def grade(folder, seconds=SECONDS, say=print):
     hand_ins = _hand_ins(folder)
     with _prepared():
         sources, absent = _sources(folder, sorted({assignment for _, assignment, _ in hand_ins}))
-        gradebook = (folder / "gradebook.db").read_bytes()
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch, "gradebook.db")
-            path.write_bytes(gradebook)
-            todo = [part for student, assignment, place in hand_ins
-                    for part in _parts(student, assignment, place, sources, absent, path)]
-        grades, done = [], {}
+        gradebook, grades, done = (folder / "gradebook.db").read_bytes(), [], {}
+        todo = [part for hand_in in hand_ins for part in _parts(*hand_in, sources, absent)]
         for student, assignment, stem, notebook, note in todo:
             one = Grade(student, assignment, stem, note=note)
             if notebook is not None:
@@ -139,25 +138,25 @@ def _sources(folder, assignments):
     for assignment in assignments:
         home = folder / "source" / assignment
         if not list(home.glob("*.ipynb")):
-            try:
-                paths = find_notebooks([assignment])
-            except ValueError as error:
-                absent[assignment] = f"there is no source/{assignment}, and {error}"
+            paths = [path for path in find_notebooks() if path.stem.startswith(assignment)]
+            if not paths or not re.match(r"\d\d", assignment):
+                absent[assignment] = f"there is no source/{assignment}, and no notebook of the course starts like that"
                 continue
             home.mkdir(parents=True, exist_ok=True)
             for path in paths:
                 shutil.copyfile(path, home / path.name)
         outcome = api.generate_assignment(assignment)
-        if not outcome["success"]:
-            why = (outcome.get("error") or outcome.get("log") or "").strip().splitlines()
-            raise ValueError(f"nbgrader cannot use {home}: {why[-1] if why else 'it does not say why'}")
-        sources[assignment] = {path.stem: nbformat.read(path, as_version=4) for path in sorted(home.glob("*.ipynb"))}
+        if outcome["success"]:
+            sources[assignment] = {path.stem: _read(path) for path in sorted(home.glob("*.ipynb"))}
+        else:
+            why = (outcome.get("error") or outcome.get("log") or "no reason given").strip().splitlines()
+            absent[assignment] = f"nbgrader cannot use source/{assignment}: {why[-1]}"
     if not sources:
         raise ValueError("; ".join(absent.values()))
     return sources, absent
 
 
-def _parts(student, assignment, place, sources, absent, gradebook):
+def _parts(student, assignment, place, sources, absent):
     """(student, assignment, stem, the notebook as it will be executed or None, a note) for each to be handed in."""
     if assignment in absent:
         yield student, assignment, "-", None, absent[assignment]
@@ -169,7 +168,6 @@ def _parts(student, assignment, place, sources, absent, gradebook):
             if not path.exists():
                 raise Unfit("not handed in" + "".join(_misnamed(other, stem, sources) for other in others))
             notebook, missing = _fit(_read(path), source, stem, sources)
-            notebook = _sanitised(notebook, student, assignment, stem, gradebook)
             yield student, assignment, stem, notebook, f"put back: {', '.join(missing)}" if missing else ""
         except Exception as error:
             yield student, assignment, stem, None, _why(error)
@@ -179,8 +177,8 @@ def _why(error):
     """An error as one line."""
     if isinstance(error, Unfit):
         return str(error)
-    if type(error).__name__ == "DeadKernelError":
-        return "its kernel died: a cell ended it, or took too much memory"
+    if (kind := type(error).__name__) in ENDED:
+        return ENDED[kind]
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
@@ -192,8 +190,7 @@ def _read(path):
                     "All Cells), hand in again")
     try:
         notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:     # what every step below relies on
-            cell.cell_type, cell.source, cell.metadata.get("nbgrader")
+        assert all(isinstance(cell.source, str) and cell.metadata is not None for cell in notebook.cells)
         return notebook
     except OSError as error:
         raise Unfit(f"{path.name} cannot be read ({error.strerror})") from None
@@ -201,17 +198,16 @@ def _read(path):
         raise Unfit(f"{path.name} is not a whole notebook. Save it in JupyterLab, hand in again") from None
 
 
-def _roles(notebook):
-    """[(name, graded?, solution?)] of the cells that nbgrader knows, in their order."""
-    found = [cell.metadata.get("nbgrader") for cell in notebook.cells]
-    return [(role.get("grade_id"), bool(role.get("grade")), bool(role.get("solution")))
-            for role in found if isinstance(role, dict) and role.get("grade_id")]
+def _name(cell):
+    """What nbgrader calls a cell, or "" if it has no name."""
+    role = cell.metadata.get("nbgrader")
+    return str(role.get("grade_id") or "") if isinstance(role, dict) else ""
 
 
 def _misnamed(path, stem, sources):
     """What to say of a file that has another name than the notebook `stem`."""
     try:
-        names = {name for name, *_ in _roles(_read(path))}
+        names = set(filter(None, map(_name, _read(path).cells)))
     except Unfit as error:
         return f"; {error}"
     whose = _whose(names, sources)
@@ -224,58 +220,52 @@ def _whose(names, sources):
     known = {path.stem: path for path in find_notebooks()}
     known = {stem: nbformat.read(path, as_version=4) for stem, path in known.items()}
     known |= {stem: notebook for of_one in sources.values() for stem, notebook in of_one.items()}
-    shared = {stem: len(names & {name for name, *_ in _roles(notebook)}) for stem, notebook in known.items()}
+    shared = {stem: len(names & set(map(_name, notebook.cells))) for stem, notebook in known.items()}
     best = max(shared, key=shared.get)
     return best if shared[best] else ""
 
 
 def _fit(notebook, source, stem, sources):
-    """(the notebook, the names of checks that were deleted and are put back). Raises Unfit if that is not enough."""
-    wanted, found = {name: (name, *rest) for name, *rest in _roles(source)}, _roles(notebook)
-    names = [name for name, *_ in found]
-    if not set(names) & set(wanted):
-        if names and (whose := _whose(set(names), sources)):
+    """(the student's cells, the checks among them as the source has them; the names of checks that are put back).
+
+    Raises Unfit where marks would be given for something else than the answers.
+    """
+    wanted = {name: cell for cell in source.cells if (name := _name(cell))}
+    counts = Counter(filter(None, map(_name, notebook.cells)))
+    if not set(counts) & set(wanted):
+        if whose := _whose(set(counts), sources):
             raise Unfit(f"{stem}.ipynb has the cells of {whose}: hand in {stem}")
         raise Unfit("its cells have lost the metadata that marks hang on (another program saved it?). Paste the "
                     f"answers into a fresh {stem}.ipynb")
-    for name, count in Counter(names).items():
+    for name, count in counts.items():
         if count > 1:
             raise Unfit(f"the cell {name} is there {count} times: delete all but one, hand in again")
         if name not in wanted:
             raise Unfit(f"the cell {name} is not of this notebook: delete it, hand in again")
-    for role in found:
-        if role != wanted[role[0]]:
-            raise Unfit(f"the metadata of the cell {role[0]} have changed. Paste the answers into a fresh {stem}.ipynb")
-    missing = [name for name, graded, _ in wanted.values() if graded and name not in names]
-    order = list(wanted)
-    for name in missing:        # before the next of those that are there
-        later = [i for i, cell in enumerate(notebook.cells)
-                 if (cell.metadata.get("nbgrader") or {}).get("grade_id") in order[order.index(name) + 1:]]
-        cell, = (cell for cell in source.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == name)
-        notebook.cells.insert(min(later, default=len(notebook.cells)), nbformat.from_dict(cell))
-    return notebook, missing
-
-
-def _sanitised(notebook, student, assignment, stem, gradebook):
-    """The notebook with the source's checks in place of the student's, without outputs: nbgrader's own steps."""
-    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, OverwriteCells, OverwriteKernelspec
-
-    about = {"student": student, "assignment": assignment, "notebook": stem, "db_url": f"sqlite:///{gradebook}"}
-    resources = {"nbgrader": about}
+    missing = [name for name, cell in wanted.items() if cell.metadata.nbgrader.grade and name not in counts]
+    cells = []
     for cell in notebook.cells:
-        if not (cell.metadata.get("nbgrader") or {}).get("grade_id"):
-            cell.metadata.pop("nbgrader", None)
+        if name := _name(cell):
+            cells.append(_fresh(wanted[name], cell.source))
+        elif cell.cell_type == "code":
+            cells.append(nbformat.v4.new_code_cell(cell.source))
         else:
-            cell.metadata.nbgrader.setdefault("schema_version", 3)
-    for step in (ClearOutput(), OverwriteKernelspec(), OverwriteCells(), CheckCellMetadata()):
-        step.log.setLevel("ERROR")
-        notebook, resources = step.preprocess(notebook, resources)
-    return notebook
+            cells.append(nbformat.v4.new_markdown_cell(cell.source))
+    cells += [_fresh(wanted[name]) for name in missing]
+    return nbformat.v4.new_notebook(cells=cells, metadata=source.metadata), missing
+
+
+def _fresh(cell, answer=None):
+    """A graded cell or an exercise as the source has it, an exercise with the student's `answer`."""
+    role = nbformat.from_dict(cell.metadata.nbgrader)
+    source = answer if role.solution and answer is not None else cell.source
+    new = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
+    return new(source, metadata={"nbgrader": role})
 
 
 def _executed(notebook, source, seconds):
     """({graded cell: its points}, most points, notes) of a sanitised notebook, which gets its outputs."""
-    from nbgrader.preprocessors import LimitOutput
+    from nbgrader.preprocessors import Execute, LimitOutput
     from nbgrader.utils import determine_grade, is_grade
 
     graded = [cell for cell in notebook.cells if is_grade(cell)]
@@ -288,16 +278,21 @@ def _executed(notebook, source, seconds):
                 proofs[cell.metadata.nbgrader.grade_id] = proof, f"{secret} {len(mistakes.get(call[1], [])) + 1} "
     running = nbformat.from_dict({**notebook, "cells": []})
     for cell in notebook.cells:
-        running.cells += [cell, *proofs.get((cell.metadata.get("nbgrader") or {}).get("grade_id"), ())[:1]]
+        running.cells += [cell, *proofs.get(_name(cell), ())[:1]]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        execute = _kernel_giver()(timeout=seconds, iopub_timeout=60, startup_timeout=300, extra_arguments=QUIET_KERNEL)
+        execute = Execute(timeout=seconds, iopub_timeout=min(60, seconds), startup_timeout=300,
+                          extra_arguments=QUIET_KERNEL)
         execute.log.setLevel("CRITICAL")
         execute.preprocess(running, {"metadata": {"path": place}})
         LimitOutput().preprocess(notebook, {})
-    points, most, notes = {}, 0, _names_looked_at(notebook, source)
+    points, most, used = {}, 0, _names_used(notebook, source)
+    notes = [f"{name} uses {names}" for name, names in used.items()]
     for cell in graded:
         name = cell.metadata.nbgrader.grade_id
-        if name in proofs and (why := _refuted(cell, *proofs[name])):
+        why = _refuted(cell, *proofs[name]) if name in proofs else ""
+        if name in proofs and re.search(r"course_checks\S*\._", used.get(_exercise_of(cell, notebook), "")):
+            why = "the answer is taken from the check"
+        if why:
             cell.outputs.append(nbformat.v4.new_output("error", ename="NoPoint", evalue=why, traceback=[why]))
             notes.append(f"{name} earns nothing: {why}")
         try:
@@ -307,24 +302,6 @@ def _executed(notebook, source, seconds):
             notes.append(f"{name}: {error}")
         most += of
     return points, most, notes
-
-
-def _kernel_giver():
-    """nbgrader's step that executes a notebook; it gives a kernel up that does not even react to an interrupt."""
-    from nbgrader.preprocessors import Execute
-
-    class Steadfast(Execute):
-        late = 0
-
-        def preprocess_cell(self, cell, resources, index):
-            cell, resources = super().preprocess_cell(cell, resources, index)
-            too_long = any(output.get("ename") == "CellTimeoutError" for output in cell.get("outputs", []))
-            self.late = self.late + 1 if too_long else 0
-            if self.late == 2:
-                raise Unfit(f"two cells in a row ran longer than {self.timeout} s and could not be interrupted")
-            return cell, resources
-
-    return Steadfast
 
 
 # It runs behind a check, and ends with the secret, the number of wrong answers that the check refused, and the names of
@@ -367,21 +344,23 @@ def _refuted(cell, proof, wanted):
     return ""
 
 
-def _names_looked_at(notebook, source):
-    """A note for each exercise that uses what the course has, and its solution does not: ["def-my_jsd uses ..."]."""
+def _names_used(notebook, source):
+    """{exercise: what it uses of the course that its solution does not}: {"def-my_jsd": "course_lib.quality.jsd"}."""
     code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
-    solved = {name: cell.source for cell in source.cells if (name := _name_of_solution(cell))}
-    notes = []
-    for cell in notebook.cells:
-        if name := _name_of_solution(cell):
-            used = course_names(cell.source, code) - course_names(solved.get(name, ""), code)
-            notes += [f"{name} uses {', '.join(sorted(used))}"] if used else []
-    return notes
+    solved = {name: course_names(text, code) for name, text in _solutions(source)}
+    used = {name: course_names(text, code) - solved.get(name, set()) for name, text in _solutions(notebook)}
+    return {name: ", ".join(sorted(names)) for name, names in used.items() if names}
 
 
-def _name_of_solution(cell):
-    role = cell.metadata.get("nbgrader") or {}
-    return role.get("grade_id") if role.get("solution") else None
+def _solutions(notebook):
+    return [(name, cell.source) for cell in notebook.cells
+            if (name := _name(cell)) and cell.metadata.nbgrader.get("solution")]
+
+
+def _exercise_of(check, notebook):
+    """The name of the last exercise before a check, or None."""
+    above = notebook.cells[:next(i for i, cell in enumerate(notebook.cells) if cell is check)]
+    return next((name for name, _ in reversed(_solutions(nbformat.from_dict({"cells": above})))), None)
 
 
 def _write(folder, gradebook, grades, done):

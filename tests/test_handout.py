@@ -188,6 +188,24 @@ def test_the_commands_find_the_data_and_the_notebooks_of_a_handout(tmp_path, mon
     assert "--LabApp.default_url=/lab/tree/notebooks" in seen[0][1]
 
 
+@pytest.mark.parametrize("last, status, error", [
+    ("print('the end')", "ok", ""), ("raise KeyError('lost')", "failed", "cell 5: KeyError: 'lost'")])
+def test_course_run_goes_on_past_an_exercise_that_is_not_solved(tmp_path, last, status, error):
+    """As it is in the exercise edition: a check may stop. Any other cell may not."""
+    script = tmp_path / "98_x.py"
+    script.write_text("# %% tags=[\"parameters\"]\nseed = 0\n\n# %%\ndef my_half(x):\n    ### BEGIN SOLUTION\n"
+                      "    return x / 2\n    ### END SOLUTION\n\n# %%\nchecks.half(my_half)\n\n# %%\n" + last)
+    edition = authoring.exercise_edition(authoring.read_script(script))
+    edition.cells[2].source = "my_half(1)      # checks.half would call it"
+    nbformat.write(edition, tmp_path / "98_x.ipynb")
+    outcome, _ = running.execute(tmp_path / "98_x.ipynb", {"seed": 1}, tmp_path / "run", lambda: False)
+    assert (outcome.status, outcome.error) == (status, error)
+    ran = nbformat.read(tmp_path / "run" / "98_x.ipynb", as_version=4)
+    assert [output.ename for cell in ran.cells for output in cell.get("outputs", []) if "ename" in output] == [
+        "NotImplementedError", *["KeyError"] * bool(error)]
+    assert ("An Exception was encountered" in "".join(cell.source for cell in ran.cells)) == bool(error)
+
+
 class Done:
     returncode = 0
 
