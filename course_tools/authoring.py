@@ -163,8 +163,8 @@ def _code(notebook):
 
 
 def _meaning(notebook):
-    """What the kernel sees of each code cell, and its tags."""
-    return [(meaning(cell.source), cell.metadata.get("tags", [])) for cell in _code(notebook)]
+    """What the kernel sees of each code cell, and its tags. Checks that are imported anew print the same."""
+    return [(meaning(HIDDEN.sub("", cell.source)), cell.metadata.get("tags", [])) for cell in _code(notebook)]
 
 
 def _take_outputs(notebook, executed):
@@ -172,9 +172,15 @@ def _take_outputs(notebook, executed):
         new.outputs, new.execution_count = old.outputs, old.execution_count
 
 
+IMPORTED = re.compile(r"^from course_checks import (nb\d\d) as checks$", re.M)
+ANEW = "### BEGIN HIDDEN TESTS\nfrom course_checks.anew import {} as checks\n### END HIDDEN TESTS\n"
+HIDDEN = re.compile(r"^### BEGIN HIDDEN TESTS\n.*?^### END HIDDEN TESTS\n", re.M | re.S)
+
+
 def read_script(script):
     """The script as a notebook without outputs: stable cell ids, nbgrader's metadata on what it grades.
 
+    What is graded imports the checks anew, in lines that nbgrader hides from students and puts back when it grades.
     Once the course is published, badges and the set-up for Colab, too.
     """
     import jupytext
@@ -185,7 +191,7 @@ def read_script(script):
         notebook.cells[0].source = f"{title}\n\n{badges(Path(script).stem, address)}\n{rest}".strip()
         notebook.cells.insert(1, setup_cell(address))
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
-    seen = {}
+    seen, code = {}, "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     for cell in notebook.cells:
         digest = hashlib.md5(cell.source.encode()).hexdigest()[:8]
         seen[digest] = seen.get(digest, -1) + 1
@@ -195,6 +201,8 @@ def read_script(script):
         if role := _nbgrader_role(cell):
             name = re.sub(r"\W+", "-", cell.source.split("(")[0]).strip("-")        # def-my_sampler, checks-interval
             cell.metadata["nbgrader"] = {**role, "grade_id": name, "schema_version": 3, "task": False}
+            if role["grade"] and (module := IMPORTED.search(code)):
+                cell.source = ANEW.format(module[1]) + cell.source
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -210,8 +218,11 @@ def _nbgrader_role(cell):
 
 
 def exercise_edition(notebook):
-    """A copy of `notebook` as a student gets it: solutions replaced by stubs, no outputs."""
-    from nbgrader.preprocessors import ClearSolutions
+    """A copy of `notebook` as a student gets it: solutions replaced by stubs, no outputs.
+
+    A check may stop, and *Run All* goes on: no later cell needs the exercise.
+    """
+    from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 
     edition = copy.deepcopy(notebook)
     for cell in edition.cells:
@@ -219,7 +230,10 @@ def exercise_edition(notebook):
             cell.source = cell.source.replace("](../", "](../../")      # it lies one folder deeper
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    edition, _ = ClearSolutions().preprocess(edition, {})
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "raises-exception"]
+    for hide in (ClearSolutions(), ClearHiddenTests()):
+        edition, _ = hide.preprocess(edition, {})
     return edition
 
 

@@ -1,4 +1,4 @@
-"""The `course` command: run, lab, doctor, challenge, report, class, notebooks, publish."""
+"""The `course` command: run, lab, doctor, challenge, report, class, grade, notebooks, publish."""
 
 import argparse
 import os
@@ -72,6 +72,9 @@ def _parser():
     handout.add_argument("--wheels", action="store_true",
                          help="also fetch DIR/wheels, to install without internet on this system and Python version")
     handout.set_defaults(action=_class)
+    grade = commands.add_parser("grade", help="points for hand-ins, with nbgrader (for teachers)")
+    grade.add_argument("folder", metavar="FOLDER", help="holds submitted/STUDENT/01/01_the_gan_game.ipynb")
+    grade.set_defaults(action=_grade)
     report = commands.add_parser("report", help="every number that README and the notebooks' answers state")
     report.set_defaults(action=_report)
     notebooks = commands.add_parser("notebooks", help="rebuild the stored notebooks that are stale (for authors)")
@@ -160,6 +163,14 @@ def _class(arguments):
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB. Students unpack it and follow its README.md.", flush=True)
     if arguments.wheels:
         handout.download_wheels(path.parent / "wheels")
+
+
+def _grade(arguments):
+    from . import grading
+
+    grades = grading.grade(arguments.folder)
+    print("\n".join(["", *grading.table(grades)]))
+    return 1 if any(one.points is None for one in grades) else 0
 
 
 def _report(arguments):

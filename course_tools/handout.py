@@ -4,6 +4,7 @@ Never in it: solutions (the complete notebooks, their sources) and tests, which 
 """
 
 import io
+import posixpath
 import re
 import subprocess
 import sys
@@ -62,11 +63,12 @@ def files(wanted=(), dataset="glyphs"):
     content = {name: _text(root / name) for name in installing}
     content |= {path.relative_to(root).as_posix(): _text(path)
                 for wing in WINGS if wing != "studies" for path in (root / wing).rglob("*.py")}
-    for name, notebook in notebooks:
-        content[f"notebooks/{name}"] = (nbformat.writes(notebook) + "\n").encode()
-        for file in _read_by(notebook, dataset):
-            content[file] = _text(root / file) if file.endswith(".jsonl") else (root / file).read_bytes()
+    for file in (file for _, notebook in notebooks for file in _read_by(notebook, dataset)):
+        content[file] = _text(root / file) if file.endswith(".jsonl") else (root / file).read_bytes()
     content |= _data(dataset)
+    present = {*content, *(f"notebooks/{name}" for name, _ in notebooks)}
+    for name, notebook in notebooks:
+        content[f"notebooks/{name}"] = (nbformat.writes(_linked(notebook, present)) + "\n").encode()
     return content | {"README.md": _readme(notebooks, dataset).encode()}
 
 
@@ -86,6 +88,16 @@ def _exercises(path, dataset):
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = cell.source.replace('"COURSE_DATASET", "glyphs"', f'"COURSE_DATASET", "{dataset}"')
     return path.name, notebook
+
+
+def _linked(notebook, present):
+    """`notebook`, where a link to what is not `present` in the handout is its words alone."""
+    def kept(link):
+        path = posixpath.normpath(f"notebooks/{link[2].split('#')[0]}")
+        return link[0] if re.match(r"\w+:|#", link[2]) or path in present else link[1]
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+        cell.source = re.sub(r"\[([^]]+)\]\(([^)\s]+)\)", kept, cell.source)
+    return notebook
 
 
 def _read_by(notebook, dataset):

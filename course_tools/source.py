@@ -44,6 +44,27 @@ def imported(path, root):
     return found - {None, path}
 
 
+def course_names(source, code):
+    """What Python `source` uses of the course's modules as `code` imports them: {"course_lib.quality.jsd"}.
+
+    Source that cannot be parsed uses none.
+    """
+    try:
+        tree, known = ast.parse(source), {}
+        for node in (*ast.walk(ast.parse(code)), *ast.walk(tree)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in WINGS:
+                known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                known |= {(alias.asname or alias.name).split(".")[0]: alias.name for alias in node.names
+                          if alias.name.split(".")[0] in WINGS}
+    except SyntaxError:
+        return set()
+    attributes = {f"{known[node.value.id]}.{node.attr}" for node in ast.walk(tree) if isinstance(node, ast.Attribute)
+                  and isinstance(node.value, ast.Name) and node.value.id in known}
+    names = {known[node.id] for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in known}
+    return attributes | {name for name in names if not any(other.startswith(f"{name}.") for other in attributes)}
+
+
 def _file(root, importer, *parts):
     """The file of the course's module that has this dotted name, or None. A study also imports its neighbours."""
     homes = [Path(root)] if parts[0] in WINGS else [importer.parent] if importer.parent.name == "studies" else []

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.addnodes import download_reference
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -47,6 +48,7 @@ mathjax_path = mathjax.name
 def setup(app):
     app.connect("source-read", extend)
     app.connect("doctree-read", unbroken)
+    app.connect("doctree-read", two_names)
     app.connect("build-finished", front_page)
 
 
@@ -84,6 +86,16 @@ def unbroken(app, doctree):
     for entry in doctree.findall(nodes.entry):
         for text in list(entry.findall(nodes.Text)):
             text.parent.replace(text, nodes.Text(re.sub(r"(?<=[\d±]) (?=±|\d|ms\b|%)", "\N{NO-BREAK SPACE}", text)))
+
+
+def two_names(app, doctree):
+    """The complete edition is downloaded as NN_name_complete.ipynb, for students hand in NN_name.ipynb."""
+    for node in doctree.findall(download_reference):
+        if re.fullmatch(r"\d\d_\w+\.ipynb", node["reftarget"]):
+            path = Path("notebooks", node["reftarget"])
+            pages, name = app.env.dlfiles[path]
+            node["filename"] = Path(name).with_name(f"{path.stem}_complete.ipynb").as_posix()
+            app.env.dlfiles[path] = pages, node["filename"]
 
 
 def front_page(app, error):

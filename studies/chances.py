@@ -217,7 +217,8 @@ def main():
     Gs = {"three alphabets": generator("real", real), "both worlds": generator("both", both(real, simulated))}
     rng = runtime.rng(0)
     tasks = [sample(val, **KIND._asdict(), n_tasks=1, rng=rng) for _ in range(N_EPISODES)]
-    background = [sample(of(real, TRAIN), **KIND._asdict(), n_tasks=1, rng=rng) for _ in range(20)]
+    upright = of(real, [f"{name}, turned 0" for name in TRAIN])
+    background = [sample(upright, **KIND._asdict(), n_tasks=1, rng=rng) for _ in range(20)]
     plain = placements.in_training(classical(0.5))
     G = Gs["three alphabets"]
     places = {"network": plain, "network, new classes by G": partial(new_classes, partial(alike_by_G, G)),

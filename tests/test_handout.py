@@ -97,11 +97,24 @@ def test_every_link_leads_to_a_file_in_both_editions_and_in_the_handout():
         for link in links(nbformat.read(path, as_version=4)):
             assert (path.parent / link).is_file(), f"{path}: {link}"
             found += 1
-    content = handout.files()
-    for name in (name for name in content if name.endswith(".ipynb")):
-        for link in links(nbformat.reads(content[name].decode(), as_version=4)):
-            assert os.path.normpath(f"notebooks/{link}").replace("\\", "/") in content, f"{name}: {link}"
     assert found > 20
+
+
+@pytest.mark.parametrize("wanted, kept", [([], 24), (["00"], 0), (["00", "01", "02"], 4), (["06"], 1),
+                                          (["10", "11"], 1)])
+def test_a_handout_has_no_dead_link(wanted, kept):
+    """Of all, or of some notebooks: what would lead to an absent one keeps its words."""
+    content, found = handout.files(wanted), []
+    for name in (name for name in content if name.endswith(".ipynb")):
+        notebook = nbformat.reads(content[name].decode(), as_version=4)
+        for link in links(notebook):
+            assert os.path.normpath(f"notebooks/{link}").replace("\\", "/") in content, f"{name}: {link}"
+        found += [link for cell in notebook.cells if cell.cell_type == "markdown"
+                  for link in re.findall(r"\]\((?!http)[^)\s#]", cell.source)]
+    assert len(found) == kept
+    if wanted == ["00"]:
+        text = "\n".join(cell.source for cell in notebook.cells)
+        assert "08 from one example" in text and "notebook 01" in text
 
 
 def test_the_same_input_makes_the_same_bytes(tmp_path, capsys):
@@ -173,6 +186,24 @@ def test_the_commands_find_the_data_and_the_notebooks_of_a_handout(tmp_path, mon
                         lambda command, env: seen.append((env["COURSE_DATA"], command)) or Done())
     assert cli.main(["lab"]) == 0 and seen[0][0] == str(tmp_path / "data")
     assert "--LabApp.default_url=/lab/tree/notebooks" in seen[0][1]
+
+
+@pytest.mark.parametrize("last, status, error", [
+    ("print('the end')", "ok", ""), ("raise KeyError('lost')", "failed", "cell 5: KeyError: 'lost'")])
+def test_course_run_goes_on_past_an_exercise_that_is_not_solved(tmp_path, last, status, error):
+    """As it is in the exercise edition: a check may stop. Any other cell may not."""
+    script = tmp_path / "98_x.py"
+    script.write_text("# %% tags=[\"parameters\"]\nseed = 0\n\n# %%\ndef my_half(x):\n    ### BEGIN SOLUTION\n"
+                      "    return x / 2\n    ### END SOLUTION\n\n# %%\nchecks.half(my_half)\n\n# %%\n" + last)
+    edition = authoring.exercise_edition(authoring.read_script(script))
+    edition.cells[2].source = "my_half(1)      # checks.half would call it"
+    nbformat.write(edition, tmp_path / "98_x.ipynb")
+    outcome, _ = running.execute(tmp_path / "98_x.ipynb", {"seed": 1}, tmp_path / "run", lambda: False)
+    assert (outcome.status, outcome.error) == (status, error)
+    ran = nbformat.read(tmp_path / "run" / "98_x.ipynb", as_version=4)
+    assert [output.ename for cell in ran.cells for output in cell.get("outputs", []) if "ename" in output] == [
+        "NotImplementedError", *["KeyError"] * bool(error)]
+    assert ("An Exception was encountered" in "".join(cell.source for cell in ran.cells)) == bool(error)
 
 
 class Done:

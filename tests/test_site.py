@@ -66,6 +66,7 @@ def test_a_notebook_can_be_downloaded_in_both_editions(site, notebook):
     files = [page.file(link) for link in page.values("a", "href", "download") if link.endswith(".ipynb")]
     editions = [notebook, notebook.parent / "exercises" / notebook.name]
     assert [path.read_bytes() for path in files[:2]] == [path.read_bytes() for path in editions]
+    assert [path.name for path in files[:2]] == [f"{notebook.stem}_complete.ipynb", notebook.name]
 
 
 @each_notebook
