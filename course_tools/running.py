@@ -81,7 +81,7 @@ def check_parameters(notebook, parameters):
     """Raise ValueError for a parameter that the notebook's parameters cell does not have (papermill only warns)."""
     import papermill
 
-    known = papermill.inspect_notebook(str(notebook))
+    known = papermill.inspect_notebook(str(notebook).replace("{", "{{").replace("}", "}}"))
     for name in parameters:
         if name not in known:
             raise ValueError(f"{Path(notebook).stem} has no parameter {name!r}. It has: {', '.join(known)}.")
@@ -282,7 +282,8 @@ def _papermill(notebook, parameters, folder, kernel, bar):
 
     logging.getLogger("papermill").setLevel(logging.CRITICAL)       # what goes wrong is said once, below
     try:
-        papermill.execute_notebook(str(notebook), str(folder / notebook.name), parameters=parameters,
+        paths = [str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, folder / notebook.name)]
+        papermill.execute_notebook(*paths, parameters=parameters,       # which takes a path for a template
                                    kernel_manager_class=kernel, extra_arguments=QUIET_KERNEL,
                                    start_timeout=KERNEL_STARTS,
                                    progress_bar=bar and {"desc": notebook.stem, "dynamic_ncols": True})
