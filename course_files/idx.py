@@ -15,7 +15,7 @@ def read(path, *sizes):
         header = file.read(8 + 4 * len(sizes))
         n, *found = (int.from_bytes(header[i:i + 4], "big") for i in (4, 8, 12)[:1 + len(sizes)])
         if header[:4] != bytes([0, 0, 8, 1 + len(sizes)]) or found != [*sizes]:
-            raise ValueError(f"it holds no bytes {[n, *sizes]} in IDX format")
+            raise ValueError(f"it holds {[n, *found]}, and no bytes {[n, *sizes]} in IDX format")
         length = n * math.prod(sizes)
         content = bytearray(file.read(min(length, 2**27) + 1))      # a small file can unpack to a huge one
         if len(content) != length:

@@ -4,6 +4,7 @@ import io
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib import font_manager
 from PIL import Image
 
 from course_lib.runtime import atomic_path, output_dir
@@ -12,8 +13,15 @@ from course_lib.runtime import atomic_path, output_dir
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 
+# Asked in turn for characters that the one before lacks; matplotlib's own last one has a sign for every script.
+FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo",
+         "Yu Gothic", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS", "Last Resort High-Efficiency")
+
+
 def use_style():
-    """Set matplotlib's defaults for the course: large text, thick lines, the colours above."""
+    """Set matplotlib's defaults for the course: large text, thick lines, the colours above; `$` is a plain letter."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    plt.rcParams.update({"font.family": [name for name in FONTS if name in installed], "text.parse_math": False})
     plt.rcParams.update({"font.size": 14, "axes.titlesize": 16, "lines.linewidth": 2.5, "figure.dpi": 72,
                          "savefig.dpi": 110, "axes.spines.top": False, "axes.spines.right": False,
                          "axes.prop_cycle": plt.cycler(color=COLOURS), "figure.constrained_layout.use": True})

@@ -442,7 +442,7 @@ def _papermill(notebook, parameters, folder, kernel, bar):
     try:
         to_run = read_notebook(notebook)
         for cell in filter(_is_check, to_run.cells):
-            cell.metadata["tags"] = list({*cell.metadata.get("tags", []), "raises-exception"})
+            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "raises-exception"})
         path = str(folder / notebook.name).replace("{", "{{").replace("}", "}}")     # else a template
         papermill.execute_notebook(to_run, path, parameters=parameters,
                                    kernel_manager_class=kernel, extra_arguments=QUIET_KERNEL,

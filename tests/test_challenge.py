@@ -207,6 +207,29 @@ def test_damaged_and_unsafe_archives(small, tmp_path):
         challenge.read_runs(path)
 
 
+def test_a_small_zip_that_unpacks_to_much_and_what_is_no_file(small, tmp_path):
+    path = tmp_path / "all_runs.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for n in range(1, 9):
+            zipped.writestr(f"run01/test/item{n:02d}.png", bytes(2**23))
+    assert path.stat().st_size < 2**17
+    with pytest.raises(DataError, match=r"all_runs.zip cannot be read \(it unpacks to 67,108,864 bytes"):
+        challenge.read_runs(path)
+    large = small / "run02" / "test" / "item02.png"
+    large.unlink()
+    Image.new("L", (9000, 9000), 255).save(large)
+    with pytest.raises(DataError, match=r"item02.png: the drawing has 9000x9000 pixels, not 105x105") as error:
+        challenge.read_runs(small)
+    assert "\n" not in str(error.value)
+    if hasattr(os, "mkfifo"):
+        large.unlink()
+        os.mkfifo(large)
+        os.mkfifo(tmp_path / "pipe.zip")
+        for broken, name in ((small, "item02.png"), (tmp_path / "pipe.zip", "pipe.zip")):
+            with pytest.raises(DataError, match=rf"{name} cannot be read \(it is a folder, a pipe or a device"):
+                challenge.read_runs(broken)
+
+
 def pixels(tasks):
     """Squared distances in pixels, for a part alone their negative."""
     costs = torch.cdist(tasks.query_x.flatten(2), tasks.support_x.flatten(2)).square()

@@ -9,6 +9,7 @@ import numpy
 import pytest
 import torch
 
+import course_files
 from course_lib import datasets, normalisation
 from data_files import empty_root
 
@@ -98,8 +99,11 @@ def test_a_change_of_the_code_that_prepares_data_makes_them_anew(tmp_path, monke
     code = shutil.copytree(Path(datasets.__file__).parent, tmp_path / "datasets")
     monkeypatch.setattr(datasets, "__file__", str(code / "__init__.py"))
     assert datasets._fingerprint([]) == before
-    modules = sorted(code.glob("*.py"))
-    assert {"__init__", "classes", "glyphs", "omniglot", "folder"} <= {module.stem for module in modules}
+    files = shutil.copytree(Path(course_files.__file__).parent, tmp_path / "files")
+    monkeypatch.setattr(course_files, "__file__", str(files / "__init__.py"))
+    assert datasets._fingerprint([]) == before
+    modules = [*sorted(code.glob("*.py")), *sorted(files.glob("*.py"))]
+    assert {"classes", "glyphs", "omniglot", "folder", "pictures", "folders"} <= {module.stem for module in modules}
     for module in modules:
         kept = module.read_text(encoding="utf-8")
         module.write_text(kept + "#", encoding="utf-8")

@@ -177,6 +177,6 @@ def test_folders_that_will_not_do(pictures):
     assert "pictures has no subfolders. Put the images of each class into a subfolder" in error()
     assert not datasets.is_here(f"folder:{pictures}")
     shutil.rmtree(pictures)
-    assert f"{pictures} is not a folder. Put" in error()
+    assert f"{pictures} is not a folder (" in error()
     pictures.write_text("a file")
-    assert f"{pictures} is not a folder. Put" in error()
+    assert f"{pictures} is not a folder (" in error()

@@ -107,10 +107,10 @@ def test_address_place_and_checksums_are_those_of_torchvision(root, monkeypatch,
     (idx([1] * 784 * 4, 4, 28, 28), idx([0, 255, 0, 255], 4), r"labels up to 255, not one of 0 to 9"),
     (idx([1] * 784 * 3, 3, 28, 28), idx([0, 1, 0], 3), r"has one image of the class 1. A class needs 2"),
     (idx([], 0, 28, 28), idx([], 0), r"has 0 images, and .* 0 labels up to 0"),
-    (idx([0, 1], 2), idx([1] * 784 * 2, 2, 28, 28), r"images-idx3-ubyte cannot be read \(it holds no bytes"),
+    (idx([0, 1], 2), idx([1] * 784 * 2, 2, 28, 28), r"images-idx3-ubyte cannot be read \(it holds .*no bytes"),
     (idx([], 2**31, 28, 28), idx([0, 1], 2), r"does not have the 1,683,627,180,032 bytes"),
     (idx([1] * 785 * 4, 4, 28, 28), idx([0, 1, 0, 1], 4), r"does not have the 3,136 bytes"),
-    (b"", idx([0, 1], 2), "cannot be read .it holds no bytes")])
+    (b"", idx([0, 1], 2), r"cannot be read \(it holds .* no bytes")])
 def test_idx_files_that_do_not_fit_together(root, small_mnist, images, labels, message):
     (root / "mnist").mkdir()
     (root / "mnist" / "train-images-idx3-ubyte").write_bytes(images)

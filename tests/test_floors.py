@@ -1,4 +1,4 @@
-"""The four wings: imports point one way, between wings and inside them; the lesson stays small and free of tools."""
+"""The five wings: imports point one way, between wings and inside them; the lesson stays small and free of tools."""
 
 import ast
 import re

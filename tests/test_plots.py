@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import matplotlib
+import pytest
 import torch
 
 matplotlib.use("agg")
@@ -38,3 +39,17 @@ def test_the_episode_figure_hides_the_answers_it_returns():
     assert titles[:3] == ["class 0", "class 1", "class 2"] and "query 5" in titles and "query 6" not in titles
     path = plots.save(figure, "episode")
     assert path == Path(os.environ["COURSE_OUT"]) / "figures" / "episode.png" and path.stat().st_size > 1000
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [
+    "a$b$c", "$\\frac", "\u6f22\u5b57", "\ud55c\uae00", "\u0939\u093f", "100 % #1 {x}", "a_b^c"])
+def test_a_name_of_any_characters_can_be_a_title(name):
+    before = dict(plots.plt.rcParams)
+    plots.use_style()
+    figure, ax = plots.plt.subplots()
+    plots.show(ax, torch.rand(1, 4, 4), name)
+    ax.plot([0], [0], label=name)
+    ax.legend()
+    assert plots.save(figure, "title").stat().st_size > 1000 and ax.get_title() == name
+    plots.plt.rcParams.update(before)

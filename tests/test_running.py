@@ -692,3 +692,18 @@ def test_workers_stop_jobs_that_nobody_waits_for(course, cluster):
         assert how == signal.SIGKILL or (process.returncode == 130 and "1 job(s) not finished" in err), err
         wait_for(lambda kernel=kernel: not kernel.is_running())
         assert worker.is_running()
+
+
+def test_a_path_with_braces_is_no_template(course, monkeypatch):
+    """papermill fills in `{name}` in a path; a folder may be called so."""
+    import papermill
+    from papermill.parameterize import parameterize_path
+
+    home, opened = course / "{x} {}", []
+    (home / "out").mkdir(parents=True)
+    notebook = home / "00_a.ipynb"
+    write_notebook(home, notebook.name, "1 + 1")
+    running.check_parameters(notebook, {})
+    monkeypatch.setattr(papermill, "execute_notebook", lambda *paths, **options: opened.extend(paths))
+    assert running._papermill(notebook, {}, home / "out", None, False) == ""
+    assert [parameterize_path(path, {}) for path in opened] == [str(notebook), str(home / "out" / notebook.name)]

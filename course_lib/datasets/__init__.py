@@ -94,7 +94,9 @@ def data_root(root=None):
 
 def is_here(name, root=None):
     """Whether dataset `name` can be loaded without a download."""
-    return all(path.exists() for path in _recipe(known_name(name)).find(data_root(root)))
+    with suppress(DataError):
+        return all(path.exists() for path in _recipe(known_name(name)).find(data_root(root)))
+    return False
 
 
 def _recipe(name):
@@ -123,8 +125,9 @@ def _cached(name, root):
 
 def _fingerprint(sources, name=""):
     """Twelve digits that change with the source files, what they are called, and the code that reads them."""
-    modules = [*Path(__file__).parent.glob("*.py"), *Path(course_files.__file__).parent.glob("*.py")]
-    digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in sorted(modules)))
+    folders = Path(__file__).parent, Path(course_files.__file__).parent
+    modules = [module for folder in folders for module in sorted(folder.glob("*.py"))]
+    digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in modules))
     for source in sources:
         for path in [source, *sorted(source.rglob("*"))]:
             stat = path.stat() if path.exists() else path.lstat()       # of a dead link
