@@ -167,9 +167,9 @@ def _few_shot(results):
 def _official(results):
     rows = [["learner", "background alphabets", "setting", "error in %"]]
     rows += [["ProtoNet and GAN (ours, an earlier version)", "5 (small1)", ours["setting"], ours]
-             for ours in results["official"]]
+             for ours in select(results, "official")]
     return rows + [[row["arm"], row["alphabets"], row["setting"], f"{100 - 100 * row['value']:.1f}"]
-                   for row in sorted(results["published"], key=lambda row: -row["value"])
+                   for row in sorted(select(results, "published"), key=lambda row: -row["value"])
                    if row["name"] == ONE_SHOT.replace(",", "") and ("5" in row["alphabets"] or row["arm"] == "people")]
 
 
@@ -233,8 +233,9 @@ def headlines(results):
               for record in select(results, file, **fields)]
     stated += [cell for rows in TABLES.values() for row in rows(results) for cell in row if not isinstance(cell, str)]
     known = {id(record) for record in stated}
-    return [{**record, "of": _of(record), "text": _text(record), "published": _beside(record, results["published"]),
-             "source": f"notebooks/{file}.ipynb" if file[0].isdigit() else record.get("source", f"studies/{file}.py")}
+    return [_Record(record.path, {
+        **record, "of": _of(record), "text": _text(record), "published": _beside(record, results["published"]),
+        "source": f"notebooks/{file}.ipynb" if file[0].isdigit() else record.get("source", f"studies/{file}.py")})
             for file, found in results.items() if file != "published" for record in found if id(record) in known]
 
 

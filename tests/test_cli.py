@@ -91,6 +91,7 @@ def test_doctor_looks_at_the_variables(monkeypatch, name, value):
 def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "is_here", lambda name: False)    # the others are not loaded
     monkeypatch.setenv("COURSE_DATASET", "folder:pictures")
     with pytest.raises(RuntimeError, match=r"pictures is not a folder"):
         doctor._datasets()

@@ -58,7 +58,7 @@ def test_published_numbers_are_records():
 @pytest.mark.parametrize("file, change", [
     ("meta_steps", lambda text: text + "null\n"), ("published", lambda text: text.replace("98.7", "good")),
     ("published", lambda text: "null\n"), ("published", lambda text: text.replace('"source"', '"from"')),
-    ("threads", lambda text: text.replace('"median"', '"mean"')),
+    ("meta_steps", lambda text: text.replace('"memory"', '"x"')),
     ("parts", lambda text: text.replace('"device"', '"x"')), ("few_shot", lambda text: text[:-5]),
     ("placements", lambda text: text.replace('"value": 0', '"value": NaN, "x": 0')),
     ("official", lambda text: ""), ("resemblance", lambda text: "<html>")])
