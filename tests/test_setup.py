@@ -1,5 +1,6 @@
 """The files that install the course say the same thing."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -147,6 +148,27 @@ def test_teaching_and_readme_agree():
     parts = teaching.split("\n### ")[1:]
     assert all(part.count(word) == 1 for part in parts for word in ("**Objective.**", "**Stuck.**", "**Discuss.**"))
     assert "](TEACHING.md)" in readme and max(map(len, teaching.splitlines())) <= 130
+
+
+def test_the_timetables_add_up():
+    """A day has six hours and no row that runs into the next; a week has 90 minutes, and says what stays for home."""
+    teaching = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+):(\d\d) \| .* \| (\d+) \|$", teaching, re.M)
+    day = [[int(number) for number in row] for row in rows]
+    assert len(day) == 8 and sum(minutes for *_, minutes in day) == 360
+    for (hour, minute, minutes), (next_hour, next_minute, _) in itertools.pairwise(day):
+        assert 60 * hour + minute + minutes <= 60 * next_hour + next_minute
+    needed = {n: int(a) + int(b) for n, a, b in re.findall(r"^### (\d\d) · .+ \((\d+) \+ (\d+)\)$", teaching, re.M)}
+    weeks = re.findall(r"^\| (\d+) \| (\d\d)(.*) \| (\d+) \| (.*)\|$", teaching, re.M)
+    assert [number for _, number, *_ in weeks] == sorted(needed) and len(weeks) == 12
+    for _, number, rest, minutes, home in weeks:
+        script, = (ROOT / "notebooks" / "source").glob(f"{number}_*.py")
+        exercises = dict(re.findall(r"### Exercise (\d) .*?(\d+)\sminutes\)",
+                                    script.read_text(encoding="utf-8").replace("\n#", " ")))
+        left = re.findall(r"\d", home)
+        assert re.findall(r"\d", rest) == left
+        spare = 15 if "projects" in rest else 0
+        assert int(minutes) == needed[number] - sum(int(exercises[one]) for one in left) + spare <= 90, number
 
 
 def test_lint():
