@@ -101,18 +101,16 @@ def stripped(notebook):
 
 def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete, capfd):
     folder, nothing = course_class, dict.fromkeys(EXERCISES, "return None")
-    warning = "import warnings\nwarnings.warn('beware')\n"
-    wrong = {**RIGHT, "def-my_value": "return softplus(-real_logits).mean()",
-             "def-my_jsd": warning + RIGHT["def-my_jsd"]}
-    hand_in(folder, "anna", solved(complete, RIGHT))
-    hand_in(folder, "ben", without(solved(complete, wrong), "checks-value"))
+    warned = RIGHT | {"def-my_jsd": "import warnings\nwarnings.warn('beware')\n" + RIGHT["def-my_jsd"]}
+    hand_in(folder, "anna", without(solved(complete, warned), "checks-value"))
+    hand_in(folder, "ben", solved(complete, {
+        "def-my_best_discriminator": "return q / (p + q)", "def-my_jsd": "return quality.jsd(p, q, dx)",
+        "def-my_value": "return checks._value(real_logits, fake_logits)"}))
     unsolved = nbformat.reads(handout.files(["01"])[f"notebooks/{STEM}.ipynb"].decode(), as_version=4)
     hand_in(folder, "cem", shortened(unsolved))
     hand_in(folder, "dot", solved(complete, nothing, OLD_CHEATS))
     sql = SQL.format(folder=str(folder))
     hand_in(folder, "eve", solved(complete, RIGHT | {"def-my_value": REPLACED}, (sql, "", "")))
-    hand_in(folder, "fay", solved(complete, RIGHT | {"def-my_value": "return checks._value(real_logits, fake_logits)",
-                                                     "def-my_jsd": "return quality.jsd(p, q, dx)"}))
     hand_in(folder, "gil", solved(complete, nothing | {"def-my_jsd": "import os\nos._exit(0)"}))
     hand_in(folder, "hal", copied(solved(complete, RIGHT), "def-my_value"))
     hand_in(folder, "ida", solved(complete, RIGHT), name=f"{STEM} (1)")
@@ -125,29 +123,30 @@ def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete,
     shown = capfd.readouterr().out
     with open(folder / "grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["student_id"]: (row["score"], row["note"]) for row in csv.DictReader(file)}
-    scores = {student: score for student, (score, _) in rows.items()}
-    assert scores == {"anna": "3.0", "ben": "2.0", "cem": "0", "dot": "0.0", "eve": "1.0", "fay": "2.0",
+    scores = {student: score.removesuffix(".0") for student, (score, _) in rows.items()}
+    assert scores == {"anna": "3", "ben": "1", "cem": "0", "dot": "0", "eve": "1",
                       **dict.fromkeys(("gil", "hal", "ida", "jon", "kim", "lou", "max", "ned"), "")}
     for student, words in {
-            "anna": "", "ben": "put back: checks-value", "cem": "",
-            "eve": "the notebook has replaced torch.allclose", "fay": "def-my_jsd uses course_lib.quality.jsd",
+            "anna": "put back: checks-value", "ben": "def-my_jsd uses course_lib.quality.jsd", "cem": "",
+            "eve": "the notebook has replaced torch.allclose",
             "gil": "its kernel died", "hal": "the cell def-my_value is there 2 times",
             "ida": f"rename it to {STEM}.ipynb", "jon": "lost the metadata",
             "kim": "has the cells of 02_making_it_train", "lou": "is not a whole notebook",
             "max": "there is no source/O1", "ned": "not handed in"}.items():
         assert words in rows[student][1] and (words or not rows[student][1]), student
         assert words in next(line for line in shown.splitlines()[::-1] if line.startswith(f"{student} ")), shown
-    assert "checks-value earns nothing: the answer is taken from the check" in rows["fay"][1]
-    assert "14 student(s); not graded, or not wholly: gil, hal, ida, jon, kim, lou, max, ned" in shown
+    assert "checks-value earns nothing: the answer is taken from the check" in rows["ben"][1]
+    assert "13 student(s); not graded, or not wholly: gil, hal, ida, jon, kim, lou, max, ned" in shown
     book = sqlite3.connect(folder / "gradebook.db")
     found = dict(book.execute("select student_id, sum(auto_score) from submitted_assignment a "
                               "join submitted_notebook n on n.assignment_id = a.id "
                               "join grade g on g.notebook_id = n.id group by student_id"))
-    assert found == {"anna": 3, "ben": 2, "cem": 0, "dot": 0, "eve": 1, "fay": 2}
+    assert found == {"anna": 3, "ben": 1, "cem": 0, "dot": 0, "eve": 1}
     assert {most for most, in book.execute("select max_score from grade_cell")} == {1}
     graded = nbformat.read(folder / "autograded" / "ben" / "01" / f"{STEM}.ipynb", as_version=4)
     assert [cell.source.splitlines()[-1] for cell in graded.cells for output in cell.get("outputs", [])
-            if output.output_type == "error"] == ["checks.value(my_value)"]
+            if output.output_type == "error"] == [
+                "checks.best_discriminator(my_best_discriminator)", "checks.value(my_value)"]
     assert not (folder / "autograded" / "gil").exists()
     assert autograded_by_nbgrader_alone(folder, "dot") == 0
 
