@@ -1,4 +1,4 @@
-"""Grade a class: nbgrader's steps for one hand-in after the other. A bad one gets a line of its own and stops no other.
+"""Grade a class with nbgrader's parts, one hand-in after the other: a bad one gets a line and stops no other.
 
     FOLDER/submitted/STUDENT/01/01_the_gan_game.ipynb   what came back, of the assignment 01
     FOLDER/source/01/01_the_gan_game.ipynb              what it is held against; else the course's own is put there

@@ -219,6 +219,34 @@ def test_a_warning_beside_a_progress_bar_is_not_lost(script):
         authoring.build(script)
 
 
+@pytest.mark.parametrize("course", authoring.scripts(), ids=lambda path: path.stem)
+def test_marks_hang_on_checks_read_anew_and_an_exercise_may_stop(course):
+    """The complete edition, which grades, reads the checks anew; a student sees the call, and Run All goes past it."""
+    complete = authoring.read_script(course)
+    cells = [cell for cell in complete.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    edition = [cell for cell in authoring.exercise_edition(complete).cells
+               if cell.metadata.get("nbgrader", {}).get("grade")]
+    calls = re.findall(r"^checks\..*$", course.read_text(encoding="utf-8"), re.M)
+    assert [cell.source for cell in edition] == calls and len(calls) >= 3
+    anew = f"from course_checks.anew import nb{course.stem[:2]} as checks"
+    assert [cell.source.splitlines()[1::2] for cell in cells] == [[anew, call] for call in calls]
+    assert all("raises-exception" in cell.metadata.tags for cell in edition)
+    assert not any("raises-exception" in cell.metadata.get("tags", []) for cell in complete.cells)
+
+
+def test_checks_read_anew_go_into_a_notebook_without_running_it(script, monkeypatch):
+    script.write_text("# %%\nfrom course_checks import nb01 as checks\n\n# %%\nchecks.value(print)\n")
+    with monkeypatch.context() as before:
+        before.setattr(authoring, "ANEW", "")
+        stored = authoring.read_script(script)
+    stored.cells[-1].outputs = [nbformat.v4.new_output("stream", text="✓ kept\n")]
+    authoring._write(stored, authoring.executed_path(script))
+    assert authoring.refresh(script) == "text renewed, outputs kept"
+    renewed = nbformat.read(authoring.executed_path(script), as_version=4).cells[-1]
+    assert renewed.source.startswith("### BEGIN HIDDEN TESTS\nfrom course_checks.anew import nb01 as checks\n")
+    assert renewed.outputs[0].text == "✓ kept\n"
+
+
 def test_progress_bars_leave_no_trace():
     bar = nbformat.v4.new_output("stream", name="stderr", text="\rtrain:  50%|#  | 1/2 [00:01<00:01, 1s/it]\r   \r")
     kept = nbformat.v4.new_output("stream", name="stdout", text="done")

@@ -109,3 +109,21 @@ def test_no_page_asks_another_server_and_every_link_leads_to_a_file(site):
         assert not re.search(r"(url\(|@import )\s*[\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
     mathjax = [page.file(link) for page in pages for link in page.values("script", "src") if "tex-svg.js" in link]
     assert mathjax and all(path.stat().st_size > 1_000_000 for path in mathjax)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 320])
+def test_no_page_scrolls_sideways_on_a_phone(site, width):
+    from playwright.sync_api import sync_playwright
+
+    from lab import find_browser
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        page, wide = browser.new_page(viewport={"width": width, "height": 844}), {}
+        for path in [*site.glob("*.html"), *site.glob("notebooks/*.html")]:
+            page.goto(path.as_uri())
+            if (found := page.evaluate("document.documentElement.scrollWidth")) > width:
+                wide[path.name] = found
+        assert not wide
+        browser.close()
