@@ -127,7 +127,7 @@ who_sees_what(below, "The code: neither of them sees it", [*always, ("label", "G
 for fault, x, y in (("1 widths", 1.3, 0.45), ("2 no example", -0.68, 1.45),
                     ("3 no condition", 4.45, 0.2), ("4 log σ", 5.32, 1.05),
                     ("5 gradient left in G", 2.9, 2.5)):
-    below.text(x, y, fault, color=red, fontsize=19, weight="bold", va="center")
+    below.text(x, y, fault, color=red, fontsize=19, va="center")
 plots.save(figure, "05_map")
 plt.show()
 
