@@ -142,6 +142,12 @@ def tried(arms, name="difference"):
     return one("trial", name=name, arm=arms)
 
 
+@claims("RESULTS", "No loss was found (one seed)")
+def test_settings_chosen_for_another_drawing_do_as_well():
+    r = tried("GAN - shuffled GAN")
+    assert r.seeds == 1 and r.low < 0 < r.high
+
+
 def people_err():
     """In the Omniglot challenge, in %."""
     return 100 * (1 - one("published", arm="people").value)
