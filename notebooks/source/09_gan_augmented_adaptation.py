@@ -492,10 +492,9 @@ plt.show()
 # augmentation. For the arms with test-time augmentation it is a baseline and no upper bound, so
 # their fraction can exceed 100 %.
 #
-# Now read the figure again for what you predicted. In points, one example is where augmented copies
-# have most to give. Each learner here was trained on real drawings alone, and without test-time
-# augmentation a prototype that is five sixths generated faces a real query. (In the trial and in
-# notebook 10 the learner meets copies in training as well.)
+# Now read the figure again for what you predicted. Each learner here was trained on real drawings
+# alone, and without test-time augmentation a prototype that is five sixths generated faces a real
+# query. (In the trial and in notebook 10 the learner meets copies in training as well.)
 #
 # ## 8 · Many ways to be lucky
 #
