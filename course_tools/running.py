@@ -323,7 +323,7 @@ def run(todo, folder, processes=1, client=None):
             future.cancel()
         executor.shutdown()
         if client:
-            client.close()      # the scheduler forgets the jobs, and the workers stop those that run
+            client.close(timeout=3)     # the scheduler forgets the jobs, and the workers stop those that run
     for future in [future for future in futures if not future.cancelled()]:
         take(future)
     return {job: outcomes[job] for job in todo if job in outcomes}

@@ -1,6 +1,7 @@
 import errno
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -609,6 +610,21 @@ def test_another_service_at_the_address_of_a_scheduler(answer):
         assert time.monotonic() - start < 15 and "\n" not in str(error.value)
         for connection in held:
             connection.close()
+
+
+def test_a_scheduler_that_dies_costs_one_line_a_job(course, caplog):
+    """It has no workers, so both jobs wait, and is gone a second later."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, processes=False, protocol="tcp", dashboard_address=None) as cluster:
+        client = running.connect(cluster.scheduler_address)
+        logging.getLogger("distributed.client").addHandler(caplog.handler)
+        threading.Timer(1, cluster.close).start()
+        todo = running.jobs(running.find_notebooks(), {}, ["digits"], [0, 1])
+        outcomes = running.run(todo, course, client=client)
+    assert [(o.status, o.error) for o in outcomes.values()] == [
+        ("failed", "the Dask scheduler gave it up, or is gone: see its log")] * 2
+    logging.getLogger("distributed.client").removeHandler(caplog.handler)
+    assert caplog.text == "", "Dask's own account of it has 36 lines"
 
 
 @pytest.fixture
