@@ -107,7 +107,7 @@ def _signed(record, sign):
     """A difference, or with sign -1 the difference of the same arms the other way round."""
     if sign == 1:
         return record
-    return f"{-100 * record['value']:.1f} ± {50 * (record['high'] - record['low']):.1f}"
+    return unbroken(f"{-100 * record['value']:.1f} ± {50 * (record['high'] - record['low']):.1f}")
 
 
 def _augmented(results, arms, differences):

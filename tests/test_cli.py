@@ -98,7 +98,9 @@ def test_a_folder_of_your_own_wherever_a_dataset_is_named(tmp_path, monkeypatch,
     assert cli.main(["run", "00"]) == 2 and "pictures is not a folder" in capsys.readouterr().err
     for name in ("cat/1.png", "cat/2.png"):
         (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (30, 30)).save(tmp_path / "pictures" / name)
+        image = Image.new("L", (30, 30), 255)
+        image.paste(0, (10, 10, 20, 20))
+        image.save(tmp_path / "pictures" / name)
     assert "COURSE_DATASET=folder:pictures" in doctor._settings() and "draw from folder:pictures;" in doctor._datasets()
     given = []
     monkeypatch.setattr(running, "new_run_folder", lambda: tmp_path / "run")

@@ -84,6 +84,7 @@ def dots(ax, rows, colour_of):
     ax.invert_yaxis()
 
 
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(15, 5.4))
 shown = {"GAN": plots.COLOURS[1], "classical": plots.COLOURS[0]}
 dots(axes[0], [(name, 100 * (1 - r["value"]), 50 * (r["high"] - r["low"]))
