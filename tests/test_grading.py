@@ -23,12 +23,13 @@ RIGHT = dict(zip(EXERCISES, (
 OLD_CHEATS = ("class checks:\n    best_discriminator = value = jsd = print",
               "import course_checks.nb01 as c\nfor name in ('value', 'jsd'):\n    setattr(c, name, print)",
               "c.require = c._curve = c.returned = lambda *a, **k: (0.,)\nc.compare = c.one_number = print")
-# Writes wherever a gradebook may be: beside the hand-ins, or in a folder above the kernel's.
+# Full marks for all, written into the gradebook while the class is being graded.
 SQL = """import glob, sqlite3
-for file in glob.glob({folder!r} + "/**/*.db", recursive=True) + glob.glob("../**/*.db", recursive=True):
+for file in glob.glob({folder!r} + "/*.db"):
     with sqlite3.connect(file) as book:
-        book.execute("update grade_cell set max_score = 9")
-        book.execute("insert into student (id) values ('mallory')")"""
+        book.execute("update grade_cells set max_score = 9")
+        book.execute("create trigger full after insert on grade begin update grade set manual_score = 1; end")
+print("wrote")"""
 REPLACED = """torch.allclose = lambda *a, **k: True         # lets a value pass that has no gradient
 value = -softplus(-real_logits).mean() - softplus(fake_logits).mean()
 return value.detach() + 0 * real_logits.sum() + 0 * fake_logits.sum()"""
@@ -142,11 +143,15 @@ def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete,
                               "join submitted_notebook n on n.assignment_id = a.id "
                               "join grade g on g.notebook_id = n.id group by student_id"))
     assert found == {"anna": 3, "ben": 1, "cem": 0, "dot": 0, "eve": 1}
-    assert {most for most, in book.execute("select max_score from grade_cell")} == {1}
+    assert {most for most, in book.execute("select max_score from grade_cells")} == {1}
+    assert {by_hand for by_hand, in book.execute("select manual_score from grade")} == {None}
     graded = nbformat.read(folder / "autograded" / "ben" / "01" / f"{STEM}.ipynb", as_version=4)
     assert [cell.source.splitlines()[-1] for cell in graded.cells for output in cell.get("outputs", [])
             if output.output_type == "error"] == [
                 "checks.best_discriminator(my_best_discriminator)", "checks.value(my_value)"]
+    graded = nbformat.read(folder / "autograded" / "eve" / "01" / f"{STEM}.ipynb", as_version=4)
+    assert [output.text for cell in graded.cells for output in cell.get("outputs", []) if "wrote" in output.get(
+        "text", "")] == ["wrote\n"], "the SQL lines did what they were to do"
     assert not (folder / "autograded" / "gil").exists()
     assert autograded_by_nbgrader_alone(folder, "dot") == 0
 
