@@ -235,7 +235,8 @@ def test_marks_hang_on_checks_read_anew_and_an_exercise_may_stop(course):
 
 
 def test_checks_read_anew_go_into_a_notebook_without_running_it(script, monkeypatch):
-    script.write_text("# %% [markdown]\n# # Tiny\n\n# %%\nfrom course_checks import nb01 as checks\n\n# %%\nchecks.value(print)\n")
+    script.write_text("# %% [markdown]\n# # Tiny\n\n# %%\nfrom course_checks import nb01 as checks\n\n"
+                      "# %%\nchecks.value(print)\n")
     with monkeypatch.context() as before:
         before.setattr(authoring, "ANEW", "")
         stored = authoring.read_script(script)

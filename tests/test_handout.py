@@ -189,7 +189,8 @@ def test_the_commands_find_the_data_and_the_notebooks_of_a_handout(tmp_path, mon
 
 
 @pytest.mark.parametrize("last, status, error", [
-    ("print('the end')", "ok", "1 exercise without an answer"), ("raise KeyError('lost')", "failed", "cell 5: KeyError: 'lost'")])
+    ("print('the end')", "ok", "1 exercise without an answer"),
+    ("raise KeyError('lost')", "failed", "cell 5: KeyError: 'lost'")])
 def test_course_run_goes_on_past_an_exercise_that_is_not_solved(tmp_path, last, status, error):
     """As it is in the exercise edition: a check may stop. Any other cell may not."""
     script = tmp_path / "98_x.py"
