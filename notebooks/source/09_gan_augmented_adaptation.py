@@ -204,12 +204,12 @@ def train_classifier():
     n_classes, n_drawings = train.images.shape[:2]
     labels = torch.arange(n_classes, device=device).repeat_interleave(n_drawings)
     return classifier.train(train.ink.view(-1, 1, 28, 28), labels, n_classes=n_classes, batch=128,
-                            n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), keep_map=True,
-                            rng=runtime.rng(seed, device))
+                            n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), width=32,
+                            keep_map=True, rng=runtime.rng(seed, device))
 
 
 runtime.seed_everything(seed)
-network = learners.train_protonet(networks.ConvNet(1, keep_map=True).to(device), train,
+network = learners.train_protonet(networks.ConvNet(1, width=32, keep_map=True).to(device), train,
                                   n_steps=sizes.pick(smoke=5, cpu=400, gpu=5_000),
                                   rng=runtime.rng(seed, device))
 candidates = {"ProtoNet": learners.protonet(network),
