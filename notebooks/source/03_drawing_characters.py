@@ -248,7 +248,8 @@ if retrain:     # stopped half-way, it goes on from the unfinished checkpoint ne
                      arms["long run"].state_dict(), iterations=long, dataset=dataset,
                      profile=profile, seed=seed, notebook="03_drawing_characters")
 elif checkpoint.is_file():
-    arms["long run"] = checkpoints.load_into(networks.ImageGenerator().to(device), checkpoint, device)
+    arms["long run"] = checkpoints.load_into(networks.ImageGenerator().to(device), checkpoint,
+                                             device)
 best = list(arms.values())[-1]
 print(*arms, sep=", ")
 
