@@ -54,15 +54,18 @@ def course_names(source, code):
         for node in (*ast.walk(ast.parse(code)), *ast.walk(tree)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in WINGS:
                 known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-            elif isinstance(node, ast.Import):
-                known |= {(alias.asname or alias.name).split(".")[0]: alias.name for alias in node.names
-                          if alias.name.split(".")[0] in WINGS}
+            elif isinstance(node, ast.Import):      # without `as`, it is the package that gets a name
+                known |= {alias.asname or wing: alias.name if alias.asname else wing for alias in node.names
+                          if (wing := alias.name.split(".")[0]) in WINGS}
     except SyntaxError:
         return set()
-    attributes = {f"{known[node.value.id]}.{node.attr}" for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-                  and isinstance(node.value, ast.Name) and node.value.id in known}
-    names = {known[node.id] for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in known}
-    return attributes | {name for name in names if not any(other.startswith(f"{name}.") for other in attributes)}
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            first, *rest = ast.unparse(node).split(".")
+            if first in known and all(map(str.isidentifier, rest)):
+                used.add(".".join([known[first], *rest]))
+    return {name for name in used if not any(other.startswith(f"{name}.") for other in used)}
 
 
 def _file(root, importer, *parts):

@@ -853,7 +853,7 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "95 % interval", "from the truth 95 % of the time. (95 % of a normal distribution lie within 1.96",
         "promise of 95 %", "a little under 95 %", "Guessing gets 20 %", "guessing gets 20 %",
         "by chance: 20 %", "guessing gets 10 %",
-        "0 % means no gain; 100 % means the gain", "their fraction can exceed 100 %",
+        "0 % is no gain. 100 % is the gain", "their fraction can exceed 100 %",
         "people stand in the table and not 100 %", "0.5 for a perfect generator", "what is left above 0.5",
         "A value below 0.5 says", "at 0.5 drawings are as far", "Memorisation below 0.5 says",
         "Above 0.5 it raises a suspicion"],

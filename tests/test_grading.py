@@ -259,7 +259,7 @@ def test_what_there_is_nothing_to_grade_in_is_one_line(tmp_path, capsys):
     ("return quality.jsd(p, q)", {"course_lib.quality.jsd"}), ("return jsd(p)", set()),
     ("from course_lib.quality import jsd as j\nj(1)", {"course_lib.quality.jsd"}),
     ("import course_lib.losses as l\nl.minimax_d", {"course_lib.losses.minimax_d"}),
-    ("import course_checks.nb01\ncourse_checks.nb01._jsd(1)", {"course_checks.nb01.nb01"}),
+    ("import course_checks.nb01\ncourse_checks.nb01._jsd(1)", {"course_checks.nb01._jsd"}),
     ("f = quality", {"course_lib.quality"}), ("%timeit quality", set()), ("torch.ones(1)", set())])
 def test_names_of_the_course_in_an_answer_are_seen(code, used):
     text = "import torch\nfrom course_lib import losses, quality\n"

@@ -191,8 +191,8 @@ else:
 #
 # You write a function, then run the cell below it: `checks.…` calls your function. A right answer prints one line. A wrong
 # one raises an error that says what was expected, what came, and a hint. `notebooks/exercises/` is where to work;
-# `notebooks/` holds the same with a solution to every exercise. *Run All* stops at an
-# unsolved exercise: go on below it. If you are stuck for long, go on, because no later cell needs your function.
+# `notebooks/` holds the same with a solution to every exercise. *Run All* goes on past an unsolved exercise, and so
+# should you if you are stuck for long, because no later cell needs your function.
 #
 # ### Exercise 1 · Draw an episode (★★, important, 20 minutes)
 #

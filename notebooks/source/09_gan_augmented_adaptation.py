@@ -502,10 +502,10 @@ plt.show()
 # The study compares many times: four kinds of episodes, four learners, ten pairs of arms. At 95 %,
 # one comparison in twenty of *equal* arms looks "significant": its *p-value*, the probability of a
 # difference at least as large between equal arms, is below 0.05. Whoever reports only the best of
-# many comparisons may report luck. Holm (1979) keeps the chance of *any* false alarm at 5 %: sort
-# the $m$ p-values; the smallest must be at most $\alpha / m$, the next at most $\alpha / (m - 1)$,
-# and so on; stop at the first that is not. (Here $\alpha = 0.05$ is the level of the test, not
-# MAML's rate.)
+# many comparisons may report luck. Holm (1979) keeps the chance of *any* false alarm at 5 %. First
+# sort the $m$ p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha /
+# (m - 1)$. Go on so, and stop at the first that is not. (Here $\alpha = 0.05$ is the level of the
+# test, not MAML's rate.)
 
 # %% [markdown]
 # ### Exercise 3 · Holm's correction (★★, important, 15 minutes)
