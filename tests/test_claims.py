@@ -704,6 +704,14 @@ def test_the_trial_found_no_difference():
         assert tried(f"{arm} - no augmentation").high < 0.025 and tried(f"oracle - {arm}").low > 0.05
 
 
+@claims("09", "blurred copies cost the ProtoNet nothing that the interval shows. So what it loses in the figure of section 4")
+def test_the_blur_costs_the_protonet_nothing():
+    def change(arm):
+        return one("09_gan_augmented_adaptation", name="20-way 1-shot, difference", learner="ProtoNet",
+                   arm=f"{arm} - no augmentation")
+    assert change("blurred copies").low < 0 < change("blurred copies").high and change("GAN").high < 0
+
+
 @claims("10", "augmented copies on one side alone add errors, copies by $G$ on both sides remove some, and classical "
               "copies on both sides end where they began")
 def test_copies_on_one_side_add_errors():
