@@ -704,7 +704,8 @@ def test_the_trial_found_no_difference():
         assert tried(f"{arm} - no augmentation").high < 0.025 and tried(f"oracle - {arm}").low > 0.05
 
 
-@claims("09", "blurred copies cost the ProtoNet nothing that the interval shows. So what it loses in the figure of section 4")
+@claims("09", "blurred copies cost the ProtoNet nothing that the interval shows. So what it loses in the figure of "
+              "section 4")
 def test_the_blur_costs_the_protonet_nothing():
     def change(arm):
         return one("09_gan_augmented_adaptation", name="20-way 1-shot, difference", learner="ProtoNet",
