@@ -110,6 +110,13 @@ def _signed(record, sign):
     return unbroken(f"{-100 * record['value']:.1f} ± {50 * (record['high'] - record['low']):.1f}")
 
 
+def _chances(results):
+    apart = {r["arm"].split(" - ")[0]: r for r in results["chances"] if r["name"] != "error"}
+    return [["learner", "error in %", "less that of", "difference"]] + [
+        [r["arm"], r, *([apart[r["arm"]]["arm"].split(" - ")[1], apart[r["arm"]]] if r["arm"] in apart else ["-", "-"])]
+        for r in select(results, "chances", name="error")]
+
+
 def _augmented(results, arms, differences):
     columns = [arm.replace(", test-time augmentation", "") for arm in (*arms, *differences)]
     rows = [["learner", *columns]]
@@ -188,7 +195,7 @@ def _one(results, file, **fields):
     return record
 
 
-TABLES = {"trial": _trial, "augmentation": _augmentation, "test_time": _test_time,
+TABLES = {"trial": _trial, "chances": _chances, "augmentation": _augmentation, "test_time": _test_time,
           "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 

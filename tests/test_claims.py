@@ -142,6 +142,31 @@ def tried(arms, name="difference"):
     return one("trial", name=name, arm=arms)
 
 
+def chance(arm, other):
+    return one("chances", name="error, difference", arm=f"{arm} - {other}")
+
+
+@claims("RESULTS", "No generator was found to make fewer errors than its baseline, neither by copies nor by new "
+                   "classes")
+def test_no_generator_made_fewer_errors():
+    for arm in ("copies by G of three alphabets", "copies by G of both worlds", "new classes by G"):
+        for base in ("network", "matching + network"):
+            assert chance(f"{base}, {arm}", base).high > 0
+
+
+@claims("RESULTS", "errs more than matching. Where it also refuses copies, it adds errors to matching and network "
+                   "together")
+def test_a_comparing_discriminator_adds_errors():
+    assert all(chance(D, "matching").low > 0 for D in ("D", "D, copies refused"))
+    assert chance("matching + network + D, copies refused", "matching + network").low > 0
+
+
+@claims("RESULTS", "Four fitted costs of deformation change matching by no more than its interval")
+def test_costs_of_deformation_change_matching_little():
+    assert chance("matching, deformation costs", "matching").low < 0 < chance("matching, deformation costs",
+                                                                            "matching").high
+
+
 @claims("RESULTS", "No loss was found (one seed)")
 def test_settings_chosen_for_another_drawing_do_as_well():
     r = tried("GAN - shuffled GAN")
