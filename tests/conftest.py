@@ -1,6 +1,7 @@
 """Every test starts from the defaults: no COURSE_* variable of the caller, output in a folder of its own."""
 
 import os
+import signal
 import subprocess
 import sysconfig
 import venv
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+import lab
 
 if "PYTEST_XDIST_WORKER" in os.environ:     # two workers of two threads each hinder one another on two cores
     torch.set_num_threads(1)
@@ -39,3 +42,20 @@ def offline_pip(monkeypatch):
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "0")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium. Stops pytest with one line where it or playwright is absent: who asks for it means it."""
+    try:
+        from playwright.sync_api import sync_playwright
+
+        path = lab.find_browser()
+    except ImportError:
+        pytest.exit("playwright is missing: pip install -e '.[browser]' -c constraints.txt", returncode=1)
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=1)
+    for name in ("SIGTERM", "SIGHUP"):      # killed, or its terminal closed: stop the server as after Ctrl-C
+        signal.signal(getattr(signal, name, signal.SIGTERM), signal.default_int_handler)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path)

@@ -61,23 +61,6 @@ def test_without_a_browser_one_line_says_how_to_get_one(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """The system's Chromium. Stops pytest with one line where it or playwright is absent: who asks for it means it."""
-    try:
-        from playwright.sync_api import sync_playwright
-
-        path = lab.find_browser()
-    except ImportError:
-        pytest.exit("playwright is missing: pip install -e '.[browser]' -c constraints.txt", returncode=1)
-    except RuntimeError as error:
-        pytest.exit(str(error), returncode=1)
-    for name in ("SIGTERM", "SIGHUP"):      # killed, or its terminal closed: stop the server as after Ctrl-C
-        signal.signal(getattr(signal, name, signal.SIGTERM), signal.default_int_handler)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path)
-
-
-@pytest.fixture(scope="session")
 def server(browser, tmp_path_factory):
     """`course lab` on a copy. After `browser`, so that it is stopped first. The course itself stays as it was."""
     before = {path: path.read_bytes() for path in NOTEBOOKS.rglob("*.ipynb")}

@@ -113,17 +113,11 @@ def test_no_page_asks_another_server_and_every_link_leads_to_a_file(site):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 320])
-def test_no_page_scrolls_sideways_on_a_phone(site, width):
-    from playwright.sync_api import sync_playwright
-
-    from lab import find_browser
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        page, wide = browser.new_page(viewport={"width": width, "height": 844}), {}
-        for path in [*site.glob("*.html"), *site.glob("notebooks/*.html")]:
-            page.goto(path.as_uri())
-            if (found := page.evaluate("document.documentElement.scrollWidth")) > width:
-                wide[path.name] = found
-        assert not wide
-        browser.close()
+def test_no_page_scrolls_sideways_on_a_phone(browser, site, width):
+    page, wide = browser.new_page(viewport={"width": width, "height": 844}), {}
+    for path in [*site.glob("*.html"), *site.glob("notebooks/*.html")]:
+        page.goto(path.as_uri())
+        if (found := page.evaluate("document.documentElement.scrollWidth")) > width:
+            wide[path.name] = found
+    page.close()
+    assert not wide
