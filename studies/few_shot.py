@@ -1,15 +1,19 @@
 """Ten learners, four kinds of episodes, simulated and real characters, three seeds: the baselines of the course.
 
-    COURSE_DATA=... python studies/few_shot.py train        (20 minutes on one core; goes on where it was stopped)
+    COURSE_DATA=... python studies/few_shot.py train        (TIME on one core; goes on where it was stopped)
     COURSE_DATA=... python studies/few_shot.py tune         (rates and steps at test time, on glyphs' val alphabets)
     COURSE_DATA=... python studies/few_shot.py test         (writes few_shot, few_shot_curves and published.jsonl)
 
 All learners see normalised drawings and have the same network, `ConvNet(width=64, keep_map=True)`. Each is trained once
-and serves all kinds of episodes. MAML and its relatives are trained on 20-way 1-shot tasks (Reptile: ten shots, each
-inner step sees another drawing of each character); a 5-way learner keeps five of the twenty rows of the head. ProtoNet
-has 60-way tasks, as Snell et al. 2017 advise, and the classifier all classes at once. MAML, FOMAML and ANIL are trained
-inductively, with the batch statistics of the support alone. The head starts with small random rows, because with equal
-ones the first inner step cannot move the features, and MAML begins as ANIL (see notebook 07).
+and serves all kinds of episodes. MAML and its relatives are trained on 20-way 1-shot tasks, three in each outer step
+(Reptile: one, ten shots, each inner step sees another drawing of each character); a 5-way learner keeps five of the
+twenty rows of the head. ProtoNet has 60-way tasks, as Snell et al. 2017 advise, and the classifier all classes at once.
+MAML, FOMAML and ANIL are trained inductively, with the batch statistics of the support alone.
+
+What all drawings share would steer the inner steps, so the learners that adapt see features less the mean of the
+support's, each at one length (`unit`). MAML, FOMAML and ANIL learn a rate for each inner step. The head starts with
+small random rows, because with equal ones the first inner step cannot move the features, and MAML begins as ANIL (see
+notebook 07).
 
 glyphs: trained on the train alphabets, best look on the val alphabets, tested on the test alphabets.
 omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns, for a fixed number of steps; tested
@@ -38,7 +42,7 @@ from course_lib import augmentations, checkpoints, datasets, learners, maml, net
 from course_lib.episodes import sample
 from course_lib.statistics import mean_interval, paired_difference
 from course_tools import records
-from shared import Kind, accuracies, new_network
+from shared import Kind, accuracies
 
 SEEDS = (0, 1, 2)
 FOLDER = runtime.project_root() / "runs" / "few_shot"
@@ -49,13 +53,33 @@ N_EPISODES = {5: 40, 20: 16}        # of each kind, for each seed
 LOOKS = 8                           # at the validation accuracy, evenly spaced
 
 
-def head_backward(model, tasks, *, inner_lr, steps):
-    """A gradient for `maml.fit`: ANIL, inductive. As `maml.backward` with only="head", but features are made once."""
+class Adapting(networks.ConvNet):
+    """The network of a learner that adapts, and a rate for each of its inner steps, which the outer loop may learn."""
+
+    def __init__(self, n_way, rates, unit=True):
+        super().__init__(n_way, width=64, norm=networks.BatchNorm, keep_map=True, unit=unit)
+        self.log_rates = torch.nn.Parameter(torch.tensor(rates).log())
+
+
+def rates_apart(weights, lr):
+    """Adam for an `Adapting`. Its log rates, the first of its weights, move at a rate of their own, which stays."""
+    return torch.optim.Adam([{"params": weights[1:]}, {"params": weights[:1], "lr": 1e-2}], lr)
+
+
+def inner_backward(model, tasks, *, first_order=False):
+    """A gradient for `maml.fit`: MAML or FOMAML of an `Adapting`, inductive, with learned rates."""
+    rates = model.log_rates.exp()
+    return maml.backward(model, tasks, inner_lr=rates, steps=len(rates), first_order=first_order, inductive=True)
+
+
+def head_backward(model, tasks):
+    """A gradient for `maml.fit`: ANIL of an `Adapting`, inductive, with learned rates; features are made once."""
+    rates = model.log_rates.exp()
     loss = 0
     for support_x, support_y, query_x, query_y in zip(*tasks):
         features, n = model.features(torch.cat([support_x, query_x]), len(support_x)), len(support_x)
-        adapted = maml.adapt(model.head, dict(model.head.named_parameters()), features[:n], support_y, lr=inner_lr,
-                             steps=steps)
+        adapted = maml.adapt(model.head, dict(model.head.named_parameters()), features[:n], support_y, lr=rates,
+                             steps=len(rates))
         loss = loss + cross_entropy(functional_call(model.head, adapted, features[n:]), query_y) / len(tasks[0])
     loss.backward()
     return loss.detach()
@@ -69,39 +93,36 @@ def classifier_backward(model, batch):
 
 
 class Recipe(NamedTuple):
-    """How one learner is trained: its gradient, outer steps, tasks, and the outer rate and optimiser."""
+    """How one learner is trained: gradient, outer steps, the tasks of each, outer rate, and inner rates at first."""
 
     gradient: object
     steps: dict
     n_way: int = 20
     q_query: int = 3
-    outer_lr: float = 1.5e-3
-    optimiser: object = torch.optim.Adam
-    norm: object = networks.BatchNorm
+    n_tasks: int = 3
+    outer_lr: float = 3e-3
+    rates: tuple = ()       # none: the learner does not adapt
+    unit: bool = True       # see `networks.ConvNet`
 
 
-INNER = {"inner_lr": 0.1, "steps": 5}
 RECIPES = {
-    "classifier": Recipe(classifier_backward, {"glyphs": 800, "omniglot": 480}, norm=torch.nn.BatchNorm2d),
-    "ProtoNet": Recipe(learners.protonet_backward, {"glyphs": 1024, "omniglot": 480}, n_way=60,
-                       norm=torch.nn.BatchNorm2d),
-    "MAML": Recipe(partial(maml.backward, inductive=True, **INNER), {"glyphs": 240, "omniglot": 80}),
-    "FOMAML": Recipe(partial(maml.backward, inductive=True, first_order=True, **INNER),
-                     {"glyphs": 240, "omniglot": 96}),
-    "ANIL": Recipe(partial(head_backward, inner_lr=0.1, steps=10), {"glyphs": 320, "omniglot": 120}),
+    "classifier": Recipe(classifier_backward, {"glyphs": 800, "omniglot": 480}, outer_lr=1.5e-3),
+    "ProtoNet": Recipe(learners.protonet_backward, {"glyphs": 1600, "omniglot": 800}, n_way=60, n_tasks=1),
+    "MAML": Recipe(inner_backward, {"glyphs": 500, "omniglot": 240}, rates=(0.1,) * 3),
+    "FOMAML": Recipe(partial(inner_backward, first_order=True), {"glyphs": 700, "omniglot": 320}, rates=(0.1,) * 5),
+    "ANIL": Recipe(head_backward, {"glyphs": 800, "omniglot": 400}, rates=(0.1,) * 10),
     "Reptile": Recipe(partial(maml.reptile_backward, inner_lr=0.1, steps=10, batches=10),
-                      {"glyphs": 800, "omniglot": 320}, q_query=9, outer_lr=1.0, optimiser=torch.optim.SGD),
+                      {"glyphs": 1200, "omniglot": 560}, q_query=9, n_tasks=1, rates=(0.1,) * 10),
 }
+PLAIN = "ANIL, plain features"      # for the curves alone: what `unit` is worth
+RECIPES[PLAIN] = RECIPES["ANIL"]._replace(steps={"glyphs": 800}, unit=False)
 ADAPTING = ("MAML", "FOMAML", "ANIL", "Reptile")
-# (learner, way, shot): rate and steps of the adaptation, from `tune`.
+# (learner, way, shot): rate and steps of the adaptation, or in what multiples of its rates, from `tune`.
 AT_TEST = {
     ("fine-tuning the head", 5, 1): (0.1, 20), ("fine-tuning the head", 5, 5): (0.1, 20),
     ("fine-tuning the head", 20, 1): (0.1, 20), ("fine-tuning the whole", 5, 1): (0.003, 10),
     ("fine-tuning the whole", 5, 5): (0.01, 10), ("fine-tuning the whole", 20, 1): (0.01, 10),
-    ("MAML", 5, 1): (0.025, 10), ("MAML", 5, 5): (0.025, 10), ("MAML", 20, 1): (0.1, 10),
-    ("FOMAML", 5, 1): (0.1, 10), ("FOMAML", 5, 5): (0.1, 10), ("FOMAML", 20, 1): (0.1, 10),
-    ("ANIL", 5, 1): (0.025, 10), ("ANIL", 5, 5): (0.025, 10), ("ANIL", 20, 1): (0.1, 10),
-    ("Reptile", 5, 1): (0.025, 10), ("Reptile", 5, 5): (0.1, 10), ("Reptile", 20, 1): (0.1, 10),
+    **{(name, n_way, k_shot): (n_way / 20,) for name in ADAPTING for n_way, k_shot in ((5, 1), (5, 5), (20, 1))},
 }
 
 
@@ -121,7 +142,7 @@ def draw(rng, classes, recipe, augmentation):
         rows = torch.randint(len(classes.ink), (128,), generator=rng)
         images = classes.ink[rows].view(1, -1, *classes.images.shape[2:])
         return (augmentation(images, rng) if augmentation else images)[0], rows // classes.images.shape[1]
-    tasks = sample(classes, n_way=recipe.n_way, k_shot=1, q_query=recipe.q_query, n_tasks=1, rng=rng)
+    tasks = sample(classes, n_way=recipe.n_way, k_shot=1, q_query=recipe.q_query, n_tasks=recipe.n_tasks, rng=rng)
     return placements.in_training(augmentation)(tasks, rng) if augmentation else tasks
 
 
@@ -157,23 +178,29 @@ def train(dataset, seed, name, times=1):
     if path.exists():
         return
     classes, clock, n_steps = training_classes(dataset), Clock(), times * recipe.steps[dataset]
-    network = new_network(len(classes.names) if name == "classifier" else recipe.n_way, seed, norm=recipe.norm)
+    runtime.seed_everything(seed)
+    n_rows = len(classes.names) if name == "classifier" else recipe.n_way
+    network = (Adapting(n_rows, recipe.rates, recipe.unit) if recipe.rates else
+               networks.ConvNet(n_rows, width=64, keep_map=True))
+    with torch.no_grad():
+        network.head.weight *= 0.1
+        network.head.bias.zero_()
     val = datasets.load("glyphs", split="val").normalised()
 
     def validate(model):
         clock.look()
-        learner = (as_learner(name, dict(model.named_parameters()), 20, *AT_VALIDATION[name]) if name in ADAPTING else
-                   learners.protonet(model))
-        score = accuracies(learner, val, KINDS["20-way 1-shot"], n_episodes=20, rng=runtime.rng(1)).mean()
+        learner = (as_learner(name, dict(model.named_parameters()), 20) if recipe.rates else learners.protonet(model))
+        score = accuracies(learner, val, KINDS["20-way 1-shot"], n_episodes=40, rng=runtime.rng(1)).mean()
         clock.since = time.process_time()
         return score
 
     augmentation = augmentations.classical(augmentations.STRENGTH.times(0.5)) if dataset == "omniglot" else None
+    optimiser = rates_apart if recipe.rates else torch.optim.Adam
     made = {"n_way": recipe.n_way, "q_query": recipe.q_query, "outer_lr": recipe.outer_lr, "steps": n_steps,
-            **{f"inner {key}": value for key, value in getattr(recipe.gradient, "keywords", {}).items()}}
+            "n_tasks": recipe.n_tasks, "rates": list(recipe.rates)}
     trained = maml.fit(network, partial(draw, classes=classes, recipe=recipe, augmentation=augmentation),
                        gradient=clock.gradient(recipe.gradient), n_steps=n_steps, rng=runtime.rng(seed), clock=clock,
-                       optimiser=recipe.optimiser, outer_lr=recipe.outer_lr, save_every=100, made=made,
+                       optimiser=optimiser, outer_lr=recipe.outer_lr, save_every=100, made=made,
                        validate=validate if dataset == "glyphs" else None, validate_every=-(-n_steps // LOOKS),
                        path=FOLDER / f"{path.stem}.part")
     clock.tick()
@@ -187,20 +214,18 @@ def train(dataset, seed, name, times=1):
           [round(x, 3) for x in trained.scores.tolist()], flush=True)
 
 
-AT_VALIDATION = {"MAML": (0.1, 5), "FOMAML": (0.1, 5), "ANIL": (0.1, 10), "Reptile": (0.1, 10)}
-
-
-def as_learner(name, params, n_way, inner_lr, steps, inductive=True):
-    """The learner `name` with the first n_way rows of its head. ANIL moves the head alone."""
+def as_learner(name, params, n_way, factor=1, inductive=True):
+    """The learner `name` with n_way rows of its head, at `factor` times its rates. ANIL moves the head alone."""
     params = params | {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
-    network = networks.ConvNet(n_way, width=64, norm=networks.BatchNorm, keep_map=True)
-    return maml.learner(network, params, inner_lr=inner_lr, steps=steps, only="head" if "ANIL" in name else "",
-                        inductive=inductive)
+    rates = factor * params["log_rates"].detach().exp()
+    return maml.learner(Adapting(n_way, [1.0] * len(rates), RECIPES[name].unit), params, inner_lr=rates,
+                        steps=len(rates), only="head" if "ANIL" in name else "", inductive=inductive)
 
 
 def trained_learners(dataset, seed, n_way, k_shot):
     """{(name, "inductive" or "transductive"): learner} of one seed, for one kind of episodes of normalised drawings."""
-    saved = {name: checkpoints.load(FOLDER / f"{dataset}-{seed}-{name}.safetensors") for name in RECIPES}
+    saved = {name: checkpoints.load(FOLDER / f"{dataset}-{seed}-{name}.safetensors")
+             for name in RECIPES if name != PLAIN}
     networks_of = {}
     for name in ("classifier", "ProtoNet"):
         networks_of[name] = networks.ConvNet(len(saved[name]["head.bias"]), width=64, keep_map=True).eval()
@@ -222,7 +247,7 @@ def trained_learners(dataset, seed, n_way, k_shot):
 
 GRID = {"fine-tuning the head": [(lr, 20) for lr in (0.003, 0.01, 0.03, 0.1)],
         "fine-tuning the whole": [(lr, 10) for lr in (0.003, 0.01)],
-        **{name: [(0.025, 5), (0.025, 10), (0.1, 5), (0.1, 10)] for name in ADAPTING}}
+        **{name: [(factor,) for factor in (0.125, 0.25, 0.5, 1, 2)] for name in ADAPTING}}
 
 
 def tune():
@@ -231,10 +256,10 @@ def tune():
     for kind in list(KINDS.values())[:3]:
         for name, grid in GRID.items():
             scores = {}
-            for rate, steps in grid:
-                AT_TEST.update({(other, kind.n_way, kind.k_shot): (rate, steps) for other in GRID})
+            for settings in grid:
+                AT_TEST[name, kind.n_way, kind.k_shot] = settings
                 learner = trained_learners("glyphs", 0, kind.n_way, kind.k_shot)[name, "inductive"]
-                scores[rate, steps] = accuracies(learner, val, kind, n_episodes=12, rng=runtime.rng(1)).mean().item()
+                scores[settings] = accuracies(learner, val, kind, n_episodes=12, rng=runtime.rng(1)).mean().item()
             best = max(scores, key=scores.get)
             shown = {settings: round(100 * score, 1) for settings, score in scores.items()}
             print(f"    {(name, kind.n_way, kind.k_shot)}: {best},     # of {shown}", flush=True)
@@ -331,7 +356,8 @@ def main():
     for dataset in options.datasets:
         for seed in options.seeds:
             for name in options.learners:
-                train(dataset, seed, name, options.times)
+                if dataset in RECIPES[name].steps:
+                    train(dataset, seed, name, options.times)
 
 
 if __name__ == "__main__":

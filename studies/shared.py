@@ -3,9 +3,7 @@
 import os
 from typing import NamedTuple
 
-import torch
-
-from course_lib import checkpoints, episodes, networks, runtime
+from course_lib import checkpoints, episodes, runtime
 from course_tools import records
 
 LONGER = {"cpu": 1, "gpu": 10}      # a profile's steps, in multiples of those stated
@@ -32,20 +30,6 @@ def fitting(classes, kind):
     if not kind.within_alphabet:
         return classes
     return classes.take(i for i, a in enumerate(classes.alphabets) if classes.alphabets.count(a) >= kind.n_way)
-
-
-def new_network(n_way, seed, *, norm=torch.nn.BatchNorm2d):
-    """The `ConvNet` of the studies: width 64, for normalised drawings (it keeps its last map).
-
-    The rows of its head start small: with rows of the usual size, what their chance differences add to the logits is
-    what most of the first inner steps undo. They do not start equal: see notebook 07.
-    """
-    runtime.seed_everything(seed)
-    network = networks.ConvNet(n_way, width=64, norm=norm, keep_map=True)
-    with torch.no_grad():
-        network.head.weight *= 0.1
-        network.head.bias.zero_()
-    return network
 
 
 def load(make, path, device="cpu"):
