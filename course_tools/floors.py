@@ -24,7 +24,7 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor", "grading"],
         ["cli"],
     ],
-    "studies": [["shared", "torchvision_guard"], ["few_shot", "trial"], ["*"]],
+    "studies": [["shared", "torchvision_guard"], ["few_shot", "strokes", "trial"], ["*"]],
 }
 
 

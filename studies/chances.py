@@ -1,4 +1,4 @@
-"""Where could a generator earn its place? Four chances, on real characters, beside the strongest simple baseline.
+"""Where could a generator earn its place? Five chances, on real characters, beside the strongest simple baseline.
 
     COURSE_DATA=... python studies/chances.py       (half an hour on one core; writes figures/results/chances.jsonl)
 
@@ -8,6 +8,9 @@ ProtoNet trained on classical copies of both worlds, which averages 16 classical
 added up. Intervals are over episodes, of means over two seeds. All of this is exploratory, on development alphabets.
 
 copies        by a generator that learned from the three alphabets, or from these and `glyphs`, at test time.
+strokes       for training: a third of the tasks hold drawings by a pen that repeats people's strokes; the generator of
+              `strokes.py` moves and bends each stroke on its own. The characters are those of the three alphabets, or
+              new ones, with strokes of two characters. The control has new characters without the generator.
 new classes   for training: half of the tasks hold characters that nobody drew. A character becomes another one when
               all its drawings are warped alike: by the generator with one far-reaching z for each character, or by one
               strong classical warp for each.
@@ -24,6 +27,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 
 import shared
+import strokes
 from course_lib import augmentations, checkpoints, datasets, gan, learners, maml, networks, pairs, placements, runtime
 from course_lib.datasets import ImageClasses
 from course_lib.episodes import sample
@@ -95,7 +99,19 @@ def new_classes(alike, tasks, rng):
     return placements.in_training(classical(0.5))(tasks, rng)
 
 
-def network(name, seed, place):
+def of_strokes():
+    """{what: the world that a third of the training tasks are of}."""
+    drawn, path = strokes.read(TRAIN), FOLDER / "G-strokes.safetensors"
+    if not path.exists():
+        strokes.train_generator(drawn, n_steps=ITERATIONS, seed=0, path=path)
+    G = load(strokes.StrokeGenerator, path)
+    new, rng = strokes.new_characters(drawn, 300, runtime.rng(0)), runtime.rng(1)
+    found = {"strokes moved by G": strokes.by_G(G, drawn, 20, rng), "new characters": new,
+             "new characters moved by G": strokes.by_G(G, new, 20, rng)}
+    return {what: strokes.world(each).turned() for what, each in found.items()}
+
+
+def network(name, seed, place, *more):
     def make():
         return networks.ConvNet(1, width=64, keep_map=True)
 
@@ -103,8 +119,8 @@ def network(name, seed, place):
     if not path.exists():
         real, simulated, _ = worlds()
         runtime.seed_everything(seed)
-        trained = learners.train_protonet(make(), real, simulated, n_steps=STEPS, place=place, rng=runtime.rng(seed),
-                                          path=path.with_suffix(".part"))
+        trained = learners.train_protonet(make(), real, simulated, *more, n_steps=STEPS, place=place,
+                                          rng=runtime.rng(seed), path=path.with_suffix(".part"))
         checkpoints.save(path, trained.state_dict())
     return load(make, path)
 
@@ -221,8 +237,9 @@ def main():
     background = [sample(upright, **KIND._asdict(), n_tasks=1, rng=rng) for _ in range(20)]
     plain = placements.in_training(classical(0.5))
     G = Gs["three alphabets"]
-    places = {"network": plain, "network, new classes by G": partial(new_classes, partial(alike_by_G, G)),
-              "network, new classes by chance": partial(new_classes, alike_by_chance)}
+    places = {"network": [plain], "network, new classes by G": [partial(new_classes, partial(alike_by_G, G))],
+              "network, new classes by chance": [partial(new_classes, alike_by_chance)],
+              **{f"network, {what}": [plain, world] for what, world in of_strokes().items()}}
     errors = {}
 
     def keep(name, costs):
@@ -246,7 +263,7 @@ def main():
         keep(name, compare[name])
         keep(f"matching + {name}", fused(matching, compare[name]))
     for seed, (name, place) in itertools.product(SEEDS, places.items()):
-        net = network(name, seed, place)
+        net = network(name, seed, *place)
         gentle = [distances(net, task, GENTLE, N_VERSIONS) for task in tasks]
         base = fused(matching, gentle)
         keep(name, gentle)
