@@ -361,14 +361,53 @@ for name, prepare in heads.items():
 # al. 2022 set the head to zero before every task on purpose, and Ye & Chao 2022 learn one row for
 # all classes. But with equal rows one inner step cannot tell MAML from ANIL.
 #
+# ### What all drawings share
+#
+# For the head alone, the inner loop goes down a bowl. The steepest direction of the bowl sets the
+# rate, because a larger one would overshoot there. The flattest directions set how many steps are
+# needed. With features $F$ `[N, d]` of $N$ drawings, how steep the directions are is told by the
+# eigenvalues of $F F^\top / N$. Take one drawing of each of twenty characters. **Predict**: are the
+# twenty directions about equally steep?
+
+# %%
+def steepness(unit, n=min(20, len(train.names))):
+    """The eigenvalues of F F' / N for one drawing of each of n characters, largest first: [N]."""
+    runtime.seed_everything(seed)
+    model = networks.ConvNet(n, norm=networks.BatchNorm, keep_map=True, unit=unit)
+    tasks = episodes.sample(train.to("cpu"), n_way=n, k_shot=1, q_query=1, n_tasks=1,
+                            rng=runtime.rng(seed))
+    with torch.no_grad():
+        features = model.features(tasks.support_x[0])
+    return torch.linalg.eigvalsh(features @ features.T / n).flip(0)
+
+
+steep = {"as they are": steepness(False), "less their mean, at one length": steepness(True)}
+figure, ax = plt.subplots(figsize=(10, 4.4))
+for name, marker in zip(steep, "os"):
+    ax.plot(range(1, len(steep[name]) + 1), steep[name] / steep[name][0], marker, label=name)
+middling = [(values / values[0]).median().item() for values in steep.values()]
+ax.set(xlabel="direction, the steepest first", ylabel="times the steepest", ylim=(0, 1.05))
+ax.legend(fontsize=13, title="features")
+ax.set_title("A middling direction has {:.2f} of the steepness of the steepest,\nand {:.2f} when "
+             "features lose what all drawings share".format(*middling), fontsize=15)
+plots.save(figure, "07_shared")
+plt.show()
+
+# %% [markdown]
+# One direction is far steeper than all others. It is the mean of the features: what all drawings
+# share. It cannot tell one character from another, and yet it sets the rate for all directions that
+# can. So take it away: `unit=True` subtracts the mean of the support's features, and then gives
+# each drawing's features the same length (Wang et al. 2019, *SimpleShot*, call it CL2N). Nothing is
+# learned, and no query is looked at. Section 5 has what it is worth.
+#
 # ## 5 · Characters
 #
 # Now train all four on 1-shot tasks of normalised drawings, from the same random weights, for the
-# same number of outer steps. What differs is the `gradient` function. For Reptile the optimiser
-# differs too: plain SGD, since its "gradient" is already a step. Reptile has no query loss, so it
-# takes all drawings of a task for training. Each of its inner steps sees another drawing of each
-# character (`batches`). **Predict** the order, and whether ANIL loses by leaving the features
-# alone.
+# same number of outer steps. What differs is the `gradient` function. Reptile has no query loss, so
+# it takes all drawings of a task for training. Each of its inner steps sees another drawing of each
+# character (`batches`). What it adds to `.grad` is no gradient, but Nichol et al. note that Adam
+# can take it for one, and here it does. **Predict** the order, and whether ANIL loses by leaving
+# the features alone.
 
 # %%
 inner = {"inner_lr": 0.025, "steps": 5}
@@ -376,8 +415,7 @@ algorithms = {
     "MAML": {"gradient": partial(maml.backward, inductive=True, **inner)},
     "FOMAML": {"gradient": partial(maml.backward, inductive=True, first_order=True, **inner)},
     "ANIL": {"gradient": partial(maml.backward, inductive=True, only="head", **inner)},
-    "Reptile": {"gradient": partial(maml.reptile_backward, inner_lr=0.025, steps=6, batches=6),
-                "optimiser": torch.optim.SGD, "outer_lr": 1.0},
+    "Reptile": {"gradient": partial(maml.reptile_backward, inner_lr=0.025, steps=6, batches=6)},
 }
 
 
@@ -398,10 +436,10 @@ def score(learner, n=sizes.pick(smoke=4, cpu=60, gpu=1_000)):
 n_outer, n_looks = sizes.pick(smoke=4, cpu=120, gpu=2_000), 4
 
 
-def learn_characters(gradient, **options):
+def learn_characters(gradient):
     """(looks at the validation accuracy, the model after the last step) of one algorithm."""
     runtime.seed_everything(seed)
-    model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True).to(device)
+    model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, unit=True).to(device)
     with torch.no_grad():
         model.head.weight *= 0.1
 
@@ -415,7 +453,7 @@ def learn_characters(gradient, **options):
 
     trained = maml.fit(model, draw, gradient=gradient, n_steps=n_outer,
                        rng=runtime.rng(seed, device), validate=validate,
-                       validate_every=n_outer // n_looks, **{"outer_lr": 1e-3, **options})
+                       validate_every=n_outer // n_looks)
     return trained.scores, model
 
 
@@ -452,8 +490,9 @@ for name, (_, model) in runs.items():
 # Reptile, which has no queries.
 #
 # One short run each cannot settle the order. `studies/few_shot.py` trains each learner of the
-# course on `glyphs`, 20-way, with three seeds, and notes the seconds. Its recipes differ in steps
-# and in cost, so the fair axis is time. ProtoNet takes no inner step and stands beside them.
+# course on `glyphs`, 20-way, with three seeds, and notes the seconds. MAML, FOMAML and ANIL learn a
+# rate for each inner step there. The recipes differ in steps and in cost, so the fair axis is time.
+# ProtoNet takes no inner step and stands beside them. "ANIL, plain features" does without `unit`.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -461,7 +500,7 @@ looks = records.read(folder / "few_shot_curves.jsonl")
 long_run = {(r["dataset"], r["arm"], r["setting"]): r
             for r in records.read(folder / "few_shot.jsonl")
             if r["name"] == "5-way 1-shot" and r["seed"] == "all"}
-shown = [*algorithms, "ProtoNet"]
+shown = [*algorithms, "ProtoNet", "ANIL, plain features"]
 curves = {name: [r for r in looks if r["arm"] == name] for name in shown}
 
 # %%
@@ -512,17 +551,19 @@ for of in ("glyphs", "omniglot"):
 # %% [markdown]
 # ## 6 · What moves, how many steps, how large
 #
-# `checkpoints/maml_glyphs.safetensors` holds a long run of MAML, trained 20-way on `glyphs`. A
-# 5-way task takes five of the twenty rows of its head. **Predict** how far the features' layers
-# move in the inner loop, and what is lost if they are held still at test time.
+# `checkpoints/maml_glyphs.safetensors` holds a long run of MAML, trained 20-way on `glyphs`, and
+# its learned rates. A 5-way task takes five of the twenty rows of its head, at a quarter of the
+# rates: its loss is a mean over five images, not twenty, so that an image's step would be four
+# times as large. **Predict** how far the features' layers move in the inner loop, and what is lost
+# if they are held still at test time.
 
 # %%
-file = runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors"
-long = checkpoints.load_into(networks.ConvNet(20, norm=networks.BatchNorm, keep_map=True), file)
-long = {name: (p[:n_way] if name.startswith("head") else p).to(device)
-        for name, p in long.state_dict().items()}
-model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True).to(device)
-inner = {"inner_lr": 0.025, "steps": 5}
+long = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors", device)
+learned_rates = long.pop("log_rates").exp()
+long = {name: p[:n_way] if name.startswith("head") else p for name, p in long.items()}
+model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, unit=True).to(device)
+inner = {"inner_lr": learned_rates * n_way / 20, "steps": len(learned_rates)}
+print("rates learned for 20-way tasks, from 0.1:", [round(r, 3) for r in learned_rates.tolist()])
 new = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, n_tasks=10,
                       rng=runtime.rng(seed, device))
 moved = {"features": [], "head": []}
@@ -585,8 +626,9 @@ plt.show()
 # steps mend in part only. The best rate is lower than in training, because a 5-way loss is a mean
 # over five images and the 20-way loss a mean over twenty. An image's step is four times as large.
 #
-# Rates can be learned like any other parameter, one for each step (Antoniou et al. 2019 learn one
-# for each layer and step): pass `inner_lr` as a tensor, and its gradient comes with the rest.
+# The long run learned its rates like any other parameter, one for each step (Antoniou et al. 2019
+# learn one for each layer and step). To do so, pass `inner_lr` as a tensor, and its gradient comes
+# with the rest.
 
 # %%
 class Rates(nn.Module):
