@@ -8,8 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from course_files.opening import opened
+from course_files.writing import atomic_path
 
-from .runtime import atomic_path, positive, progress, versions
+from .runtime import positive, progress, versions
 
 WAY_OUT = "Delete the file to start afresh, or give another path."
 

@@ -77,6 +77,7 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, wit
     """The accuracy of `learner` on each of `n_episodes` episodes: float [n_episodes] in [0, 1].
 
     learner: a function of `Episodes` that returns predicted labels [T, N*Q]. Episodes are drawn `chunk` at a time.
+    Raises ValueError for labels of another shape, and for sizes that do not fit.
     """
     positive(n_episodes=n_episodes, chunk=chunk)
     if n_way == 1:
@@ -85,5 +86,8 @@ def accuracies(learner, classes, *, n_way, k_shot, q_query, n_episodes, rng, wit
     for start in progress(range(0, n_episodes, chunk), desc="episodes"):
         tasks = sample(classes, n_way=n_way, k_shot=k_shot, q_query=q_query, rng=rng, within_alphabet=within_alphabet,
                        n_tasks=min(chunk, n_episodes - start))
-        scores.append((learner(tasks) == tasks.query_y).float().mean(1).cpu())
+        labels = learner(tasks)
+        if labels.shape != tasks.query_y.shape:         # logits, say, or the labels of one task
+            raise ValueError(f"the learner returned {list(labels.shape)}, not labels {list(tasks.query_y.shape)}.")
+        scores.append((labels == tasks.query_y).float().mean(1).cpu())
     return torch.cat(scores)

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
-from course_files.writing import FULL, atomic_path, unwritable  # noqa: F401 - part of runtime, too
-
 
 class Profile(NamedTuple):
     """The sizes of a run. Every profile walks the same code; only these numbers differ."""

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import nbformat
 
-from course_lib.runtime import atomic_path, project_root
+from course_files.writing import atomic_path
+from course_lib.runtime import project_root
 
 from .source import imported, meaning
 

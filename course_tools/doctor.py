@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from jupyter_client.kernelspec import KernelSpecManager
 
+from course_files import writing
 from course_lib import datasets, runtime
 
 from .authoring import environment
@@ -76,7 +77,7 @@ def _disk():
     """Where figures and numbers go, and prepared data: each must take 1 MB."""
     free = []
     for folder in (Path(os.environ.get("COURSE_OUT") or runtime.project_root() / "runs"), datasets.cache_folder()):
-        with runtime.atomic_path(folder / "doctor") as part:
+        with writing.atomic_path(folder / "doctor") as part:
             part.write_bytes(bytes(1_000_000))
             free.append(f"{folder} ({shutil.disk_usage(part.parent).free / 2**30:.1f} GiB free)")
         (folder / "doctor").unlink()

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import nbformat
 
-from course_lib.runtime import atomic_path
+from course_files.writing import atomic_path
 
 from .authoring import QUIET_KERNEL, environment
 from .running import find_notebooks

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import nbformat
 
+from course_files.writing import atomic_path
 from course_lib import datasets
-from course_lib.runtime import atomic_path, project_root
+from course_lib.runtime import project_root
 
 from .authoring import BADGES, HOMES
 from .running import find_notebooks

@@ -12,8 +12,9 @@ from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import quote
 
+from course_files.writing import atomic_path
 from course_lib import datasets
-from course_lib.runtime import atomic_path, versions
+from course_lib.runtime import versions
 from course_lib.statistics import mean_interval
 
 from . import records

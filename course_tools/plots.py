@@ -7,7 +7,8 @@ import torch
 from matplotlib import font_manager
 from PIL import Image
 
-from course_lib.runtime import atomic_path, output_dir
+from course_files.writing import atomic_path
+from course_lib.runtime import output_dir
 
 # Okabe & Ito 2008: eight colours that stay distinct with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")

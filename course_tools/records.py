@@ -5,7 +5,9 @@ import math
 
 import torch
 
-from course_lib.runtime import FULL, atomic_path, output_dir, unwritable, versions
+from course_files.opening import opened
+from course_files.writing import FULL, atomic_path, unwritable
+from course_lib.runtime import output_dir, versions
 from course_lib.statistics import mean_interval
 
 FIELDS = {"name": str, "unit": str, "value": float, "low": float, "high": float, "n": int}      # of every record
@@ -56,8 +58,9 @@ def read(path):
     """
     if not path.is_file():      # a FIFO would keep us waiting
         raise FileNotFoundError(f"{path} is not there, or no ordinary file. Run again what writes it.")
-    records = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):     # as text, U+2028 would end a line too
+    with opened(path, ValueError, "Run again what wrote it.", 2**26) as file:
+        lines, records = file.read().splitlines(), []       # as text, U+2028 would end a line too
+    for number, line in enumerate(lines, start=1):
         try:
             records.append(_record(line))
         except (ValueError, RecursionError) as error:

@@ -9,7 +9,8 @@ import json
 import re
 import textwrap
 
-from course_lib.runtime import atomic_path, project_root
+from course_files.writing import atomic_path
+from course_lib.runtime import project_root
 
 from . import records
 

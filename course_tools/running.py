@@ -33,8 +33,9 @@ from types import ModuleType
 import nbformat
 import psutil
 
+from course_files.writing import FULL, atomic_path
 from course_lib import datasets
-from course_lib.runtime import FULL, atomic_path, project_root
+from course_lib.runtime import project_root
 
 from . import pages, records
 from .authoring import BADGES, QUIET_KERNEL, environment, tidy

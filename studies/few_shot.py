@@ -38,6 +38,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 import shared
+from course_files import writing
 from course_lib import augmentations, checkpoints, datasets, learners, maml, networks, placements, runtime
 from course_lib.episodes import sample
 from course_lib.statistics import mean_interval, paired_difference
@@ -336,7 +337,7 @@ PUBLISHED = [
 
 def published():
     """Write figures/results/published.jsonl."""
-    with runtime.atomic_path(runtime.output_dir() / "figures" / "results" / "published.jsonl") as part:
+    with writing.atomic_path(runtime.output_dir() / "figures" / "results" / "published.jsonl") as part:
         part.write_text("".join(json.dumps(
             {"arm": arm, "source": source, "alphabets": alphabets, "setting": setting,
              "accuracy": {kind: value for kind, value in zip(KINDS, values) if value}}, ensure_ascii=False) + "\n"

@@ -126,6 +126,15 @@ def test_the_accuracy_among_one_class_is_no_number():
                             rng=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.parametrize("learner", [lambda e: e.query_y[0], lambda e: e.query_y[..., None], lambda e: e.query_y[:1]])
+def test_labels_of_another_shape_are_refused(learner):
+    images = torch.zeros(6, 5, 1, 4, 4, dtype=torch.uint8)
+    classes = datasets.ImageClasses(images, ("a",) * 6, tuple("abcdef"))
+    with pytest.raises(ValueError, match=r"the learner returned \[.*\], not labels \[4, 6\]"):
+        episodes.accuracies(learner, classes, n_way=3, k_shot=1, q_query=2, n_episodes=4,
+                            rng=torch.Generator().manual_seed(0))
+
+
 def test_accuracy_is_per_episode():
     half_right = lambda e: torch.where(torch.arange(6) < 3, e.query_y, (e.query_y + 1) % 3)     # noqa: E731
     images = torch.zeros(6, 5, 1, 4, 4, dtype=torch.uint8)

@@ -20,7 +20,8 @@ import papermill
 import psutil
 import pytest
 
-from course_lib import datasets, runtime, statistics
+from course_files import writing
+from course_lib import datasets, statistics
 from course_lib.datasets import omniglot
 from course_tools import authoring, cli, running
 
@@ -312,8 +313,8 @@ def test_a_page_that_has_no_room_leaves_the_whole_notebook(course, monkeypatch):
 
     def full(path):
         if Path(path).suffix == ".html":
-            raise runtime.unwritable(Path(path), OSError(errno.ENOSPC, "No space left on device"))
-        return runtime.atomic_path(path)
+            raise writing.unwritable(Path(path), OSError(errno.ENOSPC, "No space left on device"))
+        return writing.atomic_path(path)
 
     monkeypatch.setattr(running, "atomic_path", full)
     monkeypatch.setattr(running, "_papermill", lambda notebook, *how: shutil.copyfile(notebook, executed) and "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from course_files import writing
 from course_lib import runtime
 
 
@@ -56,11 +57,11 @@ def test_seeds():
 def test_atomic_path_leaves_old_content_and_no_debris_when_interrupted(tmp_path):
     path = tmp_path / "kept"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), runtime.atomic_path(path) as part:
+    with pytest.raises(KeyboardInterrupt), writing.atomic_path(path) as part:
         part.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["kept"]
-    with runtime.atomic_path(path) as part:
+    with writing.atomic_path(path) as part:
         part.write_text("new")
     assert path.read_text() == "new" and os.listdir(tmp_path) == ["kept"]
 
@@ -68,7 +69,7 @@ def test_atomic_path_leaves_old_content_and_no_debris_when_interrupted(tmp_path)
 def test_atomic_path_in_an_impossible_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PermissionError, match=r"cannot write x into .*Make the folder writable or choose another"), \
-            runtime.atomic_path(tmp_path / "file" / "x"):
+            writing.atomic_path(tmp_path / "file" / "x"):
         pass
 
 
@@ -77,11 +78,11 @@ def test_atomic_path_names_the_folder_of_a_full_disc(tmp_path, number):
     """The system's error, made up here, names no file."""
     (tmp_path / "kept").write_text("old")
     words = rf"cannot write kept into {re.escape(str(tmp_path))} \({os.strerror(number)}\)\. Make room there or choose"
-    with pytest.raises(OSError, match=words), runtime.atomic_path(tmp_path / "kept"):
+    with pytest.raises(OSError, match=words), writing.atomic_path(tmp_path / "kept"):
         raise OSError(number, os.strerror(number))
     assert (tmp_path / "kept").read_text() == "old" and os.listdir(tmp_path) == ["kept"]
     other = OSError(errno.ECONNRESET, "reset")
-    with pytest.raises(OSError) as error, runtime.atomic_path(tmp_path / "kept"):       # of the network, say
+    with pytest.raises(OSError) as error, writing.atomic_path(tmp_path / "kept"):       # of the network, say
         raise other
     assert error.value is other
 
@@ -89,7 +90,7 @@ def test_atomic_path_names_the_folder_of_a_full_disc(tmp_path, number):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
 def test_a_device_that_is_full_is_named(tmp_path):
     with pytest.raises(OSError, match=r"cannot write x into .*No space left on device"), \
-            runtime.atomic_path(tmp_path / "x"), open("/dev/full", "w") as file:
+            writing.atomic_path(tmp_path / "x"), open("/dev/full", "w") as file:
         file.write("x")
     assert os.listdir(tmp_path) == []
 

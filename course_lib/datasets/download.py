@@ -6,8 +6,9 @@ import multiprocessing.pool
 import urllib.request
 
 from course_files.opening import DataError, opened
+from course_files.writing import atomic_path
 
-from ..runtime import atomic_path, progress
+from ..runtime import progress
 
 PATIENCE = 15       # seconds until a server that does not answer is given up, all mirrors together
 
