@@ -234,4 +234,114 @@ _GAUSSIAN_MISTAKES = [
      - 0.5 * _root(settings).sum(1), "your noise has a variance of 1/12. Is it a normal distribution?"),
 ]
 
-MISTAKES = {"slope": _SLOPE_MISTAKES, "shuffled": _SHUFFLE_MISTAKES, "gaussian": _GAUSSIAN_MISTAKES}
+@check
+def posterior_mean(function):
+    """Check `function(x, between, within) -> [N, d]`: between (between + within)^-1 x for each row of x [N, d]."""
+    for n, d in ((5, 3), (1, 4), (4, 4)):
+        rng = torch.Generator().manual_seed(n + d)
+        x = torch.randn(n, d, generator=rng, dtype=torch.float64)
+        between, within = (_covariance(d, rng) for _ in range(2))
+        given = x.clone(), between.clone(), within.clone()
+        answer = function(*given)
+        came, = returned([answer] if isinstance(answer, list) else answer, "the means")
+        shaped(tensor(came, "the means"), (n, d), "the means", {(d, n): "rows and columns have changed places.",
+               (d, d): "that is a matrix of the world. What does it do to each drawing?"},
+               "one mean for each drawing, of as many numbers as it has.")
+        compare(came, _posterior(x, between, within), MISTAKES["posterior_mean"], (x, between, within),
+                "A x for each row x, with A = between (between + within)^-1. In one dimension: between / (between + "
+                "within) times x. What do you get there?")
+        check_unchanged(x=(given[0], x), between=(given[1], between), within=(given[2], within))
+    done("posterior mean: the example, shrunk most where people vary most.")
+
+
+def _covariance(d, rng):
+    root = torch.randn(d, d, generator=rng, dtype=torch.float64)
+    return root @ root.T + 0.3 * torch.eye(d, dtype=torch.float64)
+
+
+def _posterior(x, between, within):
+    return x @ torch.linalg.solve(between + within, between)
+
+
+_POSTERIOR_MISTAKES = [
+    (lambda x, b, w: x @ b @ torch.linalg.inv(b + w),
+     "you multiply the rows by A from the right, but A is not symmetric. Which matrix makes the row A x of the row x?"),
+    (lambda x, b, w: x @ torch.linalg.solve(b + w, w),
+     "that is what is taken away, (I - A) x. Which of the two covariances stands in front?"),
+    (lambda x, b, w: x @ w @ torch.linalg.inv(b + w),
+     "that is what is taken away, (I - A) x. Which of the two covariances stands in front?"),
+    (lambda x, b, w: x @ torch.linalg.solve(w, b), "where the two spreads are equal, half of x should be left. What is "
+                                                  "between divided by?"),
+    (lambda x, b, w: x * (b / (b + w)).diagonal(), "you divide number by number. What is the inverse of a matrix?"),
+    (lambda x, b, w: x, "that is the example itself. Where does the shrinking come in?"),
+]
+
+
+@check
+def weight(function):
+    """Check `function(shots, between, within, slope, bias) -> number`: the weight with the least squared error."""
+    for arguments in ((2, 1.0, 0.6, 0.5, 0.3), (5, 2.0, 1.5, 0.2, 0.0), (3, 0.5, 2.0, 0.9, 0.4)):
+        came, = returned(function(*arguments), "the weight")
+        compare(one_number(came, "the weight"), _weight(*arguments), MISTAKES["weight"], arguments,
+                f"with {_named(arguments)} the squared error is least at another weight. Where is its derivative 0?")
+    done("weight: less and less, the more real drawings there are and the worse the generator.")
+
+
+def _weight(shots, between, within, slope, bias):
+    gamma, noise = 1 - slope, within / shots
+    return gamma * noise / (gamma ** 2 * (noise + between) + bias ** 2)
+
+
+def _named(arguments):
+    return ", ".join(f"{name} {value}" for name, value in zip(("shots", "between", "within", "slope", "bias"),
+                                                             arguments))
+
+
+_WEIGHT_MISTAKES = [
+    (lambda k, b, w, s, bias: (1 - s) * w / ((1 - s) ** 2 * (w + b) + bias ** 2),
+     "the number of real drawings does not matter in yours. What is the variance of a mean of k?"),
+    (lambda k, b, w, s, bias: (1 - s) * w / k / ((1 - s) ** 2 * (w / k + b)),
+     "the bias does not matter in yours. Which term of f holds it?"),
+    (lambda k, b, w, s, bias: (1 - s) * w / k / ((1 - s) ** 2 * b + bias ** 2),
+     "the first term of f also grows with the weight, squared. Is a part of its derivative missing?"),
+    (lambda k, b, w, s, bias: _weight(k, b, w, 1 - s, bias), "gamma is 1 - slope. Which of the two did you use?"),
+    (lambda k, b, w, s, bias: _weight(k, b, w, s, bias ** 0.5), "the bias adds its square to the squared error."),
+    (lambda k, b, w, s, bias: w / k / (w / k + (1 - s) ** 2 * b + bias ** 2),
+     "that is the rule for two estimates whose errors are independent. But the samples are made from the same real "
+     "drawings."),
+    (lambda k, b, w, s, bias: 1 - _weight(k, b, w, s, bias),
+     "that is the weight of the real drawings. Which one is asked for?"),
+]
+
+
+@check
+def break_even(function):
+    """Check `function(between, within, slope, bias) -> number`: the shots at which samples alone stop being better."""
+    for arguments in ((1.0, 0.6, 0.625, 0.3), (2.0, 1.5, 0.2, 0.0), (0.5, 2.0, 0.9, 0.4)):
+        came, = returned(function(*arguments), "the number of shots")
+        compare(one_number(came, "the number of shots"), _break_even(*arguments), MISTAKES["break_even"], arguments,
+                f"with {_named((0, *arguments))[9:]} the two errors are equal at another k. What are f(0) and f(1)?")
+    done("break-even: beyond so many shots, real drawings alone are better than samples in their place.")
+
+
+def _break_even(between, within, slope, bias):
+    return (1 - slope ** 2) * within / ((1 - slope) ** 2 * between + bias ** 2)
+
+
+_BREAK_EVEN_MISTAKES = [
+    (lambda b, w, s, bias: w / ((1 - s) ** 2 * b + bias ** 2),
+     "samples are made from the same drawings, so they vary, too. What is left of w / k in f(1)?"),
+    (lambda b, w, s, bias: (1 - s) ** 2 * w / ((1 - s) ** 2 * b + bias ** 2),
+     "what the samples take off w / k is w / k times 1 - slope squared. Which of the two do you square?"),
+    (lambda b, w, s, bias: (1 - s ** 2) * w / ((1 - s) ** 2 * b + bias),
+     "the bias adds its square to the squared error."),
+    (lambda b, w, s, bias: (1 - s ** 2) * w / ((1 - s) ** 2 * b),
+     "the bias does not matter in yours. Which term of f holds it?"),
+    (lambda b, w, s, bias: 1 / _break_even(b, w, s, bias), "that is one over the number of shots."),
+    (lambda b, w, s, bias: (1 - s ** 2) * w / (s ** 2 * b + bias ** 2), "gamma is 1 - slope. Which of the two stands "
+                                                                       "before `between`?"),
+]
+
+
+MISTAKES = {"slope": _SLOPE_MISTAKES, "shuffled": _SHUFFLE_MISTAKES, "gaussian": _GAUSSIAN_MISTAKES,
+            "posterior_mean": _POSTERIOR_MISTAKES, "weight": _WEIGHT_MISTAKES, "break_even": _BREAK_EVEN_MISTAKES}

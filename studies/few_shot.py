@@ -11,7 +11,7 @@ twenty rows of the head. ProtoNet has 60-way tasks, as Snell et al. 2017 advise,
 MAML, FOMAML and ANIL are trained inductively, with the batch statistics of the support alone.
 
 What all drawings share would steer the inner steps, so the learners that adapt see features less the mean of the
-support's, each at one length (`unit`). MAML, FOMAML and ANIL learn a rate for each inner step. The head starts with
+support's, each at one length. MAML, FOMAML and ANIL learn a rate for each inner step. The head starts with
 small random rows, because with equal ones the first inner step cannot move the features, and MAML begins as ANIL (see
 notebook 07).
 
@@ -57,8 +57,8 @@ LOOKS = 8                           # at the validation accuracy, evenly spaced
 class Adapting(networks.ConvNet):
     """The network of a learner that adapts, and a rate for each of its inner steps, which the outer loop may learn."""
 
-    def __init__(self, n_way, rates, unit=True):
-        super().__init__(n_way, width=64, norm=networks.BatchNorm, keep_map=True, unit=unit)
+    def __init__(self, n_way, rates, length=32):
+        super().__init__(n_way, width=64, norm=networks.BatchNorm, keep_map=True, length=length)
         self.log_rates = torch.nn.Parameter(torch.tensor(rates).log())
 
 
@@ -103,7 +103,7 @@ class Recipe(NamedTuple):
     n_tasks: int = 3
     outer_lr: float = 3e-3
     rates: tuple = ()       # none: the learner does not adapt
-    unit: bool = True       # see `networks.ConvNet`
+    length: int = 32        # of features, see `networks.ConvNet`
 
 
 RECIPES = {
@@ -115,8 +115,8 @@ RECIPES = {
     "Reptile": Recipe(partial(maml.reptile_backward, inner_lr=0.1, steps=10, batches=10),
                       {"glyphs": 1200, "omniglot": 560}, q_query=9, n_tasks=1, rates=(0.1,) * 10),
 }
-PLAIN = "ANIL, plain features"      # for the curves alone: what `unit` is worth
-RECIPES[PLAIN] = RECIPES["ANIL"]._replace(steps={"glyphs": 800}, unit=False)
+PLAIN = "ANIL, plain features"      # for the curves alone: what `length` is worth
+RECIPES[PLAIN] = RECIPES["ANIL"]._replace(steps={"glyphs": 800}, length=0)
 ADAPTING = ("MAML", "FOMAML", "ANIL", "Reptile")
 # (learner, way, shot): rate and steps of the adaptation, or in what multiples of its rates, from `tune`.
 AT_TEST = {
@@ -181,7 +181,7 @@ def train(dataset, seed, name, times=1):
     classes, clock, n_steps = training_classes(dataset), Clock(), times * recipe.steps[dataset]
     runtime.seed_everything(seed)
     n_rows = len(classes.names) if name == "classifier" else recipe.n_way
-    network = (Adapting(n_rows, recipe.rates, recipe.unit) if recipe.rates else
+    network = (Adapting(n_rows, recipe.rates, recipe.length) if recipe.rates else
                networks.ConvNet(n_rows, width=64, keep_map=True))
     with torch.no_grad():
         network.head.weight *= 0.1
@@ -219,7 +219,7 @@ def as_learner(name, params, n_way, factor=1, inductive=True):
     """The learner `name` with n_way rows of its head, at `factor` times its rates. ANIL moves the head alone."""
     params = params | {key: params[key][:n_way] for key in ("head.weight", "head.bias")}
     rates = factor * params["log_rates"].detach().exp()
-    return maml.learner(Adapting(n_way, [1.0] * len(rates), RECIPES[name].unit), params, inner_lr=rates,
+    return maml.learner(Adapting(n_way, [1.0] * len(rates), RECIPES[name].length), params, inner_lr=rates,
                         steps=len(rates), only="head" if "ANIL" in name else "", inductive=inductive)
 
 

@@ -129,11 +129,58 @@ def gaussian_in_place(settings, n, rng):
     return new
 
 
+def posterior_right(x, between, within):
+    return x @ torch.linalg.solve(between + within, between)
+
+
+def posterior_by_inverse(x, between, within):
+    return (between @ torch.linalg.inv(between + within) @ x.T).T
+
+
+def posterior_by_precisions(x, between, within):
+    """The way of textbooks: precisions add up, and the mean is weighted by them."""
+    inv = torch.linalg.inv
+    return x @ inv(within) @ inv(inv(between) + inv(within))
+
+
+def posterior_in_place(x, between, within):
+    new = posterior_right(x, between, within)
+    between += within
+    return new
+
+
+def weight_right(shots, between, within, slope, bias):
+    gamma, noise = 1 - slope, within / shots
+    return gamma * noise / (gamma ** 2 * (noise + between) + bias ** 2)
+
+
+def weight_by_newton(shots, between, within, slope, bias):
+    def f(weight):
+        return (1 - weight * (1 - slope)) ** 2 * within / shots + weight ** 2 * ((1 - slope) ** 2 * between + bias ** 2)
+
+    weight = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    first, = torch.autograd.grad(f(weight), weight, create_graph=True)
+    second, = torch.autograd.grad(first, weight)
+    return (-first / second).detach()           # f is a parabola: one step is all
+
+
+def break_even_right(between, within, slope, bias):
+    return (1 - slope ** 2) * within / ((1 - slope) ** 2 * between + bias ** 2)
+
+
+def break_even_by_two_values(between, within, slope, bias):
+    at_0, at_1 = within, slope ** 2 * within        # what is divided by k in f(0) and f(1)
+    return torch.tensor((at_0 - at_1) / ((1 - slope) ** 2 * between + bias ** 2))
+
+
 RIGHT = {
     "slope": [slope_right, slope_by_lstsq, slope_by_cov, slope_by_moments],
     "shuffled": [shuffled_by_a_cycle, shuffled_by_trying, shuffled_by_a_roll],
     "gaussian": [gaussian_right, gaussian_by_symmetric_root, gaussian_by_cholesky, gaussian_of_deviations,
                  gaussian_by_cov_of_b],
+    "posterior_mean": [posterior_right, posterior_by_inverse, posterior_by_precisions],
+    "weight": [weight_right, weight_by_newton],
+    "break_even": [break_even_right, break_even_by_two_values],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "slope": [
@@ -167,5 +214,21 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda settings, n, rng: settings.mean(0) + 2 * (gaussian_right(settings, n, rng) - settings.mean(0)),
          "What must a matrix A fulfil"),
         (lambda settings, n, rng: None, "does your function end with `return ...`?"),
+    ],
+    "posterior_mean": [
+        (posterior_in_place, "between changed in place"),
+        (lambda x, between, within: posterior_right(x, between, within).T, "rows and columns have changed places"),
+        (lambda x, between, within: between @ torch.linalg.inv(between + within), "a matrix of the world"),
+        (lambda x, between, within: 0.5 * x, "In one dimension"),
+        (lambda x, between, within: None, "does your function end with `return ...`?"),
+    ],
+    "weight": [
+        (lambda shots, between, within, slope, bias: 1.0, "Where is its derivative 0?"),
+        (lambda shots, between, within, slope, bias: float("nan"), "what is divided by what?"),
+        (lambda shots, between, within, slope, bias: None, "does your function end with `return ...`?"),
+    ],
+    "break_even": [
+        (lambda between, within, slope, bias: round(break_even_right(between, within, slope, bias)), "What are f(0)"),
+        (lambda between, within, slope, bias: None, "does your function end with `return ...`?"),
     ],
 }

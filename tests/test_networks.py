@@ -202,16 +202,16 @@ def test_a_kept_map_shows_where_a_stroke_lies():
     assert all(p.grad.abs().sum() > 0 for n, p in net.named_parameters() if n.endswith("weight"))
 
 
-def test_unit_features_lose_what_all_drawings_share():
+def test_features_of_one_length_lose_what_all_drawings_share():
     torch.manual_seed(0)
     plain = networks.ConvNet(5, width=8, norm=networks.BatchNorm, keep_map=True)
-    net = networks.ConvNet(5, width=8, norm=networks.BatchNorm, keep_map=True, unit=True)
+    net = networks.ConvNet(5, width=8, norm=networks.BatchNorm, keep_map=True, length=3)
     net.load_state_dict(plain.state_dict())
     support, query, other = torch.rand(4, 1, 28, 28), torch.rand(2, 1, 28, 28), torch.rand(2, 1, 28, 28)
     given = plain.features(torch.cat([support, query]), 4)
     found = net.features(torch.cat([support, query]), 4)
     expected = given - given[:4].mean(0)
-    torch.testing.assert_close(found, expected / expected.square().mean(1, keepdim=True).sqrt())
+    torch.testing.assert_close(found, 3 * expected / expected.square().sum(1, keepdim=True).sqrt())
     torch.testing.assert_close(found[:4], net.features(torch.cat([support, other]), 4)[:4])     # no query is seen
     torch.testing.assert_close(found[4:5], net.features(torch.cat([support, query[:1], other]), 4)[4:5])
     assert net.features(support[:1]).isfinite().all(), "of one image nothing is left, and that is no nan"

@@ -10,16 +10,16 @@ class ConvNet(nn.Module):
 
     x [B, 1, 28, 28] in [0, 1] -> logits [B, n_way]; `features(x)` is what the last layer sees: after four blocks the
     mean over the 2 x 2 map, [B, width]. keep_map: after three blocks the 4 x 4 map as it is, [B, 16 * width], so that
-    *where* a stroke lies is seen too, of use where drawings are normalised. unit: features less the mean of the
-    support's (without n_support, of all images), each at length sqrt(F), so that what all drawings share does not steer
-    the inner steps. norm: made with the number of channels: nn.BatchNorm2d (running statistics) for classifiers,
-    `BatchNorm` for learners that adapt to a task; partial(nn.GroupNorm, 8) and nn.Identity too. Source: Vinyals et al.
-    2016; with strides, Finn et al. 2017; unit, Wang et al. 2019, "SimpleShot", CL2N.
+    *where* a stroke lies is seen too, of use where drawings are normalised. length: if above 0, features less the mean
+    of the support's (without n_support, of all images), and then each at that length, so that what all drawings share
+    does not steer the inner steps. norm: made with the number of channels: nn.BatchNorm2d (running statistics) for
+    classifiers, `BatchNorm` for learners that adapt to a task; partial(nn.GroupNorm, 8) and nn.Identity too. Source:
+    Vinyals et al. 2016; with strides, Finn et al. 2017; length, Wang et al. 2019, "SimpleShot", CL2N.
     """
 
-    def __init__(self, n_way, *, width=64, norm=nn.BatchNorm2d, keep_map=False, unit=False):
+    def __init__(self, n_way, *, width=64, norm=nn.BatchNorm2d, keep_map=False, length=0):
         super().__init__()
-        self.keep_map, self.unit = keep_map, unit
+        self.keep_map, self.length = keep_map, length
         self.blocks = nn.ModuleList(Block(width if i else 1, width, norm) for i in range(3 if keep_map else 4))
         self.head = nn.Linear(16 * width if keep_map else width, n_way)
 
@@ -27,7 +27,7 @@ class ConvNet(nn.Module):
         for block in self.blocks:
             x = block(x, n_support)
         x = x.flatten(1) if self.keep_map else x.mean(dim=(2, 3))
-        return x.shape[1] ** 0.5 * normalize(x - x[:n_support].mean(0)) if self.unit else x
+        return self.length * normalize(x - x[:n_support].mean(0)) if self.length else x
 
     def forward(self, x, n_support=None):
         return self.head(self.features(x, n_support))

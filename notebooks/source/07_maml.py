@@ -370,10 +370,10 @@ for name, prepare in heads.items():
 # twenty directions about equally steep?
 
 # %%
-def steepness(unit, n=min(20, len(train.names))):
+def steepness(length, n=min(20, len(train.names))):
     """The eigenvalues of F F' / N for one drawing of each of n characters, largest first: [N]."""
     runtime.seed_everything(seed)
-    model = networks.ConvNet(n, norm=networks.BatchNorm, keep_map=True, unit=unit)
+    model = networks.ConvNet(n, norm=networks.BatchNorm, keep_map=True, length=length)
     tasks = episodes.sample(train.to("cpu"), n_way=n, k_shot=1, q_query=1, n_tasks=1,
                             rng=runtime.rng(seed))
     with torch.no_grad():
@@ -381,7 +381,7 @@ def steepness(unit, n=min(20, len(train.names))):
     return torch.linalg.eigvalsh(features @ features.T / n).flip(0)
 
 
-steep = {"as they are": steepness(False), "less their mean, at one length": steepness(True)}
+steep = {"as they are": steepness(0), "less their mean, at one length": steepness(32)}
 figure, ax = plt.subplots(figsize=(10, 4.4))
 for name, marker in zip(steep, "os"):
     ax.plot(range(1, len(steep[name]) + 1), steep[name] / steep[name][0], marker, label=name)
@@ -396,8 +396,8 @@ plt.show()
 # %% [markdown]
 # One direction is far steeper than all others. It is the mean of the features: what all drawings
 # share. It cannot tell one character from another, and yet it sets the rate for all directions that
-# can. So take it away: `unit=True` subtracts the mean of the support's features, and then gives
-# each drawing's features the same length (Wang et al. 2019, *SimpleShot*, call it CL2N). Nothing is
+# can. So take it away: `length=32` subtracts the mean of the support's features, and then gives
+# each drawing's features that length (Wang et al. 2019, *SimpleShot*, call it CL2N). Nothing is
 # learned, and no query is looked at. Section 5 has what it is worth.
 #
 # ## 5 · Characters
@@ -439,7 +439,7 @@ n_outer, n_looks = sizes.pick(smoke=4, cpu=120, gpu=2_000), 4
 def learn_characters(gradient):
     """(looks at the validation accuracy, the model after the last step) of one algorithm."""
     runtime.seed_everything(seed)
-    model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, unit=True).to(device)
+    model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, length=32).to(device)
     with torch.no_grad():
         model.head.weight *= 0.1
 
@@ -492,7 +492,7 @@ for name, (_, model) in runs.items():
 # One short run each cannot settle the order. `studies/few_shot.py` trains each learner of the
 # course on `glyphs`, 20-way, with three seeds, and notes the seconds. MAML, FOMAML and ANIL learn a
 # rate for each inner step there. The recipes differ in steps and in cost, so the fair axis is time.
-# ProtoNet takes no inner step and stands beside them. "ANIL, plain features" does without `unit`.
+# ProtoNet takes no inner step and stands beside them. "ANIL, plain features" does without `length`.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -561,7 +561,7 @@ for of in ("glyphs", "omniglot"):
 long = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors", device)
 learned_rates = long.pop("log_rates").exp()
 long = {name: p[:n_way] if name.startswith("head") else p for name, p in long.items()}
-model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, unit=True).to(device)
+model = networks.ConvNet(n_way, norm=networks.BatchNorm, keep_map=True, length=32).to(device)
 inner = {"inner_lr": learned_rates * n_way / 20, "steps": len(learned_rates)}
 print("rates learned for 20-way tasks, from 0.1:", [round(r, 3) for r in learned_rates.tolist()])
 new = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, n_tasks=10,
