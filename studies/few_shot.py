@@ -11,9 +11,10 @@ twenty rows of the head. ProtoNet has 60-way tasks, as Snell et al. 2017 advise,
 MAML, FOMAML and ANIL are trained inductively, with the batch statistics of the support alone.
 
 What all drawings share would steer the inner steps, so the learners that adapt see features less the mean of the
-support's, each at one length. MAML, FOMAML and ANIL learn a rate for each inner step. The head starts with
-small random rows, because with equal ones the first inner step cannot move the features, and MAML begins as ANIL (see
-notebook 07).
+support's, each at one length; "ANIL, plain features" shows what that is worth. MAML and ANIL learn a rate for each
+inner step. FOMAML does not: by the first-order gradient its rates grew until it learned less. The outer step of
+Reptile is Adam's, too. The head starts with small random rows, because with equal ones the first inner step cannot
+move the features, and MAML begins as ANIL (see notebook 07).
 
 glyphs: trained on the train alphabets, best look on the val alphabets, tested on the test alphabets.
 omniglot: trained on the five alphabets of omniglot-small1 and their quarter turns, for a fixed number of steps; tested
@@ -21,10 +22,9 @@ on the alphabets that only omniglot-small2 has. There every learner sees augment
 (`augmentations.classical` at half strength); on glyphs none does. All rates and sizes were chosen on glyphs' val
 alphabets.
 
-The steps are what a small budget allowed. ProtoNet and Reptile were still improving (see few_shot_curves.jsonl). For
-MAML, FOMAML and ANIL, four times the steps changed the last look on val by -4 to +3 points on seeds 0 and 2. `train
---times 3` takes as many times the steps; empty runs/few_shot first. Seconds are those of the processor, on one thread
-of a busy machine, for training alone.
+The steps are what a small budget allowed: one to five minutes for each network. How far the learners were still
+improving is in few_shot_curves.jsonl. `train --times 3` takes as many times the steps; empty runs/few_shot first.
+Seconds are those of the processor, on one thread of a busy machine, for training alone.
 """
 
 import argparse
@@ -68,8 +68,9 @@ def rates_apart(weights, lr):
 
 
 def inner_backward(model, tasks, *, first_order=False):
-    """A gradient for `maml.fit`: MAML or FOMAML of an `Adapting`, inductive, with learned rates."""
+    """A gradient for `maml.fit`: MAML or FOMAML of an `Adapting`, inductive. MAML learns the rates, too."""
     rates = model.log_rates.exp()
+    rates = rates.detach() if first_order else rates
     return maml.backward(model, tasks, inner_lr=rates, steps=len(rates), first_order=first_order, inductive=True)
 
 
@@ -110,7 +111,8 @@ RECIPES = {
     "classifier": Recipe(classifier_backward, {"glyphs": 800, "omniglot": 480}, outer_lr=1.5e-3),
     "ProtoNet": Recipe(learners.protonet_backward, {"glyphs": 1600, "omniglot": 800}, n_way=60, n_tasks=1),
     "MAML": Recipe(inner_backward, {"glyphs": 500, "omniglot": 240}, rates=(0.1,) * 3),
-    "FOMAML": Recipe(partial(inner_backward, first_order=True), {"glyphs": 700, "omniglot": 320}, rates=(0.1,) * 5),
+    "FOMAML": Recipe(partial(inner_backward, first_order=True), {"glyphs": 450, "omniglot": 200}, rates=(1.0,) * 5,
+                     length=10),
     "ANIL": Recipe(head_backward, {"glyphs": 800, "omniglot": 400}, rates=(0.1,) * 10),
     "Reptile": Recipe(partial(maml.reptile_backward, inner_lr=0.1, steps=10, batches=10),
                       {"glyphs": 1200, "omniglot": 560}, q_query=9, n_tasks=1, rates=(0.1,) * 10),

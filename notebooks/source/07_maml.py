@@ -490,8 +490,8 @@ for name, (_, model) in runs.items():
 # Reptile, which has no queries.
 #
 # One short run each cannot settle the order. `studies/few_shot.py` trains each learner of the
-# course on `glyphs`, 20-way, with three seeds, and notes the seconds. MAML, FOMAML and ANIL learn a
-# rate for each inner step there. The recipes differ in steps and in cost, so the fair axis is time.
+# course on `glyphs`, 20-way, with three seeds, and notes the seconds. MAML and ANIL learn a rate for
+# each inner step there. The recipes differ in steps and in cost, so the fair axis is time.
 # ProtoNet takes no inner step and stands beside them. "ANIL, plain features" does without `length`.
 
 # %%
