@@ -689,6 +689,67 @@ def test_prototypes_are_in_the_table():
                 dataset=["glyphs", "omniglot"])
 
 
+def toy(arm, shape):
+    return one("11_why_it_helps", name="error", arm=arm, world=shape)
+
+
+@claims("11", "In the round world the first and the third number are the same to the last digit, and so are the second and "
+              "the fourth. In the long world both sides beat support alone")
+def test_the_toy_keeps_its_theorems():
+    for a, b in (("none", "both sides"), ("support alone", "Bayes")):
+        assert toy(a, "round").value == pytest.approx(toy(b, "round").value, abs=1e-9)
+    assert toy("support alone", "round").high < toy("none", "round").low
+    assert toy("Bayes", "long").high < toy("both sides", "long").low
+    assert toy("both sides", "long").high < toy("support alone", "long").low
+    assert toy("support alone", "long").high < toy("none", "long").low
+
+
+@claims("11", "The two are equal at $n = (1 + a) / (1 - a)$")
+def test_prototypes_of_samples_err_as_the_formula_says():
+    b, w, a = 1.0, 0.6, 1 / 1.6
+    for n in (1, 2, 3, 5, 8, 13, 21, 34, 55):
+        r = one("11_why_it_helps", name="squared error of a prototype", arm=f"{n} samples")
+        formula = a * w + (w + a * w) / n
+        assert abs(r.value - formula) < 2 * r.half, n
+        assert (r.value < w) == (n > (1 + a) / (1 - a)), n
+    for k in range(1, 11):
+        for arm, weight in (("real drawings alone", 0), ("samples alone", 1)):
+            r = one("11_why_it_helps", name="squared error with a biased generator", arm=arm, shots=k)
+            formula = (1 - weight * (1 - a)) ** 2 * w / k + weight ** 2 * ((1 - a) ** 2 * b + 0.3 ** 2)
+            assert abs(r.value - formula) < 2 * r.half, (k, arm)
+
+
+@claims("11", "With the best weight the samples never do harm, but what they add is soon gone")
+def test_the_best_weight_does_no_harm():
+    for k in range(1, 11):
+        best, alone = (one("11_why_it_helps", name="squared error with a biased generator", arm=arm, shots=k)
+                       for arm in ("the best weight", "real drawings alone"))
+        assert best.value - alone.value < best.half + alone.half, k
+
+
+def change(how, arm):
+    return one("11_why_it_helps", name=f"error in features, difference, {how}", arm=arm)
+
+
+@claims("11", "on `glyphs` both take errors off this ProtoNet, as predicted")
+def test_the_closed_forms_take_errors_off():
+    for arm in ("support alone", "both sides"):
+        assert change("predicted", arm).high < 0 and change("measured", arm).high < 0
+
+
+@claims("11", "$G$'s copies take the same two places and do not")
+def test_copies_by_g_do_not():
+    for arm in ("support alone", "both sides"):
+        assert change("measured", f"{arm}, copies by G").high > 0
+
+
+@claims("11", "It promises most for *Bayes*, which does harm")
+def test_the_metric_of_bayes_does_harm():
+    promised = change("predicted", "Bayes")
+    assert all(promised.high < change("predicted", arm).low for arm in ("support alone", "both sides"))
+    assert change("measured", "Bayes").low > 0
+
+
 def imitated(name, arm):
     return one("08_from_one_example", name=name, arm=arm)
 
