@@ -693,8 +693,8 @@ def toy(arm, shape):
     return one("11_why_it_helps", name="error", arm=arm, world=shape)
 
 
-@claims("11", "In the round world the first and the third number are the same to the last digit, and so are the second and "
-              "the fourth. In the long world both sides beat support alone")
+@claims("11", "In the round world the first and the third number are the same to the last digit, and so are the second "
+              "and the fourth. In the long world both sides beat support alone")
 def test_the_toy_keeps_its_theorems():
     for a, b in (("none", "both sides"), ("support alone", "Bayes")):
         assert toy(a, "round").value == pytest.approx(toy(b, "round").value, abs=1e-9)

@@ -65,6 +65,6 @@ def test_learned_rates_have_a_rate_of_their_own(name):
     for key, p in model.named_parameters():
         way = (p - before[key]).abs().max().item()
         if key == "log_rates":
-            assert way == pytest.approx(1e-2 if name in ("MAML", "ANIL") else 0, rel=1e-2), "Adam's first step is its rate"
+            assert way == pytest.approx(1e-2 if name in ("MAML", "ANIL") else 0, rel=1e-2)     # Adam's first step
         else:
             assert way <= 1.01e-3, key

@@ -765,9 +765,8 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # In the round world the first and the third number are the same to the last digit, and so are the
-# second and the fourth. In the long world both sides beat support alone. Why, then, did support
-# alone *hurt* in notebook 10? A real ProtoNet has been trained, so its features may be shrunk
-# already. Who shrinks twice, shrinks too much. Keep this for section 6.
+# second and the fourth. In the long world both sides beat support alone. Support alone helps, too.
+# Why, then, did it add errors in notebook 10? Keep the question for section 6.
 #
 # ### How many samples?
 #
