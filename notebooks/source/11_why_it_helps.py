@@ -698,7 +698,7 @@ for arm in SOME:
 def my_posterior_mean(x, between, within):
     """What a perfect generator's samples are on average, for each row of x: [N, d]."""
     ### BEGIN SOLUTION
-    return x @ torch.linalg.solve(between + within, between)        # x times A', and A' = (b+w)^-1 b
+    return x @ torch.linalg.solve(between + within, between)        # x A', and A' = (b+w)^-1 b
     ### END SOLUTION
 
 
@@ -725,7 +725,7 @@ checks.posterior_mean(my_posterior_mean)
 
 # %%
 def power(covariance, exponent):
-    """A power of a symmetric matrix; an eigenvalue near 0, where nothing varies, counts a little."""
+    """A power of a symmetric matrix; eigenvalues near 0, where nothing varies, count a little."""
     values, vectors = torch.linalg.eigh(covariance)
     return vectors * values.clamp(min=1e-3 * values.max()) ** exponent @ vectors.T
 
@@ -736,6 +736,7 @@ def perfect(between, within):
     return A, within + A @ within
 
 
+# %%
 def toy_errors(between, within, n_way, n_tasks):
     """{placement: the error of each one-shot task [n_tasks]}, with one query of each class."""
     d, rng = len(between), runtime.rng(seed + 10)
@@ -996,6 +997,7 @@ def placed(shrink=None, metric=None, copies_of=None):
     return by_character((torch.cdist(q, x).argmin(2) != tasks.query_y.cpu()).float())
 
 
+# %%
 @torch.no_grad()
 def seen_by(augmentation, n_copies):
     """Mean features [C * M, F] over a drawing and its copies, of the validation drawings."""
@@ -1008,6 +1010,7 @@ def seen_by(augmentation, n_copies):
     return by_task("normalised", features).flatten(0, 1).cpu()
 
 
+# %%
 CHANGE = "error in features, difference"
 A, S = perfect(between, within)
 whiten = power(S, -0.5)
@@ -1118,11 +1121,12 @@ key = "normalised", "ProtoNet"
 rivals = [arm for arm in arms["normalised"] if arm not in ("no augmentation", "G")]
 as_well = [arm for arm in rivals if marks[*key, arm][2]["low"] <= 0]
 better = [arm for arm in ["G", *rivals] if marks[*key, arm][1]["high"] < 0]
+
+# %%
 display(Markdown(
     "Generated samples can add what $G$ knows of how people vary, never news of the character. On "
     "average, perfect samples shrink the example towards the mean of all characters; it takes "
-    f"{equal:.1f} of them to equal one real drawing in our toy, and a learner that has learned to "
-    "shrink has little left to gain.\n\n"
+    f"{equal:.1f} of them to equal one real drawing in our toy.\n\n"
     f"**Raw drawings.** $G$ knows of the place. Its slope is {slope_of('G', 'place across')} "
     f"(people: {slope_of('people', 'place across')}). Slant is handed on: {slope_of('G', 'slant')} "
     f"(people: {slope_of('people', 'slant')}). A ProtoNet errs in "
