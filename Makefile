@@ -46,9 +46,10 @@ checkpoints: .venv/student    ## train anew what notebooks 03, 07, 08, 09, 10 an
 
 PROFILE ?= cpu
 study: .venv/student          ## all numbers of 06 to 10 and of the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
-	@for what in train test; do .venv/bin/python studies/few_shot.py $$what || exit 1; done
-	@.venv/bin/python studies/augmentation.py test
-	@for what in train test; do .venv/bin/python studies/trial.py $$what --profile $(PROFILE) || exit 1; done
+	@printf 'glyphs\nomniglot\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} .venv/bin/python studies/few_shot.py train --datasets {}
+	@.venv/bin/python studies/few_shot.py test && .venv/bin/python studies/augmentation.py test
+	@printf '0\n1\n2\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} .venv/bin/python studies/trial.py train --folds {} --profile $(PROFILE)
+	@.venv/bin/python studies/trial.py test --profile $(PROFILE)
 	@for what in train test; do .venv/bin/python studies/placements.py $$what --profile $(PROFILE) || exit 1; done
 	@.venv/bin/python studies/parts.py && .venv/bin/python studies/chances.py
 
