@@ -122,10 +122,12 @@ RECIPES[PLAIN] = RECIPES["ANIL"]._replace(steps={"glyphs": 800}, length=0)
 ADAPTING = ("MAML", "FOMAML", "ANIL", "Reptile")
 # (learner, way, shot): rate and steps of the adaptation, or in what multiples of its rates, from `tune`.
 AT_TEST = {
-    ("fine-tuning the head", 5, 1): (0.1, 20), ("fine-tuning the head", 5, 5): (0.1, 20),
-    ("fine-tuning the head", 20, 1): (0.1, 20), ("fine-tuning the whole", 5, 1): (0.003, 10),
+    ("fine-tuning the head", 5, 1): (0.003, 20), ("fine-tuning the head", 5, 5): (0.01, 20),
+    ("fine-tuning the head", 20, 1): (0.01, 20), ("fine-tuning the whole", 5, 1): (0.003, 10),
     ("fine-tuning the whole", 5, 5): (0.01, 10), ("fine-tuning the whole", 20, 1): (0.01, 10),
-    **{(name, n_way, k_shot): (n_way / 20,) for name in ADAPTING for n_way, k_shot in ((5, 1), (5, 5), (20, 1))},
+    ("MAML", 5, 1): (0.125,), ("MAML", 5, 5): (0.25,), ("MAML", 20, 1): (1,), ("FOMAML", 5, 1): (0.25,),
+    ("FOMAML", 5, 5): (0.125,), ("FOMAML", 20, 1): (0.5,), ("ANIL", 5, 1): (1,), ("ANIL", 5, 5): (0.5,),
+    ("ANIL", 20, 1): (1,), ("Reptile", 5, 1): (1,), ("Reptile", 5, 5): (0.125,), ("Reptile", 20, 1): (2,),
 }
 
 
