@@ -43,7 +43,9 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
            ("11_why_it_helps", {"name": "error, difference", "learner": "ProtoNet", "world": "raw", "arm": [
                f"{arm} - no augmentation" for arm in ("G", "only G's place", "G without its place", "no G: centred")]}),
            ("11_why_it_helps", {"name": "error, difference", "learner": "ProtoNet", "world": "normalised", "arm": [
-               f"{arm} - no augmentation" for arm in ("G", "G, shuffled", "a Gaussian", "regression, best of 4")]})],
+               f"{arm} - no augmentation" for arm in ("G", "G, shuffled", "a Gaussian", "regression, best of 4")]}),
+           ("11_why_it_helps", {"name": [f"error in features, difference, {how}" for how in ("predicted", "measured")],
+                                "arm": ["both sides", "both sides, copies by G"]})],
 }
 
 
@@ -116,6 +118,13 @@ def _chances(results):
     return [["learner", "error in %", "less that of", "difference"]] + [
         [r["arm"], r, *([apart[r["arm"]]["arm"].split(" - ")[1], apart[r["arm"]]] if r["arm"] in apart else ["-", "-"])]
         for r in select(results, "chances", name="error")]
+
+
+def _predicted(results):
+    name = "error in features, difference"
+    return [["placement", "predicted change of the error", "measured"]] + [
+        [r["arm"], _one(results, "11_why_it_helps", name=f"{name}, predicted", arm=r["arm"]), r]
+        for r in select(results, "11_why_it_helps", name=f"{name}, measured")]
 
 
 def _augmented(results, arms, differences):
@@ -196,7 +205,8 @@ def _one(results, file, **fields):
     return record
 
 
-TABLES = {"trial": _trial, "chances": _chances, "augmentation": _augmentation, "test_time": _test_time,
+TABLES = {"trial": _trial, "chances": _chances, "predicted": _predicted, "augmentation": _augmentation,
+          "test_time": _test_time,
           "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 
