@@ -9,6 +9,7 @@ A check earns its point if it prints its ✓, and then refuses wrong answers: on
 Needs the extra `teach` (nbgrader).
 """
 
+import ast
 import csv
 import importlib
 import os
@@ -24,8 +25,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 
+from course_files.opening import plain
 from course_files.writing import atomic_path
+from course_lib.runtime import project_root
 
 from .authoring import QUIET_KERNEL, environment
 from .running import find_notebooks
@@ -33,6 +37,8 @@ from .source import course_names
 
 SECONDS = 120                   # for one cell
 LARGEST = 50_000_000            # bytes of a hand-in
+ELSEWHERE = "another cell"
+WINGS = ("course_checks", "course_lib", "course_files")
 CALL = re.compile(r"^checks\.(\w+)\(", re.M)
 CHECKS = re.compile(r"^from course_checks(?:\.anew)? import (nb\d\d) as checks$", re.M)
 
@@ -70,10 +76,11 @@ def grade(folder, seconds=SECONDS, say=print):
     has ended. Raises ValueError if there is nothing to grade, or no notebook to hold an assignment against.
     """
     folder = Path(folder).resolve()
-    hand_ins = _hand_ins(folder)
+    hand_ins, strays = _hand_ins(folder)
     with _prepared():
         sources, absent = _sources(folder, sorted({assignment for _, assignment, _ in hand_ins}))
-        gradebook, grades, done = (folder / "gradebook.db").read_bytes(), [], {}
+        gradebook, grades, done = (folder / "gradebook.db").read_bytes(), strays, {}
+        course = {path: path.read_bytes() for wing in WINGS for path in (project_root() / wing).rglob("*.py")}
         todo = [part for hand_in in hand_ins for part in _parts(*hand_in, sources, absent)]
         for student, assignment, stem, notebook, note in todo:
             one = Grade(student, assignment, stem, note=note)
@@ -84,6 +91,8 @@ def grade(folder, seconds=SECONDS, say=print):
                     done[one[:3]] = notebook
                 except Exception as error:
                     one = one._replace(note=_why(error))
+                if changed := _restored(course):
+                    one = one._replace(note="; ".join(filter(None, [one.note, f"CHANGED AND PUT BACK: {changed}"])))
             grades.append(one)
             say(line(one))
         _write(folder, gradebook, grades, done)
@@ -104,14 +113,28 @@ def table(grades):
             + (f"not graded, or not wholly: {', '.join(lost)}" if lost else "all graded")]
 
 
+def _restored(course):
+    """The files of the course {path: bytes} that a hand-in has changed, by name; they are what they were again."""
+    changed = [path for path, content in course.items() if not path.is_file() or path.read_bytes() != content]
+    for path in changed:
+        path.write_bytes(course[path])
+    return ", ".join(path.name for path in changed)
+
+
 def _hand_ins(folder):
-    """[(student, assignment, folder)] in `folder`/submitted."""
+    """[(student, assignment, folder)] in `folder`/submitted, and a `Grade` for all that lies in a wrong place there."""
     home = folder / "submitted"
-    found = [(student.name, place.name, place) for student in _folders(home) for place in _folders(student)]
+    found = [(plain(student.name), plain(place.name), place) for student in _folders(home)
+             for place in _folders(student)]
+    strays = [(path, path.stem) for path in home.glob("*.ipynb")]
+    strays += [(path, student.name) for student in _folders(home) for path in student.glob("*.ipynb")]
+    strays += [(path, path.name) for path in _folders(home) if not any(path.iterdir())]
+    strays = [Grade(plain(student), "-", plain(path.name), note="in a wrong place, or empty. Wanted: "
+                    "submitted/STUDENT/01/01_the_gan_game.ipynb") for path, student in sorted(strays)]
     if not found:
         raise ValueError(f"there is nothing to grade in {home}. Put the notebook of each student there: "
                          f"submitted/STUDENT/01/01_the_gan_game.ipynb")
-    return found
+    return found, strays
 
 
 def _folders(place):
@@ -168,7 +191,9 @@ def _parts(student, assignment, place, sources, absent):
             if not path.exists():
                 raise Unfit("not handed in" + "".join(_misnamed(other, stem, sources) for other in others))
             notebook, missing = _fit(_read(path), source, stem, sources)
-            yield student, assignment, stem, notebook, f"put back: {', '.join(missing)}" if missing else ""
+            notes = [f"put back: {', '.join(missing)}"] * bool(missing)
+            notes += [f"not looked at: {plain(other.name)}" for other in others]
+            yield student, assignment, stem, notebook, "; ".join(notes)
         except Exception as error:
             yield student, assignment, stem, None, _why(error)
 
@@ -191,6 +216,7 @@ def _read(path):
     try:
         notebook = nbformat.read(path, as_version=4)
         assert all(isinstance(cell.source, str) and cell.metadata is not None for cell in notebook.cells)
+        nbformat.writes(notebook).encode()          # half an emoji cannot be written again
         return notebook
     except OSError as error:
         raise Unfit(f"{path.name} cannot be read ({error.strerror})") from None
@@ -284,13 +310,13 @@ def _executed(notebook, source, seconds):
                           extra_arguments=QUIET_KERNEL)
         execute.log.setLevel("CRITICAL")
         execute.preprocess(running, {"metadata": {"path": place}})
-        LimitOutput().preprocess(notebook, {})
     points, most, used = {}, 0, _names_used(notebook, source)
     notes = [f"{name} uses {names}" for name, names in used.items()]
     for cell in graded:
         name = cell.metadata.nbgrader.grade_id
         why = _refuted(cell, *proofs[name]) if name in proofs else ""
-        if name in proofs and re.search(r"course_checks\S*\._", used.get(_exercise_of(cell, notebook), "")):
+        if name in proofs and any(re.search(r"course_checks\S*\._", used.get(key, ""))
+                                  for key in (_exercise_of(cell, notebook), ELSEWHERE)):
             why = "the answer is taken from the check"
         if why:
             cell.outputs.append(nbformat.v4.new_output("error", ename="NoPoint", evalue=why, traceback=[why]))
@@ -301,28 +327,33 @@ def _executed(notebook, source, seconds):
             points[name], of = 0.0, float(cell.metadata.nbgrader.points)
             notes.append(f"{name}: {error}")
         most += of
+    LimitOutput().preprocess(notebook, {})
     return points, most, notes
 
 
 # It runs behind a check, and ends with the secret, the number of wrong answers that the check refused, and the names of
 # what functions of the notebook have replaced in other modules.
 PROOF = """def _proof():
+    import builtins as b        # a notebook may call something of its own `type`, say
     import sys
     import types
+    import warnings
 
     import torch
-    refused, mistakes = 0, getattr(checks, "MISTAKES", {{}}).get("{name}", [])
-    for wrong in [lambda *given: None, *(wrong for wrong, _ in mistakes)]:
-        try:
-            checks.{name}(wrong)
-        except AssertionError:
-            refused += 1
-    places = [torch.Tensor, *(module for module in [*sys.modules.values()] if hasattr(module, "__name__"))]
-    replaced = {{f"{{place.__name__}}.{{name}}" for place in places if place.__name__ != "__main__"
-                for name, value in [*vars(place).items()]
-                if isinstance(value, (types.FunctionType, type)) and value.__module__ == "__main__"}}
-    said = AssertionError(f"{secret} {{refused}} {{' '.join(sorted(replaced))}}")
-    said._render_traceback_ = list          # to draw one takes seconds
+    refused, mistakes = 0, b.getattr(checks, "MISTAKES", {{}}).get("{name}", [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for wrong in [lambda *given: None, *(wrong for wrong, _ in mistakes)]:
+            try:
+                checks.{name}(wrong)
+            except b.AssertionError:
+                refused += 1
+        places = [torch.Tensor, *(module for module in [*sys.modules.values()] if b.hasattr(module, "__name__"))]
+        replaced = {{f"{{place.__name__}}.{{name}}" for place in places if place.__name__ != "__main__"
+                    for name, value in [*b.vars(place).items()]
+                    if b.isinstance(value, (types.FunctionType, b.type)) and value.__module__ == "__main__"}}
+    said = b.AssertionError(f"{secret} {{refused}} {{' '.join(b.sorted(replaced))}}")
+    said._render_traceback_ = b.list        # to draw one takes seconds
     raise said
 
 
@@ -337,7 +368,7 @@ def _refuted(cell, proof, wanted):
         output.update({"name": "stdout"} if output.output_type == "stream" else {})
     printed = "".join(output.text for output in cell.outputs if output.output_type == "stream")
     said = next((output.evalue for output in proof.outputs if output.output_type == "error"), "")
-    if not re.search("^✓ ", printed, re.M):
+    if "✓ " not in printed:
         return "its check has not said ✓"
     if not said.startswith(wanted):
         return "its check takes wrong answers, too"
@@ -347,11 +378,29 @@ def _refuted(cell, proof, wanted):
 
 
 def _names_used(notebook, source):
-    """{exercise: what it uses of the course that its solution does not}: {"def-my_jsd": "course_lib.quality.jsd"}."""
-    code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
+    """{exercise: what it uses of the course that its solution does not}: {"def-my_jsd": "course_lib.quality.jsd"}.
+
+    ELSEWHERE: private functions of the checks in the student's own cells.
+    """
+    known = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
+    own = "\n".join(_python(cell.source) for cell in notebook.cells if cell.cell_type == "code" and not _name(cell))
+    try:
+        code = f"{known}\n{own}"
+        ast.parse(code)
+    except SyntaxError:
+        code = known
     solved = {name: course_names(text, code) for name, text in _solutions(source)}
-    used = {name: course_names(text, code) - solved.get(name, set()) for name, text in _solutions(notebook)}
+    used = {name: course_names(_python(text), code) - solved.get(name, set()) for name, text in _solutions(notebook)}
+    used[ELSEWHERE] = {name for name in course_names(own, code) if re.search(r"course_checks\S*\._", name)}
     return {name: ", ".join(sorted(names)) for name, names in used.items() if names}
+
+
+def _python(text):
+    """A cell's text with IPython's own lines, such as %matplotlib and !ls, as Python."""
+    try:
+        return TransformerManager().transform_cell(text)
+    except SyntaxError:
+        return text
 
 
 def _solutions(notebook):

@@ -19,6 +19,8 @@ RIGHT = dict(zip(EXERCISES, (
     "d = p + q\nreturn torch.where(d > 0, p / d.clamp(min=1e-300), 0.5)",
     "return -softplus(-real_logits).mean() - softplus(fake_logits).mean()",
     "m = (p + q) / 2\nreturn (torch.xlogy(p, p) + torch.xlogy(q, q) - 2 * torch.xlogy(m, m)).sum() * dx / 2")))
+# Right, and noisy: the ✓ of the check stands behind what an answer printed.
+HONEST = {name: f"print('.' * 99, end=' ')\n{answer}" for name, answer in RIGHT.items()}
 # What stands above `return None`, for each exercise another cheat.
 OLD_CHEATS = ("class checks:\n    best_discriminator = value = jsd = print",
               "import course_checks.nb01 as c\nfor name in ('value', 'jsd'):\n    setattr(c, name, print)",
@@ -94,6 +96,11 @@ def copied(notebook, name):
     return notebook
 
 
+def with_cell(notebook, code):
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(code))
+    return notebook
+
+
 def stripped(notebook):
     for cell in notebook.cells:
         cell.metadata.clear()
@@ -120,29 +127,43 @@ def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete,
     hand_in(folder, "lou", "{\"cells\": [")
     hand_in(folder, "max", solved(complete, RIGHT), assignment="O1")
     (folder / "submitted" / "ned" / "01").mkdir(parents=True)
+    hand_in(folder, "oda", with_cell(solved(complete, HONEST), "type = 'minimax'\nimport warnings\n"
+                                     "warnings.simplefilter('error')"))
+    hand_in(folder, "pam", with_cell(solved(complete, RIGHT | {
+        "def-my_value": "%matplotlib inline\nreturn checks._value(real_logits, fake_logits)",
+        "def-my_jsd": "return helper(p, q, dx)"}), "from course_checks.nb01 import _jsd as helper"))
+    hand_in(folder, "quy", nbformat.writes(solved(complete, RIGHT)).replace("import torch", "# \\ud83d\\nimport torch", 1))
+    hand_in(folder, os.fsdecode(b"J\xf6rg"), "")
+    (folder / "submitted" / "rob.ipynb").write_text("{}")
+    (folder / "submitted" / "sue").mkdir()
+    hand_in(folder, "anna", "{}", name="copy")
     assert cli.main(["grade", str(folder)]) == 1, "somebody could not be graded"
     shown = capfd.readouterr().out
     with open(folder / "grades.csv", encoding="utf-8", newline="") as file:
         rows = {row["student_id"]: (row["score"], row["note"]) for row in csv.DictReader(file)}
     scores = {student: score.removesuffix(".0") for student, (score, _) in rows.items()}
-    assert scores == {"anna": "3", "ben": "1", "cem": "0", "dot": "0", "eve": "1",
-                      **dict.fromkeys(("gil", "hal", "ida", "jon", "kim", "lou", "max", "ned"), "")}
+    lost = ["J\\udcf6rg", "gil", "hal", "ida", "jon", "kim", "lou", "max", "ned", "quy", "rob", "sue"]
+    assert scores == {"anna": "3", "ben": "1", "cem": "0", "dot": "0", "eve": "1", "oda": "3", "pam": "1",
+                      **dict.fromkeys(lost, "")}
     for student, words in {
-            "anna": "put back: checks-value", "ben": "def-my_jsd uses course_lib.quality.jsd", "cem": "",
+            "anna": "put back: checks-value; not looked at: copy.ipynb",
+            "ben": "def-my_jsd uses course_lib.quality.jsd", "cem": "",
             "eve": "the notebook has replaced torch.allclose",
             "gil": "its kernel died", "hal": "the cell def-my_value is there 2 times",
             "ida": f"rename it to {STEM}.ipynb", "jon": "lost the metadata",
             "kim": "has the cells of 02_making_it_train", "lou": "is not a whole notebook",
-            "max": "there is no source/O1", "ned": "not handed in"}.items():
+            "max": "there is no source/O1", "ned": "not handed in", "oda": "", "quy": "is not a whole notebook",
+            "rob": "in a wrong place", "sue": "in a wrong place"}.items():
         assert words in rows[student][1] and (words or not rows[student][1]), student
         assert words in next(line for line in shown.splitlines()[::-1] if line.startswith(f"{student} ")), shown
     assert "checks-value earns nothing: the answer is taken from the check" in rows["ben"][1]
-    assert "13 student(s); not graded, or not wholly: gil, hal, ida, jon, kim, lou, max, ned" in shown
+    assert all(f"checks-{name} earns nothing: the answer is taken" in rows["pam"][1] for name in ("value", "jsd"))
+    assert f"19 student(s); not graded, or not wholly: {', '.join(lost)}" in shown
     book = sqlite3.connect(folder / "gradebook.db")
     found = dict(book.execute("select student_id, sum(auto_score) from submitted_assignment a "
                               "join submitted_notebook n on n.assignment_id = a.id "
                               "join grade g on g.notebook_id = n.id group by student_id"))
-    assert found == {"anna": 3, "ben": 1, "cem": 0, "dot": 0, "eve": 1}
+    assert found == {"anna": 3, "ben": 1, "cem": 0, "dot": 0, "eve": 1, "oda": 3, "pam": 1}
     assert {most for most, in book.execute("select max_score from grade_cells")} == {1}
     assert {by_hand for by_hand, in book.execute("select manual_score from grade")} == {None}
     graded = nbformat.read(folder / "autograded" / "ben" / "01" / f"{STEM}.ipynb", as_version=4)
@@ -234,6 +255,16 @@ def outputs(*which):
 def test_a_check_earns_its_point_by_saying_so_and_by_refusing_wrong_answers(check, proof, why):
     found = grading._refuted(outputs(*check), outputs(*[proof] * bool(proof)), "s 4 ")
     assert bool(found) == bool(why) and why in found
+
+
+def test_what_a_hand_in_did_to_the_course_is_undone(tmp_path):
+    files = {tmp_path / name: b"a check" for name in ("same.py", "changed.py", "gone.py")}
+    for path in files:
+        path.write_bytes(b"a check")
+    (tmp_path / "changed.py").write_text("print('✓ fine')", encoding="utf-8")
+    (tmp_path / "gone.py").unlink()
+    assert grading._restored(files) == "changed.py, gone.py" and grading._restored(files) == ""
+    assert {path: path.read_bytes() for path in files} == files
 
 
 def test_a_kernel_that_cannot_be_stopped_is_given_up():
