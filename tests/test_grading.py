@@ -132,7 +132,8 @@ def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete,
     hand_in(folder, "pam", with_cell(solved(complete, RIGHT | {
         "def-my_value": "%matplotlib inline\nreturn checks._value(real_logits, fake_logits)",
         "def-my_jsd": "return helper(p, q, dx)"}), "from course_checks.nb01 import _jsd as helper"))
-    hand_in(folder, "quy", nbformat.writes(solved(complete, RIGHT)).replace("import torch", "# \\ud83d\\nimport torch", 1))
+    half_an_emoji = "# \\ud83d\\nimport torch"
+    hand_in(folder, "quy", nbformat.writes(solved(complete, RIGHT)).replace("import torch", half_an_emoji, 1))
     hand_in(folder, os.fsdecode(b"J\xf6rg"), "")
     (folder / "submitted" / "rob.ipynb").write_text("{}")
     (folder / "submitted" / "sue").mkdir()
