@@ -8,9 +8,9 @@ ProtoNet trained on classical copies of both worlds, which averages 16 classical
 added up. Intervals are over episodes, of means over two seeds. All of this is exploratory, on development alphabets.
 
 copies        by a generator that learned from the three alphabets, or from these and `glyphs`, at test time.
-strokes       for training: a third of the tasks hold drawings by a pen that repeats people's strokes; the generator of
-              `strokes.py` moves and bends each stroke on its own. The characters are those of the three alphabets, or
-              new ones, with strokes of two characters. The control has new characters without the generator.
+strokes       for training: a third of the tasks hold new characters, with strokes of two characters of one alphabet, drawn
+              by a pen that repeats people's movements. The generator of `strokes.py` moves and bends each stroke on its
+              own; the control does without it.
 new classes   for training: half of the tasks hold characters that nobody drew. A character becomes another one when
               all its drawings are warped alike: by the generator with one far-reaching z for each character, or by one
               strong classical warp for each.
@@ -106,8 +106,7 @@ def of_strokes():
         strokes.train_generator(drawn, n_steps=ITERATIONS, seed=0, path=path)
     G = load(strokes.StrokeGenerator, path)
     new, rng = strokes.new_characters(drawn, 300, runtime.rng(0)), runtime.rng(1)
-    found = {"strokes moved by G": strokes.by_G(G, drawn, 20, rng), "new characters": new,
-             "new characters moved by G": strokes.by_G(G, new, 20, rng)}
+    found = {"new characters of strokes": new, "new characters of strokes, moved by G": strokes.by_G(G, new, 20, rng)}
     return {what: strokes.world(each).turned() for what, each in found.items()}
 
 
