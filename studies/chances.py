@@ -8,9 +8,9 @@ ProtoNet trained on classical copies of both worlds, which averages 16 classical
 added up. Intervals are over episodes, of means over two seeds. All of this is exploratory, on development alphabets.
 
 copies        by a generator that learned from the three alphabets, or from these and `glyphs`, at test time.
-strokes       for training: a third of the tasks hold new characters, with strokes of two characters of one alphabet, drawn
-              by a pen that repeats people's movements. The generator of `strokes.py` moves and bends each stroke on its
-              own; the control does without it.
+strokes       for training: a third of the tasks hold new characters, with strokes of two characters of one alphabet,
+              drawn by a pen that repeats people's movements. The generator of `strokes.py` moves and bends each stroke
+              on its own; the control does without it.
 new classes   for training: half of the tasks hold characters that nobody drew. A character becomes another one when
               all its drawings are warped alike: by the generator with one far-reaching z for each character, or by one
               strong classical warp for each.

@@ -137,6 +137,22 @@ def gain(arms, kind=ONE_SHOT, **fields):
     return some("augmentation", name=f"{kind}, difference", setting="inductive", arm=arms, **fields)
 
 
+@claims("RESULTS", "Copies by the generator bring matching {:+.1f} ± {:.1f} points. They change the accuracy of ProtoNet by "
+                   "{:+.1f} ± {:.1f} points and that of MAML by {:+.1f} ± {:.1f}")
+def test_learners_that_know_how_people_vary_lose_by_copies():
+    matching, proto, meta = (gain("GAN - no augmentation", learner=learner)[0] for learner in (
+        "distortion matching in pixels", "ProtoNet", "MAML"))
+    assert matching.low > 0 and proto.high < 0 and meta.high < 0
+    return [value for r in (matching, proto, meta) for value in (100 * r.value, 100 * r.half)]
+
+
+@claims("11", "That predicts an order for the learners of notebook 09: first the matcher")
+def test_the_order_of_the_learners_is_as_predicted():
+    matching, head, *trained = (gain("GAN - no augmentation", learner=learner)[0].value for learner in (
+        "distortion matching in pixels", "fine-tuning the head", "ProtoNet", "MAML"))
+    assert matching > head > max(trained)
+
+
 def tried(arms, name="difference"):
     """A record of the trial: a difference of two arms, or the accuracy of one."""
     return one("trial", name=name, arm=arms)
