@@ -137,8 +137,8 @@ def gain(arms, kind=ONE_SHOT, **fields):
     return some("augmentation", name=f"{kind}, difference", setting="inductive", arm=arms, **fields)
 
 
-@claims("RESULTS", "Copies by the generator bring matching {:+.1f} ± {:.1f} points. They change the accuracy of ProtoNet by "
-                   "{:+.1f} ± {:.1f} points and that of MAML by {:+.1f} ± {:.1f}")
+@claims("RESULTS", "Copies by the generator bring matching {:+.1f} ± {:.1f} points. They change the accuracy of ProtoNet "
+                   "by {:+.1f} ± {:.1f} points and that of MAML by {:+.1f} ± {:.1f}")
 def test_learners_that_know_how_people_vary_lose_by_copies():
     matching, proto, meta = (gain("GAN - no augmentation", learner=learner)[0] for learner in (
         "distortion matching in pixels", "ProtoNet", "MAML"))
