@@ -691,6 +691,12 @@ def test_maml_lies_where_one_step_leads_towards_every_wave():
         assert all(r.high < other.low for other in beside(r, arm=["random weights", "trained on all waves"]))
 
 
+@claims("07", "What all drawings share costs it more than ten points")
+def test_what_all_drawings_share_costs_anil_ten_points():
+    shared, mended = (some("few_shot_curves", arm=arm, look=8)[0] for arm in ("ANIL, plain features", "ANIL"))
+    assert len(shared.each) == len(mended.each) == 3 and min(mended.each) - max(shared.each) > 0.1
+
+
 @claims("07", "They hardly do, and to hold them still at test time costs less than a point")
 def test_the_features_hardly_move_in_the_inner_loop():
     features, head = (one("07_maml", name="way in the inner loop", arm=part) for part in ("features", "head"))
