@@ -1076,20 +1076,22 @@ plt.show()
 # line a prediction is right.)
 #
 # Look at the closed forms first, *support alone* and *both sides*. They need two covariances and no
-# adversary, and on `glyphs` both take errors off this ProtoNet, as predicted. $G$'s copies take the
-# same two places and do not. So the room is there, and this $G$ does not fill it: the mean feature
-# of its copies is not $A x$.
+# adversary, and on `glyphs` both take errors off this ProtoNet. $G$'s copies take the same two
+# places and do not. So the room is there, and this $G$ does not fill it: the mean feature of its
+# copies is not $A x$.
 #
-# The theory fails in three ways. It is wrong about the *level*, which had to be fitted. It promises
-# most for *Bayes*, which does harm. Bayes' metric trusts just those directions in which people
-# hardly varied on the training alphabets, and on new alphabets they do. And it says that support
-# alone helps, while in notebook 10 support alone *added* errors. There, $G$'s copies stood for $A
-# x$, and features of moved drawings are no straight line.
+# *Support alone* was predicted. The rest shows where the theory fails. It is wrong about the
+# *level*, which had to be fitted. It promised nothing for *both sides*, which did as well as
+# support alone. It promised most for *Bayes*, which does harm. Bayes' metric trusts just those
+# directions in which people hardly varied on the training alphabets, and on new alphabets they do.
+# And it says that support alone helps, while in notebook 10 support alone *added* errors. There,
+# $G$'s copies stood for $A x$, and features of moved drawings are no straight line.
 #
 # **Who needs it?** Section 4 says that all help is prior knowledge. So a learner that already has
 # it gains less. That predicts an order for the learners of notebook 09: first the matcher, which
 # has learned nothing; then the head on a classifier's features, which never met a one-shot task;
-# and last ProtoNet and MAML, which were trained on such tasks.
+# and last ProtoNet and MAML, which were trained on such tasks. (In section 3 the matcher's costs
+# were means over copies. In notebook 09 each copy in the support is one more drawing that may fit.)
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
