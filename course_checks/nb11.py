@@ -288,8 +288,8 @@ def weight(function):
 
 
 def _weight(shots, between, within, slope, bias):
-    gamma, noise = 1 - slope, within / shots
-    return gamma * noise / (gamma ** 2 * (noise + between) + bias ** 2)
+    kept = (1 - slope) * within / shots         # minus half of f'(0)
+    return kept / ((1 - slope) * (kept + (1 - slope) * between) + bias ** 2)
 
 
 def _named(arguments):

@@ -200,8 +200,10 @@ def test_checkpoints_are_small_and_say_how_they_were_made(path):
         (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(checkpoints.load(path))
         return
     if path.stem.startswith("maml"):
-        network = networks.ConvNet(made["n_way"], norm=networks.BatchNorm, keep_map=True)
-        network.load_state_dict(checkpoints.load(path))
+        saved = checkpoints.load(path)
+        rates = saved.pop("log_rates").exp()
+        networks.ConvNet(made["n_way"], norm=networks.BatchNorm, keep_map=True, length=32).load_state_dict(saved)
+        assert rates.shape == (3,) and ((rates > 0.01) & (rates < 1)).all()
         return
     assert {"iterations", "notebook"} <= set(made)
     G = networks.ImageGenerator()

@@ -1115,14 +1115,14 @@ def slope_of(who, name, world="raw"):
     return f"{mark['value']:.2f} ± {(mark['high'] - mark['low']) / 2:.2f}"
 
 
-# %% [markdown]
-# ## The answer
-
 # %%
 key = "normalised", "ProtoNet"
 rivals = [arm for arm in arms["normalised"] if arm not in ("no augmentation", "G")]
 as_well = [arm for arm in rivals if marks[*key, arm][2]["low"] <= 0]
 better = [arm for arm in ["G", *rivals] if marks[*key, arm][1]["high"] < 0]
+
+# %% [markdown]
+# ## The answer
 
 # %%
 display(Markdown(
