@@ -1141,11 +1141,11 @@ display(Markdown(
     f"a Gaussian by {difference('normalised', 'a Gaussian')}, a regression without $D$ by "
     f"{difference('normalised', 'regression, best of 4')}. Arms whose interval lies below 0: "
     f"{', '.join(better) or 'none'}. Rivals that are not worse than $G$, as far as the intervals "
-    f"tell: {len(as_well)} of {len(rivals)} ({', '.join(as_well)}).\n\n**Predicted.** Shrinking by "
-    "two covariances, with no generator at all, changes the error of the same ProtoNet by "
+    f"tell: {len(as_well)} of {len(rivals)} ({', '.join(as_well)}).\n\n**Predicted.** Shrinking "
+    "by two covariances, with no generator at all, changes the error of the same ProtoNet by "
     f"**{points(measured['both sides'])}** (predicted {points(foretold['both sides'])}); copies by "
-    f"$G$ in the same place by {points(measured['both sides, copies by G'])}.\n\nIntervals are over "
-    "characters. Each generator and each ProtoNet was trained once, the latter without "
+    f"$G$ in the same place by {points(measured['both sides, copies by G'])}.\n\nIntervals are "
+    "over characters. Each generator and each ProtoNet was trained once, the latter without "
     "augmentation."))
 
 # %% [markdown]
