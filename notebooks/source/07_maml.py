@@ -556,8 +556,8 @@ for of in ("glyphs", "omniglot"):
 #
 # `checkpoints/maml_glyphs.safetensors` holds a long run of MAML, trained 20-way on `glyphs`, and
 # its learned rates. A 5-way task takes five of the twenty rows of its head, at a quarter of the
-# rates: its loss is a mean over five images, not twenty, so that an image's step would be four
-# times as large. **Predict** how far the features' layers move in the inner loop, and what is lost
+# rates. Its loss is a mean over five images, not twenty, so an image's step would be four times as
+# large. **Predict** how far the features' layers move in the inner loop, and what is lost
 # if they are held still at test time.
 
 # %%

@@ -1089,9 +1089,10 @@ plt.show()
 #
 # **Who needs it?** Section 4 says that all help is prior knowledge. So a learner that already has
 # it gains less. That predicts an order for the learners of notebook 09: first the matcher, which
-# has learned nothing; then the head on a classifier's features, which never met a one-shot task;
-# and last ProtoNet and MAML, which were trained on such tasks. (In section 3 the matcher's costs
-# were means over copies. In notebook 09 each copy in the support is one more drawing that may fit.)
+# has learned nothing. Next comes the head on a classifier's features, which never met a one-shot
+# task. Last come ProtoNet and MAML, which were trained on such tasks. (In section 3 the matcher's
+# costs were means over copies. In notebook 09 each copy in the support is one more drawing that may
+# fit.)
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
