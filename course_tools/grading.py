@@ -117,6 +117,7 @@ def _restored(course):
     """The files of the course {path: bytes} that a hand-in has changed, by name; they are what they were again."""
     changed = [path for path, content in course.items() if not path.is_file() or path.read_bytes() != content]
     for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(course[path])
     return ", ".join(path.name for path in changed)
 
@@ -128,8 +129,8 @@ def _hand_ins(folder):
              for place in _folders(student)]
     strays = [(path, path.stem) for path in home.glob("*.ipynb")]
     strays += [(path, student.name) for student in _folders(home) for path in student.glob("*.ipynb")]
-    strays += [(path, path.name) for path in _folders(home) if not any(path.iterdir())]
-    strays = [Grade(plain(student), "-", plain(path.name), note="in a wrong place, or empty. Wanted: "
+    strays += [(path, path.name) for path in _folders(home) if not (_folders(path) or any(path.glob("*.ipynb")))]
+    strays = [Grade(plain(student), "-", plain(path.name), note="in a wrong place, or no notebook in it. Wanted: "
                     "submitted/STUDENT/01/01_the_gan_game.ipynb") for path, student in sorted(strays)]
     if not found:
         raise ValueError(f"there is nothing to grade in {home}. Put the notebook of each student there: "

@@ -5,8 +5,9 @@ warp of the image bends all ink of a place alike, so that it cannot move one str
 G(z, example, task, strokes) sees the example, and says how its strokes are to be made; D(image, example, task) judges
 pictures drawn by the same pen, from strokes of another person or from G's.
 
-New classes, as in BPL: a character that nobody drew has strokes of two characters of one alphabet. Every drawer makes
-it with the strokes of their own; which of them belong together is found by the Hungarian algorithm.
+New classes, as in BPL: a character that nobody drew has strokes of two characters of one alphabet. Each of its drawings
+joins strokes of one drawing of each, in the order in which drawings were kept. The two are often, and not always, by
+one person. Which strokes belong together is found by the Hungarian algorithm.
 """
 
 import re

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import sqlite3
 import textwrap
 from pathlib import Path
@@ -137,6 +138,7 @@ def test_a_class_is_graded_whatever_one_of_them_hands_in(course_class, complete,
     hand_in(folder, os.fsdecode(b"J\xf6rg"), "")
     (folder / "submitted" / "rob.ipynb").write_text("{}")
     (folder / "submitted" / "sue").mkdir()
+    (folder / "submitted" / "sue" / "answers.pdf").write_text("")
     hand_in(folder, "anna", "{}", name="copy")
     assert cli.main(["grade", str(folder)]) == 1, "somebody could not be graded"
     shown = capfd.readouterr().out
@@ -259,11 +261,12 @@ def test_a_check_earns_its_point_by_saying_so_and_by_refusing_wrong_answers(chec
 
 
 def test_what_a_hand_in_did_to_the_course_is_undone(tmp_path):
-    files = {tmp_path / name: b"a check" for name in ("same.py", "changed.py", "gone.py")}
+    files = {tmp_path / name: b"a check" for name in ("same.py", "changed.py", "folder/gone.py")}
+    (tmp_path / "folder").mkdir()
     for path in files:
         path.write_bytes(b"a check")
     (tmp_path / "changed.py").write_text("print('✓ fine')", encoding="utf-8")
-    (tmp_path / "gone.py").unlink()
+    shutil.rmtree(tmp_path / "folder")
     assert grading._restored(files) == "changed.py, gone.py" and grading._restored(files) == ""
     assert {path: path.read_bytes() for path in files} == files
 

@@ -121,6 +121,13 @@ def test_what_is_no_file_is_named(tmp_path):
             records.read(tmp_path / name)
 
 
+def test_a_file_too_large_to_be_one_of_ours_is_not_read(tmp_path):
+    with open(tmp_path / "huge.jsonl", "wb") as file:
+        file.truncate(2**26 + 1)        # sparse: it takes no room
+    with pytest.raises(ValueError, match=r"huge.jsonl cannot be read \(its 67,108,865 bytes are more than"):
+        records.read(tmp_path / "huge.jsonl")
+
+
 def test_a_full_disc_leaves_no_half_record(results, monkeypatch):
     """The limit on the size of files is 20 bytes beyond what stands."""
     resource = pytest.importorskip("resource")

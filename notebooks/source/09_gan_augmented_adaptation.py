@@ -58,8 +58,8 @@ print(f"{len(train.names)} characters to learn from; "
 # `studies/trial.py`: on real characters, 20-way 1-shot within an alphabet, **are the copies of a
 # generator better than classical ones?**
 #
-# Both are used in the place that notebook 10 found best, on drawings as they are: a ProtoNet trains
-# on copies alone, and at test time it averages the features of each drawing and of seven copies.
+# Both are used in the place that notebook 10 found best, on drawings as they are. A ProtoNet trains
+# on copies alone. At test time it averages the features of each drawing and of seven copies.
 # Both are tuned alike. Eight alphabets are tested, each after training on other alphabets, with
 # five generators and ten networks for each. The unit is the *alphabet*, because tasks of one
 # alphabet share its characters: the interval is over eight alphabets. **Predict** the sign.

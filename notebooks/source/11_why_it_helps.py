@@ -674,8 +674,8 @@ for arm in SOME:
 #
 # So far we measured. Could it have been predicted? Take a world that is simple enough for pencil
 # and paper. A drawing is a point in $d$ dimensions. The characters lie about the origin, $\mu \sim
-# N(0, \Sigma_b)$ (*b*: between characters), and people's drawings lie about their character, $x =
-# \mu + \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$ (*w*: within one).
+# N(0, \Sigma_b)$, with *b* for *between*. People's drawings lie about their character, $x = \mu +
+# \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$, with *w* for *within*.
 #
 # Let $G$ be **perfect**: its samples are spread just as other people's drawings of $x$'s character
 # are, as far as anyone can know it from $x$. Then the mean of infinitely many samples is the
@@ -1077,15 +1077,15 @@ plt.show()
 #
 # Look at the closed forms first, *support alone* and *both sides*. They need two covariances and no
 # adversary, and on `glyphs` both take errors off this ProtoNet. $G$'s copies take the same two
-# places and do not. So the room is there, and this $G$ does not fill it: the mean feature of its
-# copies is not $A x$.
+# places and do not. So the room is there, and this $G$ does not fill it. Were the mean feature of
+# its copies $A x$, the rows would agree.
 #
 # *Support alone* was predicted. The rest shows where the theory fails. It is wrong about the
 # *level*, which had to be fitted. It promised nothing for *both sides*, which did as well as
 # support alone. It promised most for *Bayes*, which does harm. Bayes' metric trusts just those
-# directions in which people hardly varied on the training alphabets, and on new alphabets they do.
-# And it says that support alone helps, while in notebook 10 support alone *added* errors. There,
-# $G$'s copies stood for $A x$, and features of moved drawings are no straight line.
+# directions in which people hardly varied on the training alphabets; on new ones they may. And it
+# says that support alone helps, while in notebook 10 support alone *added* errors. Why these fail
+# was not tested.
 #
 # **Who needs it?** Section 4 says that all help is prior knowledge. So a learner that already has
 # it gains less. That predicts an order for the learners of notebook 09: first the matcher, which
