@@ -1,10 +1,13 @@
-"""IDX files, the format of MNIST."""
+"""IDX files, the format of MNIST: where each set lies, where it comes from, and what it holds."""
 
 import gzip
 import math
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 
+from .download import check_md5, download
 from .opening import DataError, opened
 
 
@@ -21,3 +24,44 @@ def read(path, *sizes):
         if len(content) != length:
             raise ValueError(f"it does not have the {length:,} bytes that its header says")
         return numpy.frombuffer(content, dtype=numpy.uint8).reshape(n, *sizes)
+
+
+IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+
+
+class Files(NamedTuple):
+    """The two files of a dataset, images and labels: folder, mirrors, md5 as in torchvision; where systems put them."""
+
+    name: str
+    folder: str
+    mirrors: list
+    md5: dict
+    system_folders: tuple = ()
+
+    def find(self, root):
+        folders = [root / self.name, root / self.folder / "raw", *map(Path, self.system_folders)]
+        places = [[f / n for f in folders for n in (file, file.removesuffix(".gz"))] for file in (IMAGES, LABELS)]
+        return [next((path for path in paths if path.is_file()), paths[0]) for paths in places]
+
+    def fetch(self, path):
+        download([mirror + path.name for mirror in self.mirrors], path, self.md5[path.name])
+
+    def read(self, paths):
+        """images uint8 [n, 28, 28] and labels uint8 [n] from 0 to 9."""
+        for path in paths:      # unpacked files and those of the system's packages have no published md5
+            if path.suffix == ".gz" and str(path.parent) not in self.system_folders:
+                check_md5(path, self.md5[path.name])
+        images, labels = read(paths[0], 28, 28), read(paths[1])
+        if not len(images) == len(labels) > 0 or labels.max() > 9:
+            raise DataError(f"{paths[0]} has {len(images)} images, and {paths[1]} {len(labels)} labels up to "
+                            f"{max(labels, default=0)}, not one of 0 to 9 for each. Delete both and load again.")
+        return images, labels
+
+
+MNIST = Files("mnist", "MNIST",
+              ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"],
+              {IMAGES: "f68b3c2dcbeaaa9fbdd348bbdeb94873", LABELS: "d53e105ee54ea40749a09fcbcd1e9432"})
+FASHION_MNIST = Files("fashion-mnist", "FashionMNIST",
+                      ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+                      {IMAGES: "8d4fb7e6c68d591d4c3dfef9ec88bf0d", LABELS: "25c81989df183df01b3e8a0aad5dffbe"},
+                      ("/usr/share/datasets/fashion-mnist", "/usr/share/dataset-fashion-mnist"))

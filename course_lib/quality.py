@@ -93,6 +93,14 @@ def _vectors(a, b):
     return a.detach().cpu().double(), b.detach().cpu().double()
 
 
+def energy_distance(a, b):
+    """2 E|a - b| - E|a - a'| - E|b - b'| of features a [N, F] and b [M, F]; 0 in the mean if the laws agree: a scalar.
+
+    No pair of a point with itself, so it is without bias, and can be less than 0. Source: Székely & Rizzo 2013.
+    """
+    return 2 * torch.cdist(a, b).mean() - torch.pdist(a).mean() - torch.pdist(b).mean()
+
+
 def nearest_training(images, training, chunk=500):
     """For images [N, 1, H, W] in [0, 1], the nearest of training [M, 1, H, W]: (distances float64 [N], indices [N]).
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from course_files import omniglot
 from course_files.opening import opened
 from course_files.pictures import ink_of_png
 from course_lib import (
@@ -29,7 +30,7 @@ from course_lib import (
     runtime,
     statistics,
 )
-from course_lib.datasets import DataError, glyphs, omniglot
+from course_lib.datasets import DataError, glyphs
 from course_lib.normalisation import normalised
 
 from . import records

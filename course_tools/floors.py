@@ -7,13 +7,13 @@ tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/
 import ast
 
 FLOORS = {      # each wing from the ground up
-    "course_files": [["opening", "writing"], ["pictures", "idx"], ["folders"]],
+    "course_files": [["opening", "writing"], ["pictures", "download"], ["folders", "idx", "omniglot"]],
     "course_lib": [
         ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
          "networks/images", "networks/examples", "networks/convnet", "normalisation", "datasets/glyphs"],
-        ["checkpoints", "quality", "episodes", "networks/", "datasets/classes"],
-        ["gan", "maml", "classifier", "datasets/download", "datasets/folder"],
-        ["augmentations", "pairs", "learners", "datasets/omniglot", "datasets/labelled"],
+        ["checkpoints", "quality", "episodes", "networks/flows", "datasets/classes"],
+        ["gan", "maml", "networks/", "datasets/folder", "datasets/omniglot", "datasets/labelled"],
+        ["classifier", "flows", "augmentations", "pairs", "learners"],
         ["datasets/"],
     ],
     "course_checks": [["_base", "anew"], ["nb*"]],
@@ -24,7 +24,7 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor", "grading"],
         ["cli"],
     ],
-    "studies": [["shared", "torchvision_guard"], ["few_shot", "strokes", "trial"], ["*"]],
+    "studies": [["shared", "torchvision_guard"], ["few_shot", "judging", "strokes", "trial"], ["*"]],
 }
 
 

@@ -7,8 +7,8 @@ import zipfile
 import torch
 from PIL import Image
 
+from course_files import idx, omniglot
 from course_lib import datasets
-from course_lib.datasets import labelled, omniglot
 
 PART = "images_background_small1"
 
@@ -16,7 +16,7 @@ PART = "images_background_small1"
 def empty_root(tmp_path, monkeypatch):
     """An empty data folder, an empty cache, and downloads that fail at once."""
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
-    for module in (omniglot, labelled):
+    for module in (omniglot, idx):
         monkeypatch.setattr(module, "download", refuse)
     (tmp_path / "data").mkdir()
     return tmp_path / "data"

@@ -11,8 +11,9 @@ from PIL import Image
 from scipy.stats import ttest_1samp
 from torch.nn.functional import pad
 
+from course_files import omniglot
 from course_lib import datasets, episodes, learners, normalisation, runtime
-from course_lib.datasets import DataError, glyphs, omniglot
+from course_lib.datasets import DataError, glyphs
 from course_tools import challenge, cli
 
 

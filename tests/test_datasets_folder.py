@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from course_files import folders
 from course_lib import datasets
 from course_lib.datasets import folder
 from data_files import PART, archive, empty_root, small_omniglot
@@ -144,7 +145,7 @@ def test_a_folder_too_small_to_split(pictures):
 def test_a_changed_folder_is_read_anew(pictures, monkeypatch):
     before = datasets.load(f"folder:{pictures}").images
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "prepared", None)      # reading an image would fail now
+        patch.setattr(folders, "prepared", None)      # reading an image would fail now
         assert torch.equal(datasets.load(f"folder:{pictures}").images, before)
     picture(pictures / "dog" / "a.png", box=(10, 2, 30, 8))
     assert not torch.equal(datasets.load(f"folder:{pictures}").images, before)

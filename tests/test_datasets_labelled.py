@@ -51,7 +51,7 @@ def small_mnist(monkeypatch):
                "train-labels-idx1-ubyte.gz": idx(labels, 7)}
     packed = {name: gzip.compress(body) for name, body in content.items()}
     md5 = {name: hashlib.md5(content).hexdigest() for name, content in packed.items()}
-    monkeypatch.setitem(datasets.DATASETS, "mnist", labelled.idx("mnist", "MNIST", ["http://x/"], md5))
+    monkeypatch.setitem(datasets.DATASETS, "mnist", labelled.idx(idx_files.Files("mnist", "MNIST", ["http://x/"], md5)))
     return packed
 
 
@@ -84,8 +84,8 @@ def test_mnist_damaged(root, small_mnist):
 def test_address_place_and_checksums_are_those_of_torchvision(root, monkeypatch, name, theirs):
     published = getattr(torchvision_guard.import_torchvision().datasets, theirs)
     recipe, asked, checked = datasets.DATASETS[name], [], []
-    monkeypatch.setattr(labelled, "download", lambda urls, path, md5: asked.append((urls, path, md5)))
-    monkeypatch.setattr(labelled, "check_md5", lambda path, md5: checked.append((path, md5)))
+    monkeypatch.setattr(idx_files, "download", lambda urls, path, md5: asked.append((urls, path, md5)))
+    monkeypatch.setattr(idx_files, "check_md5", lambda path, md5: checked.append((path, md5)))
     folder = published.__new__(published)
     folder.root = str(root)
     Path(folder.raw_folder).mkdir(parents=True)

@@ -20,9 +20,8 @@ import papermill
 import psutil
 import pytest
 
-from course_files import writing
+from course_files import omniglot, writing
 from course_lib import datasets, statistics
-from course_lib.datasets import omniglot
 from course_tools import authoring, cli, running
 
 PARAMETERS = 'profile = "cpu"\ndataset = "digits"\ndevice = "cpu"\nseed = 0'

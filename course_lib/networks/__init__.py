@@ -5,9 +5,11 @@ further arguments. Images are [B, 1, 28, 28] in [0, 1].
 """
 
 from .convnet import BatchNorm, ConvNet
-from .examples import PairDiscriminator, PixelGenerator, SetEncoder, WarpGenerator, warp
+from .examples import PairDiscriminator, PixelGenerator, SetEncoder, WarpGenerator, apart, warp
+from .flows import PixelFlow, WarpFlow
 from .images import ImageDiscriminator, ImageGenerator
 from .points import PointDiscriminator, PointGenerator
 
-__all__ = ["BatchNorm", "ConvNet", "ImageDiscriminator", "ImageGenerator", "PairDiscriminator", "PixelGenerator",
-           "PointDiscriminator", "PointGenerator", "SetEncoder", "WarpGenerator", "warp"]
+__all__ = ["BatchNorm", "ConvNet", "ImageDiscriminator", "ImageGenerator", "PairDiscriminator", "PixelFlow",
+           "PixelGenerator", "PointDiscriminator", "PointGenerator", "SetEncoder", "WarpFlow", "WarpGenerator", "apart",
+           "warp"]

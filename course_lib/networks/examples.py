@@ -26,6 +26,13 @@ def warp(x, affine, field, stroke_width):
     return moved + width.relu() * (thick - moved) + (-width).relu() * (thin - moved)
 
 
+def apart(numbers):
+    """[B, 6 + 2 g g + 1] as the affine [B, 2, 3], field [B, 2, g, g] and stroke_width [B] that `warp` takes."""
+    affine, field, stroke_width = numbers.split([6, numbers.shape[1] - 7, 1], dim=1)
+    grid = round((field.shape[1] / 2) ** 0.5)
+    return affine.view(-1, 2, 3), field.view(-1, 2, grid, grid), stroke_width[:, 0]
+
+
 class SetEncoder(nn.Module):
     """Sets of images [B, S, 1, 28, 28], in any order -> [B, n_out]: the mean of their features (Zaheer et al. 2017)."""
 
@@ -40,8 +47,8 @@ class SetEncoder(nn.Module):
         return self.layers(2 * x.flatten(0, 1) - 1).view(*x.shape[:2], -1).mean(1)
 
 
-class _FromExamples(nn.Module):
-    """What both generators share: one vector [B, C] of noise, examples and (with task=True) the task's description."""
+class FromExamples(nn.Module):
+    """What all generators share: one vector [B, C] of noise, examples and (with task=True) the task's description."""
 
     def __init__(self, z_dim, task, n_out=64):
         super().__init__()
@@ -51,11 +58,11 @@ class _FromExamples(nn.Module):
     def condition(self, z, x, task):
         parts = [z, self.encode_examples(x)]
         if self.encode_task is not None:
-            parts.append(self.encode_task(task).repeat_interleave(len(z) // len(task), dim=0))
+            parts.append(self.encode_task(task).repeat_interleave(len(x) // len(task), dim=0))
         return torch.cat(parts, dim=1)
 
 
-class WarpGenerator(_FromExamples):
+class WarpGenerator(FromExamples):
     """z [B, z_dim], x [B, K, 1, 28, 28], task [T, S, 1, 28, 28] -> images [B, 1, 28, 28]: the first example, warped.
 
     The network chooses the map, the bend and the stroke width of `warp`. All ink is the example's, so it cannot draw a
@@ -70,14 +77,14 @@ class WarpGenerator(_FromExamples):
 
     def settings(self, z, x, task):
         """affine [B, 2, 3], field [B, 2, g, g] and stroke_width [B], as `warp` takes them."""
-        affine, field, stroke_width = self.layers(self.condition(z, x, task)).split([6, 2 * self.grid ** 2, 1], dim=1)
-        return 0.3 * affine.view(-1, 2, 3), 2 * field.view(-1, 2, self.grid, self.grid), stroke_width.squeeze(1).tanh()
+        affine, field, stroke_width = apart(self.layers(self.condition(z, x, task)))
+        return 0.3 * affine, 2 * field, stroke_width.tanh()
 
     def forward(self, z, x, task):
         return warp(x[:, 0], *self.settings(z, x, task))
 
 
-class PixelGenerator(_FromExamples):
+class PixelGenerator(FromExamples):
     """z [B, z_dim], x [B, K, 1, 28, 28], task [T, S, 1, 28, 28] -> images [B, 1, 28, 28]: drawn pixel by pixel.
 
     A U-Net: the first example is halved twice, the condition joins at 7 x 7, and what was seen on the way down is

@@ -5,10 +5,10 @@ import http.client
 import multiprocessing.pool
 import urllib.request
 
-from course_files.opening import DataError, opened
-from course_files.writing import atomic_path
+from tqdm import tqdm
 
-from ..runtime import progress
+from .opening import DataError, opened
+from .writing import atomic_path
 
 PATIENCE = 15       # seconds until a server that does not answer is given up, all mirrors together
 
@@ -22,7 +22,8 @@ def download(urls, path, md5):
     for url in urls:
         try:
             with _answer(url, PATIENCE / len(urls)) as response, atomic_path(path) as part:
-                bar = progress(desc=path.name, total=response.length, unit="B", unit_scale=True)
+                bar = tqdm(desc=path.name, total=response.length, unit="B", unit_scale=True, leave=False,
+                           dynamic_ncols=True)
                 with part.open("wb") as file, bar:
                     while chunk := response.read(1 << 16):
                         bar.update(file.write(chunk))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.datasets import DataError, download
+from course_files import download
+from course_files.opening import DataError
 
 
 @pytest.fixture
