@@ -7,7 +7,7 @@ import scipy.spatial
 import scipy.stats
 import torch
 
-from course_lib import quality, statistics
+from course_lib import quality, runtime, statistics
 
 
 def test_jsd_of_densities_as_scipy_has_it_of_probabilities():
@@ -270,3 +270,20 @@ def test_images_out_of_range_and_none_at_all_are_refused():
         quality.nearest_training(images, (images * 255).byte())
     with pytest.raises(ValueError, match="at least one"):
         quality.memorisation(images, images, images[:0])
+
+
+def test_energy_distance_is_the_mean_over_pairs():
+    a, b = torch.rand(5, 3, generator=runtime.rng(1)), torch.rand(7, 3, generator=runtime.rng(2)) + 0.5
+
+    def apart(x, y):
+        gaps = [math.dist(x[i].tolist(), y[j].tolist()) for i in range(len(x)) for j in range(len(y))
+                if x is not y or i != j]
+        return sum(gaps) / len(gaps)
+
+    assert quality.energy_distance(a, b).item() == pytest.approx(2 * apart(a, b) - apart(a, a) - apart(b, b), rel=1e-5)
+
+
+def test_energy_distance_of_equals_is_zero_in_the_mean():
+    found = torch.stack([quality.energy_distance(*torch.randn(2, 10, 4, generator=runtime.rng(seed)))
+                         for seed in range(400)])
+    assert abs(found.mean()) < 3 * found.std() / 20 and found.min() < 0

@@ -42,7 +42,7 @@ class WarpFlow(Flow):
     mean, std [57]: of settings that carry one drawing to another of its character; set them before training.
     """
 
-    def __init__(self, *, steps=8, width=256):
+    def __init__(self, *, steps=16, width=256):
         super().__init__(57, steps)
         self.layers = nn.Sequential(nn.Linear(57 + self.n_inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
                                     nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 57))
