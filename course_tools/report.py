@@ -46,6 +46,10 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
                f"{arm} - no augmentation" for arm in ("G", "G, shuffled", "a Gaussian", "regression, best of 4")]}),
            ("11_why_it_helps", {"name": [f"error in features, difference, {how}" for how in ("predicted", "measured")],
                                 "arm": ["both sides", "both sides, copies by G"]})],
+    "12": [("other_generators", {"name": ["class preservation", "diversity", "distance to the truth"],
+                                 "budget": "short"}),
+           ("little_data", {"name": ["distance to the truth", "D's overfit", "share of runs within 10 % of the best",
+                                     "spread between seeds, relative"]})],
 }
 
 
@@ -127,6 +131,43 @@ def _predicted(results):
         for r in select(results, "11_why_it_helps", name=f"{name}, measured")]
 
 
+def _other_generators(results):
+    rows = [["who draws", "trained for", "class preservation in %", "diversity", "distance to the truth",
+             "gain of matching", "gain of fine-tuning", "drawings a second", "failed seeds"]]
+    for kept in select(results, "other_generators", name="class preservation"):
+        same = {key: kept[key] for key in ("arm", "budget")}
+        found = {r["name"]: r for r in select(results, "other_generators", **same)}
+        gains = [found.get(f"gain, {name}", "-") for name in ("distortion matching in pixels", "fine-tuning the head")]
+        speed, failed = (found.get(name) for name in ("samples a second", FAILED))
+        rows.append([kept["arm"], {"short": "1 minute", "long": "4 minutes"}.get(kept["budget"], "-"), kept,
+                     _ratio(found["diversity"]), _ratio(found["distance to the truth"]), *gains,
+                     f"{speed['value']:,.0f}" if speed else "-",
+                     f"{round(failed['n'] * failed['value'])} of {failed['n']}" if failed else "-"])
+    return rows
+
+
+FAILED = "seeds farther from the truth than classical copies"
+
+
+def _little_data(results):
+    alphabets = sorted({r["alphabets"] for r in select(results, "little_data", name="diversity")})
+    rows = [["recipe", *(f"{n} alphabet{'s' if n > 1 else ''}" for n in alphabets), "D's overfit, 1 alphabet",
+             "runs near the best in %", "spread between seeds in %"]]
+    for near in select(results, "little_data", name="share of runs within 10 % of the best"):
+        arm = near["arm"]
+        distances = [_one(results, "little_data", name="distance to the truth", arm=arm, alphabets=n)
+                     for n in alphabets]
+        overfit = _one(results, "little_data", name="D's overfit", arm=arm, alphabets=alphabets[0])
+        spread = _one(results, "little_data", name="spread between seeds, relative", arm=arm)
+        rows.append([arm, *map(_ratio, distances), _ratio(overfit), f"{100 * near['value']:.0f}",
+                     f"{100 * spread['value']:.0f}"])
+    return rows
+
+
+def _ratio(record):
+    return unbroken(f"{record['value']:.2f} ± {(record['high'] - record['low']) / 2:.2f}")
+
+
 def _augmented(results, arms, differences):
     columns = [arm.replace(", test-time augmentation", "") for arm in (*arms, *differences)]
     rows = [["learner", *columns]]
@@ -206,7 +247,7 @@ def _one(results, file, **fields):
 
 
 TABLES = {"trial": _trial, "chances": _chances, "predicted": _predicted, "augmentation": _augmentation,
-          "test_time": _test_time,
+          "test_time": _test_time, "other_generators": _other_generators, "little_data": _little_data,
           "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 

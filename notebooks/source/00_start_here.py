@@ -347,9 +347,10 @@ for n in counts:
 # | [09 GAN-augmented adaptation](09_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
 # | [10 where samples help](10_where_samples_help.ipynb) | where should generated samples enter, and how many? |
 # | [11 why it helps](11_why_it_helps.ipynb) | what can generated samples add, and what can they never? |
+# | [12 other generators](12_other_generators.ipynb) | is a GAN the right generator? |
 #
 # 01 to 05 are about the generator, 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
-# measure whether it helps.
+# measure whether it helps. 11 asks why, and 12 whether another kind of generator would do better.
 #
 # ## The symbols
 #

@@ -1,0 +1,586 @@
+# %% [markdown]
+# # 12 · Other generators
+#
+# **The question.** Is a GAN the right generator?
+#
+# Since 2014 the GAN has had successors. Diffusion models and flows draw the pictures that the world
+# talks about, and they need no discriminator at all. So this notebook gives the place of $G$ to six
+# kinds of generators in turn, trained on the same pairs of drawings for the same time. They are
+# judged by the same metrics and by the same learners. Then it asks what becomes of a GAN when there
+# are few alphabets to learn from, and whether the known cures cure it.
+#
+# **You need** notebooks 08, 09 and 11. **Time**: 45 minutes, and about 40 more with the three
+# exercises.
+#
+# Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
+# for each class.
+
+# %% tags=["parameters"]
+import os
+
+profile = os.environ.get("COURSE_PROFILE", "cpu")
+dataset = os.environ.get("COURSE_DATASET", "glyphs")
+device = os.environ.get("COURSE_DEVICE", "auto")
+seed = int(os.environ.get("COURSE_SEED", "0"))
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown, display
+from torch import nn
+
+from course_checks import nb12 as checks
+from course_lib import (
+    augmentations, checkpoints, classifier, datasets, flows, gan, networks, pairs, quality, runtime,
+)
+from course_tools import notebook, plots, records
+
+sizes, device, results = notebook.setup("12_other_generators", profile, dataset, device, seed,
+                                        split="val")
+train, val = (datasets.load(dataset, split=split).normalised().to(device)
+              for split in ("train", "val"))
+notebook.enough(dataset, train, val, drawings=4)
+
+# %% [markdown]
+# ## 1 · Noise that flows
+#
+# A GAN learns by being caught. A **flow** learns by regression (Lipman et al. 2023, *flow
+# matching*). Take a sample of noise $z$, take a sample of data $y$, and walk straight from the one
+# to the other in one unit of time:
+#
+# $$ a_t = (1 - t)\, z + t\, y, \qquad \frac{\mathrm{d} a_t}{\mathrm{d} t} = y - z. $$
+#
+# A network $v(a, t)$ is asked for the velocity of whoever is at $a$ at time $t$. Many walkers cross
+# that place, on the way from other noise to other data. Least squares makes $v$ their **mean**:
+#
+# $$ \min_v \; \mathbb{E}\,\bigl\lVert v(a_t, t) - (y - z) \bigr\rVert^2. $$
+#
+# To sample, start anywhere in the noise and follow $v$ from $t = 0$ to $t = 1$. One can show that
+# the crowd arrives as the data are spread, although each walker follows a mean. Euler's method
+# takes the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
+#
+# ### Exercise 1 · The flow-matching loss (★★, very important, 15 minutes)
+#
+# `y` and `z` are `[B, F]`, `t` `[B]` holds a time for each row, and `velocity(places, times)`
+# returns `[B, F]`. Return the loss: the mean over rows and numbers of the squared difference.
+
+# %%
+def my_matching_loss(velocity, y, z, t):
+    """The mean of (v - (y - z))^2 on the straight way from noise z to data y, at times t [B]."""
+    ### BEGIN SOLUTION
+    at = (1 - t)[:, None] * z + t[:, None] * y
+    return (velocity(at, t) - (y - z)).square().mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.matching_loss(my_matching_loss)
+
+# %% [markdown]
+# Eight heaps of points in the plane, the world of notebook 02, where a GAN lost some of them. Your
+# loss trains a small network. **Predict**: where does everybody arrive who takes the whole way in
+# *one* step?
+
+# %%
+def heaps(n, rng):
+    angle = torch.randint(8, (n,), generator=rng) * math.pi / 4
+    middle = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    return middle + 0.15 * torch.randn(n, 2, generator=rng)
+
+
+runtime.seed_everything(seed)
+plain = nn.Sequential(nn.Linear(3, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU(),
+                      nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 2))
+
+
+def velocity(at, t):
+    return plain(torch.cat([at, t[:, None]], dim=1))
+
+
+rng, optimiser = runtime.rng(seed), torch.optim.Adam(plain.parameters(), 2e-3)
+for _ in range(sizes.pick(smoke=20, cpu=3_000, gpu=10_000)):
+    y, z, t = heaps(256, rng), torch.randn(256, 2, generator=rng), torch.rand(256, generator=rng)
+    loss = my_matching_loss(velocity, y, z, t)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+# %%
+@torch.no_grad()
+def walk(z, n):
+    """The places of z [B, 2] after 0, 1, ... n steps of Euler's method: [n + 1, B, 2]."""
+    places = [z]
+    for step in range(n):
+        t = torch.full((len(z),), step / n)
+        places.append(places[-1] + velocity(places[-1], t) / n)
+    return torch.stack(places)
+
+
+start, truth, off = torch.randn(600, 2, generator=runtime.rng(seed + 1)), heaps(600, rng), {}
+figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), sharex=True, sharey=True)
+for ax, n in zip(axes, (1, 2, 4, 16)):
+    places = walk(start, n)
+    off[n] = 0.0 + round(quality.energy_distance(places[-1], truth).item(), 2)
+    ax.plot(*places[:, :60].unbind(2), color=plots.COLOURS[5], linewidth=0.8)
+    ax.plot(*places[-1].T, ".", color=plots.COLOURS[0], markersize=4)
+    ax.set(title=f"{n} step{'s' if n > 1 else ''}: {off[n]:.2f}", aspect="equal",
+           xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
+figure.suptitle(f"The distance to the data falls from {off[1]:.2f} after one step to "
+                f"{off[16]:.2f} after sixteen", fontsize=18)
+plots.save(figure, "12_walks")
+plt.show()
+
+# %% [markdown]
+# (In the titles: the energy distance of notebook 08, from the points where 600 walkers arrive to
+# 600 points of the data. It is 0, up to chance, where the two are spread alike.)
+#
+# One step lands in the middle. At $t = 0$ a walker knows nothing of where it will go, so the mean
+# of all ways is the way to the *mean* of the data. It is the blur that a regression without noise
+# makes. With more steps, each walker can turn as it learns where it is bound. No heap is lost, and
+# there was no $D$ to fight with. The price is paid when you sample, because each step asks the
+# network once.
+#
+# ## 2 · Flows that draw
+#
+# `networks.PixelFlow` does the same in 784 dimensions, one for each pixel. Its velocity is a U-Net
+# that also sees the example, and is told the time and the task. So its interface is that of every
+# generator of this course, `G(z, x, task)`, with a `z` of 784 numbers.
+#
+# `networks.WarpFlow` lives in the 57 numbers of a warp, like the generator of notebook 08. But a
+# flow needs *data* to flow to, and nobody has told us which warp leads from one person's drawing to
+# another's. So we look for it. `flows.warps_between` starts from no warp at all and follows the
+# gradient of the blurred pixels' squared difference, for each pair alone.
+
+# %%
+draw = pairs.sampler(train, n_tasks=sizes.pick(smoke=2, cpu=4, gpu=4))
+rng, batches = runtime.rng(seed + 2, device), sizes.pick(smoke=3, cpu=20, gpu=200)
+found = []
+for _ in runtime.progress(range(batches), desc="warps"):
+    real, x, task = draw(rng)
+    found.append((flows.warps_between(x[:, 0], real), x, task))
+settings = torch.cat([batch[0] for batch in found])                         # [B, 57]
+
+
+def warped_by(x, settings):
+    affine, field, stroke_width = networks.apart(settings)
+    return networks.warp(x, affine, field, stroke_width.clamp(-1, 1))
+
+
+near = warped_by(x[:, 0], found[-1][0])
+before, after = ((flows.blur(image, 1.0) - flows.blur(real, 1.0)).square().sum().item()
+                 for image in (x[:, 0], near))
+figure, axes = plt.subplots(3, 1, figsize=(12, 4.6))
+for ax, images, name in zip(axes, (x[:, 0], near, real), ("x", "x, warped", "somebody else's")):
+    plots.sheet(images[None, :12].cpu(), ax)
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
+figure.suptitle(f"A warp takes away {100 * (1 - after / before):.0f} % of the squared difference",
+                fontsize=18)
+plots.save(figure, "12_found")
+plt.show()
+
+# %% [markdown]
+# Now there are data: pairs, each with 57 numbers that nearly explain it. The simplest generator of
+# them is a Gaussian, with their mean and their covariance, whatever the drawing. It has no network,
+# and needs no training beyond this line of algebra (exercise 3 of notebook 11).
+
+# %%
+class GaussianWarps(nn.Module):
+    """z [B, 57], x, task -> the first example, warped by settings of one Gaussian."""
+
+    z_dim = 57
+
+    def __init__(self, settings):
+        super().__init__()
+        values, vectors = torch.linalg.eigh(settings.T.cov())
+        self.mean, self.root = settings.mean(0), vectors * values.clamp(min=0).sqrt()
+
+    def forward(self, z, x, task):
+        return warped_by(x[:, 0], self.mean + z @ self.root.T)
+
+
+# %% [markdown]
+# ## 3 · Six kinds in one place
+#
+# | kind | what it draws | what it learns from |
+# |---|---|---|
+# | GAN, warps | 57 numbers of a warp | a discriminator of pairs |
+# | GAN, pixels | every pixel | a discriminator of pairs |
+# | flow, warps | 57 numbers of a warp | warps that were found |
+# | flow, pixels | every pixel | the other drawing of the pair |
+# | Gaussian of warps | 57 numbers of a warp | warps that were found |
+# | regression, best of 4 | 57 numbers of a warp | the other drawing, from the nearest of 4 warps |
+#
+# `studies/other_generators.py` trained them on the normalised drawings of the training alphabets,
+# each for the same number of seconds of one processor, finding the warps included. On `glyphs` you
+# load those of four minutes. On other data, three kinds are trained right here for a short time.
+
+# %%
+MAKE = {"GAN, warps": networks.WarpGenerator, "GAN, pixels": networks.PixelGenerator,
+        "flow, warps": networks.WarpFlow, "flow, pixels": networks.PixelFlow,
+        "regression, best of 4": networks.WarpGenerator}
+
+
+def flow_here():
+    """A flow of warps, trained on the warps that were found above."""
+    runtime.seed_everything(seed)
+    G = networks.WarpFlow().to(device)
+    G.mean, G.std = settings.mean(0), settings.std(0)
+
+    def batch(rng):
+        chosen, x, task = found[int(torch.randint(len(found), (), device=device, generator=rng))]
+        return G.target(chosen), x, task
+
+    return flows.fit(G, batch, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
+                     rng=runtime.rng(seed, device))
+
+
+generators = {"Gaussian of warps": GaussianWarps(settings)}
+if dataset == "glyphs":
+    for kind, make_G in MAKE.items():
+        file = f"{kind.replace(', ', '-').replace(' ', '-')}_glyphs.safetensors"
+        generators[kind] = checkpoints.load_into(
+            make_G().to(device).eval(), runtime.project_root() / "checkpoints" / file, device)
+else:
+    runtime.seed_everything(seed)
+    G, D = networks.WarpGenerator().to(device), networks.PairDiscriminator().to(device)
+    generators["GAN, warps"] = pairs.train_generator(
+        G, D, train, n_steps=sizes.pick(smoke=5, cpu=600, gpu=20_000),
+        rng=runtime.rng(seed, device)).G
+    generators["flow, warps"] = flow_here()
+arms = {kind: augmentations.generated(generators[kind]) for kind in [*MAKE, "Gaussian of warps"]
+        if kind in generators}
+
+# %% [markdown]
+# **Predict** before you look. Which block has the most variety? In which block has a row turned
+# into another character? In which one do the strokes look unlike ink?
+
+# %%
+ink = val.ink.view(len(val.names), -1, 1, 28, 28)                               # [C, M, 1, 28, 28]
+half = ink.shape[1] // 2                    # the judge of section 4 learns from the drawings before
+tasks = [[i for i, name in enumerate(val.alphabets) if name == alphabet]
+         for alphabet in dict.fromkeys(val.alphabets)]
+
+
+def copies_of(augmentation, n):
+    """n copies of one drawing of every character: [C, n, 1, 28, 28]. Each alphabet is a task."""
+    rng = runtime.rng(seed + 3, device)
+    return torch.cat([torch.stack([augmentation(ink[task, half][None], rng)[0] for _ in range(n)],
+                                  dim=1) for task in tasks])
+
+
+rows = torch.randperm(len(val.names), generator=runtime.rng(seed))[:7].tolist()
+figure, axes = plt.subplots(2, 4, figsize=(15, 9.4))
+blocks = {"people": ink[:, :5]} | {name: copies_of(arm, 5) for name, arm in arms.items()}
+for ax, (name, images) in zip(axes.flat, blocks.items()):
+    plots.sheet(torch.cat([ink[rows, half:half + 1], images[rows]], dim=1).cpu(), ax, title=name)
+for ax in axes.flat[len(blocks):]:
+    ax.axis("off")
+figure.suptitle("Seven characters that no generator has seen. In each block, x stands at the left",
+                fontsize=18)
+plots.save(figure, "12_drawn")
+plt.show()
+
+# %% [markdown]
+# ## 4 · Judged on alphabets never seen
+#
+# The metrics are those of notebook 08, in the features of an evaluation classifier of the
+# validation characters. *Class preservation* says how often it finds the right character.
+# *Diversity* compares two drawings made from one example with two people's. The *distance to the
+# truth* is the energy distance of $G(z, x)$ to other people's drawings of the character.
+
+# %%
+labels = torch.arange(len(ink), device=device)
+judge = classifier.train(ink[:, :half].flatten(0, 1), labels.repeat_interleave(half), batch=64,
+                         n_classes=len(ink), width=32, keep_map=True,
+                         n_steps=sizes.pick(smoke=10, cpu=1_200, gpu=5_000),
+                         rng=runtime.rng(seed + 4, device))
+
+
+def features(images):
+    """What the judge sees: [C, n, 1, 28, 28] -> [C, n, F]."""
+    return classifier.features(judge, images.flatten(0, 1)).view(*images.shape[:2], -1)
+
+
+true_features = features(ink[:, half + 1:])                         # no example, in no training
+usual = torch.stack([torch.pdist(each).mean() for each in true_features]).mean()
+
+
+def judged(drawn):
+    """Class preservation, diversity and distance of drawings [C, n, 1, 28, 28], for each [C]."""
+    seen, asked = features(drawn), labels.repeat_interleave(drawn.shape[1])
+    return {"class preservation": classifier.conditional_accuracy(
+                judge, drawn.flatten(0, 1), asked).view(drawn.shape[:2]).mean(1),
+            "diversity": torch.stack([torch.pdist(each).mean() for each in seen]) / usual,
+            "distance to the truth": torch.stack(
+                [quality.energy_distance(*both) for both in zip(seen, true_features)])}
+
+
+# %%
+def keep(name, arm):
+    """The verdicts on an arm's drawings, as records."""
+    drawn = copies_of(arm, true_features.shape[1]) if arm else ink[:, half + 1:]
+    verdicts = judged(drawn)
+    if not arm:
+        del verdicts["distance to the truth"]               # people are the truth
+    return {what: results.add(what, values.cpu(), arm=name, setting="-",
+                              unit="accuracy" if "class" in what else "ratio")
+            for what, values in verdicts.items()}
+
+
+halved = augmentations.STRENGTH.times(0.5)
+baselines = {"people": None, "classical × 0.5": augmentations.classical(halved),
+             "classical × 1": augmentations.classical()}
+table = {name: keep(name, arm) for name, arm in (baselines | arms).items()}
+marks = {name: plots.COLOURS[i % 8] for i, name in enumerate(table)}
+figure, ax = plt.subplots(figsize=(11, 6.2))
+for i, (name, row) in enumerate(table.items()):
+    right, wide = row["class preservation"], row["diversity"]
+    ax.errorbar(wide["value"], 100 * right["value"], xerr=(wide["high"] - wide["low"]) / 2,
+                yerr=50 * (right["high"] - right["low"]), fmt="o", markersize=11, color=marks[name])
+    ax.annotate(name, (wide["value"], 100 * right["value"]), xytext=(8, 8), fontsize=13,
+                textcoords="offset points", color=marks[name])
+ax.set(xlabel="diversity of drawings of one character (people: 1)", ylabel="class preservation (%)",
+       title="Every kind pays for variety with lost characters; people hardly do")
+plots.save(figure, "12_judged")
+plt.show()
+
+# %% [markdown]
+# (Intervals: over characters. Each generator was trained once. The classifier's own errors are in
+# all numbers, people's too.)
+#
+# **What a step costs.** A flow may take few steps or many, without being trained anew. **Predict**:
+# what does a flow of one step draw? Remember the plane.
+
+# %%
+LOOKS, counts = "distance to the truth, by steps", (1, 2, 4, 8, 16)
+by_steps, n_few = {}, sizes.pick(smoke=2, cpu=5, gpu=10)
+flowing = [kind for kind in arms if kind.startswith("flow")]
+for kind in flowing:
+    usual_steps = generators[kind].steps
+    for n in counts:
+        generators[kind].steps = n
+        verdict = judged(copies_of(arms[kind], n_few))
+        by_steps[kind, n] = [results.add(LOOKS, verdict["distance to the truth"].cpu(), arm=kind,
+                                         steps=n, setting="-", unit="ratio"),
+                             verdict["class preservation"].mean().item()]
+    generators[kind].steps = usual_steps
+
+figure, axes = plt.subplots(1, 2, figsize=(14, 4.8))
+for i, kind in enumerate(flowing):
+    distance = [by_steps[kind, n][0]["value"] for n in counts]
+    kept = [100 * by_steps[kind, n][1] for n in counts]
+    for ax, line in zip(axes, (distance, kept)):
+        ax.plot(counts, line, "os"[i] + "-", color=marks[kind])
+        ax.annotate(kind, (counts[-1], line[-1]), xytext=(6, 0), textcoords="offset points",
+                    color=marks[kind], fontsize=14, va="center", annotation_clip=False)
+        ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="steps of Euler's method")
+        ax.minorticks_off()
+axes[0].set(ylabel="distance to the truth")
+axes[1].set(ylabel="class preservation (%)")
+figure.suptitle("More steps bring variety, and lose some characters", fontsize=18)
+plots.save(figure, "12_steps")
+plt.show()
+
+# %% [markdown]
+# ## 5 · Six kinds on equal terms
+#
+# One training says little. `studies/other_generators.py` therefore gave each kind one minute, five
+# times over with five seeds, and four minutes once. It judged them on the ten **test** alphabets,
+# which nobody had looked at before. Then it gave five copies of each example to two learners of
+# notebook 09: *distortion matching*, which has learned nothing, and *fine-tuning the head* of a
+# trained network. Their tasks are 20-way 1-shot within one alphabet. **Predict** with notebook 11:
+# which of the two gains? Does the better imitation bring the larger gain?
+
+# %%
+folder = runtime.project_root() / "figures" / "results"
+stored = records.read(folder / "other_generators.jsonl")
+study = {(r["name"], r["arm"], r["budget"]): r for r in stored}
+kinds = list(dict.fromkeys(r["arm"] for r in stored if r["budget"] == "short"))
+MATCHING, TUNING = "distortion matching in pixels", "fine-tuning the head"
+
+
+def plus_minus(record, digits=1, times=1):
+    half = times * (record["high"] - record["low"]) / 2
+    return f"{times * record['value']:.{digits}f} ± {half:.{digits}f}"
+
+
+def points(record):
+    """A difference of accuracies, for people: '+2.1 ± 0.4'."""
+    return f"{100 * record['value']:+.1f} ± {50 * (record['high'] - record['low']):.1f}"
+
+
+def row_of(kind, budget):
+    cells = [records.percent(study["class preservation", kind, budget]),
+             plus_minus(study["diversity", kind, budget], 2),
+             plus_minus(study["distance to the truth", kind, budget], 2)]
+    gains = [study.get((f"gain, {learner}", kind, budget)) for learner in (MATCHING, TUNING)]
+    return cells + [points(gain) if gain else "–" for gain in gains]
+
+
+# %%
+head = ["who draws", "trained for", "class preservation", "diversity", "distance to the truth",
+        "gain: matching", "gain: fine-tuning"]
+lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+others = [r["arm"] for r in stored if r["name"] == "diversity" and r["budget"] == "-"]
+for kind in others:
+    lines.append(f"| {kind} | – | " + " | ".join(row_of(kind, "-")) + " |")
+for budget, name in (("short", "1 min, 5 seeds"), ("long", "4 min, 1 seed")):
+    for kind in kinds:
+        lines.append(f"| {kind} | {name} | " + " | ".join(row_of(kind, budget)) + " |")
+display(Markdown("\n".join(lines)))
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(15, 5.2), width_ratios=(1, 1.1))
+for i, kind in enumerate(kinds):
+    seeds = study["distance of each seed", kind, "short"]["by_seed"]
+    axes[0].plot(seeds, [-i] * len(seeds), "o", markersize=9, alpha=0.6, color=marks.get(kind))
+    for learner, shift in ((MATCHING, 0.13), (TUNING, -0.13)):
+        gain = study[f"gain, {learner}", kind, "short"]
+        axes[1].errorbar(100 * gain["value"], shift - i, xerr=50 * (gain["high"] - gain["low"]),
+                         fmt="o" if learner == MATCHING else "s", markersize=9,
+                         color=plots.COLOURS[learner == TUNING])
+usual = study["distance to the truth", "classical × 0.5", "-"]["value"]
+axes[0].axvline(usual, color="black", linestyle=":")
+axes[0].set(yticks=[-i for i in range(len(kinds))], yticklabels=kinds, xlabel="distance to the "
+            "truth, a dot for each seed\n(dotted: classical copies)", xscale="log")
+axes[1].axvline(0, color="black", linestyle=":")
+axes[1].set(yticks=[], xlabel="points of accuracy gained by five copies\n"
+            "(○ matching, □ fine-tuning; intervals over ten alphabets)")
+figure.suptitle("After one minute each: how near to the truth, and what it is worth", fontsize=18)
+plots.save(figure, "12_equal")
+plt.show()
+
+# %% [markdown]
+# ## 6 · GANs with little data
+#
+# All this was learned from 35 alphabets. What if there is one? Then $D$ can learn its drawings by
+# heart. It takes these for real and all others for generated, and tells $G$ nothing of use. To
+# catch it, keep some real drawings away from it. A $D$ that judges has the same logits for known
+# and for held-back real pairs. A $D$ that remembers has higher ones for those it knows.
+#
+# ### Exercise 2 · Read the overfit (★, important, 10 minutes)
+#
+# `known`, `held` and `generated` `[L, n]` are $D$'s logits at `L` looks during training: at real
+# pairs it trains on, at real pairs held back, and at pairs by $G$. Take means over `n`. Return
+# `[L]` numbers that say where `held` lies on the way from `known` (0) to `generated` (1) (Karras et
+# al. 2020, *Training generative adversarial networks with limited data*, eq. 1).
+
+# %%
+def my_overfit(known, held, generated):
+    """How far D overfits at each look [L]: 0 where held is as known, 1 where it is as generated."""
+    ### BEGIN SOLUTION
+    known, held, generated = (logits.mean(1) for logits in (known, held, generated))
+    return (known - held) / (known - generated)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.overfit(my_overfit)
+
+# %% [markdown]
+# The known cures, each in one line:
+#
+# * **R1** (notebook 02) makes $D$ flat where the real drawings are, so it cannot single them out.
+# * **Augmentation of what $D$ sees** makes few drawings many (Zhao et al. 2020, *Differentiable
+#   augmentation for data-efficient GAN training*). **Adaptive**: as strong as $D$'s logits at real
+#   pairs demand (Karras et al. 2020).
+# * **Relativistic, R1 + R2**: $D$ need only say which of two drawings is *more* real, and is made
+#   flat at generated drawings, too (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
+#
+# Augmentation has a trap. If only the real drawings are shifted, a shifted world is what $G$ learns
+# to draw: the augmentation **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $D$
+# judges pictures of a kind it has never seen.
+#
+# ### Exercise 3 · An augmentation that must not leak (★★, very important, 15 minutes)
+#
+# Write both non-saturating losses of notebook 02 so that $D$ only ever sees what `augment` makes of
+# an image. `real` and `fake` are images `[B, ...]`; `fake` remembers $G$, and its graph must lead
+# from $G$'s loss back to $G$. Each loss is a sum of means: $D$'s has two, $G$'s has one.
+
+# %%
+def my_augmented_losses(D, real, fake, augment):
+    """(d_loss, g_loss), non-saturating, where D sees augmented images alone."""
+    ### BEGIN SOLUTION
+    softplus = nn.functional.softplus
+    d_loss = softplus(-D(augment(real))).mean() + softplus(D(augment(fake.detach()))).mean()
+    g_loss = softplus(-D(augment(fake))).mean()
+    return d_loss, g_loss
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.augmented_losses(my_augmented_losses)
+
+# %% [markdown]
+# `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five
+# recipes, with five seeds each. Every run had thirty seconds, so a costly recipe gets fewer
+# iterations. The distance to the truth is measured on the validation alphabets, of which no run saw
+# anything. **Predict**: which recipe needs the alphabets least?
+
+# %%
+little = records.read(folder / "little_data.jsonl")
+recipes = list(dict.fromkeys(r["arm"] for r in little if r["name"] == "diversity"))
+alphabets = sorted({r["alphabets"] for r in little if "alphabets" in r})
+of_recipe = {(r["name"], r["arm"], r.get("alphabets")): r for r in little}
+shade = dict(zip(recipes, (plots.COLOURS[i] for i in (6, 0, 2, 5, 1))))
+figure, axes = plt.subplots(1, 3, figsize=(16, 5), width_ratios=(1, 1, 1.3))
+for ax, name in zip(axes, (recipes[0], recipes[1])):
+    for pool, colour in (("known", 0), ("held", 4), ("generated", 1)):
+        looks = sorted((r["share"], r["value"]) for r in little if r["name"] == "D's logit"
+                       and r["pool"] == pool and r["arm"] == name and r["alphabets"] == 1)
+        ax.plot(*zip(*looks), "o-", color=plots.COLOURS[colour], label=pool)
+    ax.set(xlabel="share of the training", ylabel="D's mean logit", title=f"1 alphabet, {name}")
+axes[0].legend(fontsize=13)
+for name in recipes:
+    line = [of_recipe["distance to the truth", name, n] for n in alphabets]
+    axes[2].plot(alphabets, [r["value"] for r in line], "o-", color=shade[name], label=name)
+axes[2].set(xscale="log", xticks=alphabets, xticklabels=alphabets, xlabel="alphabets to learn from",
+            ylabel="distance to the truth", title="mean of five seeds")
+axes[2].minorticks_off()
+axes[2].legend(fontsize=12)
+gap = [of_recipe["D's overfit", name, 1]["value"] for name in recipes[:2]]
+figure.suptitle(f"One alphabet: D's logits at known pairs exceed those at held pairs by "
+                f"{gap[0]:.1f} without a penalty, by {gap[1]:.1f} with R1", fontsize=17)
+plots.save(figure, "12_little")
+plt.show()
+
+# %% [markdown]
+# (*Held*: five drawings of each character that no training saw.)
+#
+# **Stable training, as a number.** A recipe is stable if it does not matter who starts it. So here
+# is the share of its 25 runs that end within 10 % of the best run with as many alphabets, and how
+# far the distances of five seeds scatter about their mean.
+
+# %%
+lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"
+                                    for n in alphabets) + " | near the best | spread |",
+         "|---" * (3 + len(alphabets)) + "|"]
+NEAR, SPREAD = "share of runs within 10 % of the best", "spread between seeds, relative"
+for name in recipes:
+    cells = [plus_minus(of_recipe["distance to the truth", name, n], 2) for n in alphabets]
+    near, spread = (100 * of_recipe[what, name, None]["value"] for what in (NEAR, SPREAD))
+    lines.append(f"| {name} | {' | '.join(cells)} | {near:.0f} % | {spread:.0f} % |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# ## The answer
+
+# %%
+head = ["who draws", "quality (distance)", "class preservation", "diversity", "gain: matching",
+        "gain: fine-tuning", "seconds", "drawings a second", "failed seeds"]
+lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+for kind in kinds:
+    kept, wide, distance, *gains = row_of(kind, "short")
+    seconds, speed, failed = (study[what, kind, "short"]["value"] for what in (
+        "seconds", "samples a second", "seeds farther from the truth than classical copies"))
+    lines.append(f"| {kind} | {distance} | {kept} | {wide} | {' | '.join(gains)} | {seconds:.0f} "
+                 f"| {speed:,.0f} | {5 * failed:.0f} of 5 |")
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
+# **Read next.** Lipman, Chen, Ben-Hamu, Nickel & Le 2023, *Flow matching for generative modeling*
+# (arXiv 2210.02747). Huang, Gokaslan, Kuleshov & Tompkin 2024, *The GAN is dead; long live the
+# GAN!* (arXiv 2501.05441). Li & Malik 2018, *Implicit maximum likelihood estimation* (arXiv
+# 1809.09087).

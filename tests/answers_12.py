@@ -1,0 +1,81 @@
+"""Right and wrong answers to the exercises of notebook 12."""
+
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+
+
+def matching(velocity, y, z, t):
+    at = (1 - t[:, None]) * z + t[:, None] * y
+    return (velocity(at, t) - (y - z)).square().mean()
+
+
+def matching_by_mse(velocity, y, z, t):
+    t_ = t.unsqueeze(1)
+    return nn.functional.mse_loss(velocity(z + t_ * (y - z), t), y - z)
+
+
+def matching_without_graph(velocity, y, z, t):
+    return matching(velocity, y, z, t).detach()
+
+
+def matching_without_shape(velocity, y, z, t):
+    return matching(velocity, y, z, t[:, None])
+
+
+def matching_of_times(velocity, y, z, t):
+    return (velocity((1 - t) * z.mT.sum(0) + t * y.mT.sum(0), t) - (y - z)).square().mean()
+
+
+def matching_of_rows(velocity, y, z, t):
+    return (velocity(z.lerp(y, t[:, None]), t) - (y - z)).square().mean(1)
+
+
+def losses(D, real, fake, augment):
+    d_loss = softplus(-D(augment(real))).mean() + softplus(D(augment(fake.detach()))).mean()
+    return d_loss, softplus(-D(augment(fake))).mean()
+
+
+def losses_as_bce(D, real, fake, augment):
+    bce = nn.functional.binary_cross_entropy_with_logits
+    of_real, of_fake = D(augment(real)), D(augment(fake))
+    ones = torch.ones_like(of_real)
+    return [bce(of_real, ones) + bce(of_fake, 0 * ones), bce(of_fake, ones)]
+
+
+def losses_cut(D, real, fake, augment):
+    return losses(D, real, fake.detach(), augment)
+
+
+def losses_of_d_alone(D, real, fake, augment):
+    return losses(D, real, fake, augment)[0]
+
+
+def overfit(known, held, generated):
+    known, held, generated = known.mean(1), held.mean(1), generated.mean(1)
+    return (known - held) / (known - generated)
+
+
+def overfit_by_rows(known, held, generated):
+    return torch.stack([(k.mean() - h.mean()) / (k.mean() - g.mean()) for k, h, g in zip(known, held, generated)])
+
+
+def overfit_in_place(known, held, generated):
+    known -= generated.mean(1, keepdim=True)
+    held = held - generated.mean(1, keepdim=True)
+    return 1 - held.mean(1) / known.mean(1)
+
+
+def overfit_of_all(known, held, generated):
+    return (known.mean() - held.mean()) / (known.mean() - generated.mean())
+
+
+RIGHT = {"matching_loss": [matching, matching_by_mse],
+         "augmented_losses": [losses, losses_as_bce],
+         "overfit": [overfit, overfit_by_rows]}
+WRONG = {"matching_loss": [(matching_without_graph, "remembers its graph"),
+                           (matching_without_shape, "multiplies whole rows"),
+                           (matching_of_times, "multiplies whole rows"),
+                           (matching_of_rows, "average over the batch")],
+         "augmented_losses": [(losses_cut, ".detach()"), (losses_of_d_alone, "2 result(s)")],
+         "overfit": [(overfit_in_place, "changed in place"), (overfit_of_all, "one number for all looks")]}
