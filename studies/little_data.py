@@ -224,12 +224,12 @@ def train(options):
 def test(options):
     """Write the distances, D's overfit, the share of runs near the best, and the spread between seeds."""
     results = shared.results("little_data", profile="cpu", device="cpu", dataset="glyphs, normalised", split="val",
-                             seed="all", setting="-")
+                             seed="all")
     runs = {(name, n): [checkpoints.load(path_of(name, n, seed)) for seed in SEEDS]
             for name, n in itertools.product(RECIPES, ALPHABETS)}
     distance = {key: torch.tensor([run["distance"] for run in found]) for key, found in runs.items()}
     for (name, n), found in runs.items():
-        about = {"arm": name, "alphabets": n}
+        about = {"arm": name, "alphabets": n, "setting": "-"}
         for what, (key, unit) in MEASURES.items():
             results.add(what, torch.tensor([run[key] for run in found]), unit=unit, **about)
         results.add("distance to the truth, difference", distance[name, n] - distance["R1", n], unit="ratio",
@@ -242,9 +242,9 @@ def test(options):
     best = {n: min(distance[name, n].min() for name in RECIPES) for n in ALPHABETS}
     for name in RECIPES:
         near = torch.cat([(distance[name, n] <= 1.1 * best[n]).float() for n in ALPHABETS])
-        results.add("share of runs within 10 % of the best", near, unit="fraction", arm=name)
+        results.add("share of runs within 10 % of the best", near, unit="fraction", setting="-", arm=name)
         spread = torch.stack([distance[name, n].std() / distance[name, n].mean() for n in ALPHABETS])
-        results.add("spread between seeds, relative", spread, unit="fraction", arm=name)
+        results.add("spread between seeds, relative", spread, unit="fraction", setting="-", arm=name)
 
 
 MEASURES = {"distance to the truth": ("distance", "ratio"), "class preservation": ("preserved", "accuracy"),

@@ -246,13 +246,13 @@ def test(options):
     judge, found = Judge("test"), few_shot.trained_learners("glyphs", 0, DOWNSTREAM.n_way, DOWNSTREAM.k_shot)
     learners = {name: found[name, "inductive"] for name in LEARNERS}
     results = shared.results("other_generators", profile="cpu", device="cpu", dataset="glyphs, normalised",
-                             split="test", seed="all", setting="inductive")
+                             split="test", seed="all")
     rows = {(kind, "-"): [score(kind, None, 0, judge, learners)] for kind in BASELINES}
     for budget, seeds in (("short", SEEDS), ("long", SEEDS[:1])):
         rows |= {(kind, budget): [score(kind, budget, seed, judge, learners) for seed in seeds] for kind in KINDS}
     rival = torch.stack([run["distance"] for run in rows["classical × 0.5", "-"]]).mean()
     for (kind, budget), runs in rows.items():
-        about = {"arm": kind, "budget": budget, "seeds": len(runs)}
+        about = {"arm": kind, "budget": budget, "seeds": len(runs), "setting": "inductive"}
         mean = {key: torch.stack([torch.as_tensor(run[key]) for run in runs]).float().mean(0) for key in runs[0]}
         for what, (key, unit) in MEASURES.items():
             if key in mean:
@@ -289,3 +289,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     {"time": measure_time, "tune": tune, "train": train, "test": test}[options.what](options)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import itertools
+import math
 import statistics
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +13,9 @@ import torch
 from scipy.stats import permutation_test, ttest_1samp
 
 import few_shot
+import little_data
 import trial
-from course_lib import checkpoints, runtime
+from course_lib import checkpoints, losses, runtime
 from course_lib.episodes import Episodes
 from course_tools import records
 
@@ -68,3 +70,63 @@ def test_learned_rates_have_a_rate_of_their_own(name):
             assert way == pytest.approx(1e-2 if name in ("MAML", "ANIL") else 0, rel=1e-2)     # Adam's first step
         else:
             assert way <= 1.01e-3, key
+
+
+def test_a_relativistic_d_has_the_loss_of_the_paper():
+    """Huang et al. 2024, eq. 2: f(D(fake) - D(real)) for D, f(D(real) - D(fake)) for G, with f = softplus."""
+    torch.manual_seed(0)
+    D, x, task = little_data.Relativistic(), torch.rand(6, 1, 1, 28, 28), torch.rand(2, 3, 1, 28, 28)
+    real, fake = torch.rand(2, 6, 1, 28, 28)
+    D.real = real
+    apart = (D.D(fake, x, task) - D.D(real, x, task)).detach()
+    loss = losses.NON_SATURATING
+    of_d, of_g = loss.d(D(real, x, task), D(fake, x, task)), loss.g(D(fake, x, task))
+    assert of_d.item() == pytest.approx(math.log(2) + apart.exp().log1p().mean().item(), rel=1e-5)
+    assert of_g.item() == pytest.approx((-apart).exp().log1p().mean().item(), rel=1e-5) and apart.abs().max() > 1e-4
+    gradient, = torch.autograd.grad(little_data.r2(lambda y: D(y, x, task), real, fake, gamma=2.0), D.D.psi.weight)
+    assert gradient.abs().max() > 0
+
+
+def test_augmented_pairs_move_together_and_stay_differentiable():
+    x = torch.rand(200, 1, 28, 28, generator=runtime.rng(0)).repeat(1, 2, 1, 1).requires_grad_()
+    as_it_is = little_data.augmented(x, 0.0, runtime.rng(1))
+    assert torch.allclose(as_it_is, x, atol=1e-5)
+    y = little_data.augmented(x, 0.5, runtime.rng(1))
+    assert torch.equal(y[:, 0], y[:, 1]), "candidate and example change alike"
+    share = torch.isclose(y, x, atol=1e-5).flatten(1).all(1).double().mean().item()
+    assert share == pytest.approx(0.25, abs=0.1), "neither a shift nor a gap"
+    blank = (y.detach() < 1e-4).double().mean().item()
+    assert blank == pytest.approx(0.5 * 64 / 784 + 0.5 * (1 - (1 - 20 / 9 / 28) ** 2), abs=0.02)
+    gradient, = torch.autograd.grad(y.sum(), x)
+    assert gradient.max() == pytest.approx(1, abs=1e-4) and gradient.min() == pytest.approx(0, abs=1e-4)
+
+
+def test_the_chance_follows_d():
+    D = little_data.Augmented(0.3, seed=0, target=0.6)
+    for _ in range(100):
+        assert D.adapt(lambda x: torch.ones(len(x)), torch.zeros(4, 1), None, None) == 0
+    assert D.chance == pytest.approx(0.8), "never so high that a drawing as it is gets rare"
+    for _ in range(200):
+        D.adapt(lambda x: torch.tensor([1.0, 1.0, 1.0, -1.0]), torch.zeros(4, 1), None, None)
+    assert D.chance == 0
+
+
+def test_stability_counts_runs_near_the_best(monkeypatch, tmp_path):
+    monkeypatch.setattr(little_data, "FOLDER", tmp_path)
+    monkeypatch.setenv("COURSE_OUT", str(tmp_path))
+    distance = {}
+    every = itertools.product(little_data.RECIPES, little_data.ALPHABETS, little_data.SEEDS)
+    for i, run in enumerate(every):
+        distance[run] = 5 + (i * 7 % 11) / 5
+        logits = {"known": [0.1 * i, 0.2, 0.3, 2.0], "held": [0.1, 0.2, 0.3, 0.5], "generated": [0.0, 0.0, 0.0, -1.0]}
+        checkpoints.save(little_data.path_of(*run), {"distance": distance[run], "preserved": 0.5, "diversity": i / 9,
+                                                     **logits})
+    little_data.test(None)
+    found = records.read(tmp_path / "figures" / "results" / "little_data.jsonl")
+    for name in little_data.RECIPES:
+        near = [distance[name, n, seed] <= 1.1 * min(d for (_, m, _), d in distance.items() if m == n)
+                for n in little_data.ALPHABETS for seed in little_data.SEEDS]
+        share, = (r for r in found if (r["name"], r["arm"]) == ("share of runs within 10 % of the best", name))
+        assert share["value"] == pytest.approx(sum(near) / 25) and share["n"] == 25
+    overfit = [r["value"] for r in found if r["name"] == "D's overfit"]
+    assert overfit == [pytest.approx(1.5)] * 25

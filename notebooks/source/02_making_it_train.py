@@ -8,7 +8,7 @@
 # purpose, measure it, and then compare seventeen set-ups on one problem, with five games each. At the end stands a page of
 # symptoms, causes and remedies.
 #
-# **You need** notebook 01. **Time**: 45 minutes, and about 50 more with the four exercises; the runs take two to three
+# **You need** notebook 01. **Time**: 45 minutes, and about 45 more with the four exercises; the runs take two to three
 # minutes.
 #
 # The parameters are those of notebook 00. This notebook makes its own data, so `dataset` has no effect here.

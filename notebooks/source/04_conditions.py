@@ -7,7 +7,7 @@
 # You will write the two places where a label enters, build a generator that ignores the requested class on purpose, and detect it
 # with a measurement, because single drawings do not show the fault. Then you will cure it.
 #
-# **You need** notebook 03. **Time**: 30 minutes, and about 40 more with the three exercises.
+# **You need** notebook 03. **Time**: 30 minutes, and about 35 more with the three exercises.
 #
 # The parameters are those of notebook 00. The measurements are made on `digits`. A generator for `dataset` is trained as well, and one
 # for MNIST if its files are already on this machine.
