@@ -70,6 +70,10 @@ _MATCHING_MISTAKES = [
      "you ask for the velocity at the noise, whatever the time. Where is the row at time t?"),
     (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), t) - (y - z.lerp(y, t[:, None]))).square().mean(),
      "that is the rest of the way, which shrinks with t. The velocity on a straight way stays the same: which is it?"),
+    (lambda v, y, z, t: (v((1 - t) * z + t * y, t) - (y - z)).square().mean(),
+     "t multiplies the columns, and each row has a time of its own. Which shape must t have to multiply whole rows?"),
+    (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), 1 - t) - (y - z)).square().mean(),
+     "the velocity is told another time than the one at which the row stands there. Which time is it?"),
     (lambda v, y, z, t: (v(z + t[:, None] * y, t) - (y - z)).square().mean(),
      "your row still has all of its noise at t = 1. What is noise multiplied by?"),
 ]
@@ -101,7 +105,11 @@ def augmented_losses(function):
         scalar(g_loss, "g_loss")
         gradient, = torch.autograd.grad(g_loss, of_G, allow_unused=True, retain_graph=True)
         require(gradient is not None and bool(gradient.any()), "a gradient of g_loss for G", "none",
-                "G learns through D *and* through the augmentation. Which of the two is cut off by a .detach()?")
+                "G learns through D, through the augmentation and through `fake`. Which of the three is detached?")
+        if d_loss.requires_grad:
+            gradient, = torch.autograd.grad(d_loss, of_G, allow_unused=True, retain_graph=True)
+            require(gradient is None or not gradient.any(), "no gradient of d_loss for G", "one",
+                    "D's loss would train G to be caught. What does D's loss get to see of G's graph?")
     done("augmented losses: D never sees an image as it is, real or generated, and G learns through the same change.")
 
 
@@ -121,8 +129,8 @@ def _together(losses):
     return torch.stack(list(losses))
 
 
-_LEAK = ("D sees real images augmented and fakes as they are. Then the best G draws augmented images: the change leaks. "
-         "What must D see of the fakes?")
+_LEAK = ("D sees real images augmented and fakes as they are. Then the best G draws augmented images: it leaks. What "
+         "must D see of the fakes?")
 _AUGMENTED_MISTAKES = [
     (lambda D, real, fake, T: _together(_losses(D, real, fake, of_fake=_as_it_is, of_g=_as_it_is)), _LEAK),
     (lambda D, real, fake, T: _together(_losses(D, real, fake, of_fake=_as_it_is)), _LEAK),
@@ -157,6 +165,7 @@ def overfit(function):
     for looks, n in ((4, 4), (5, 3), (1, 6)):
         rng = torch.Generator().manual_seed(looks)
         known, held, generated = (torch.randn(looks, n, generator=rng) + mean for mean in (3.0, 1.0, -2.0))
+        held[:2] += torch.tensor([[4.0], [-5.0]])[:looks]       # at some looks it is no number from 0 to 1
         given = known.clone(), held.clone(), generated.clone()
         answer = function(*given)
         came, = returned([answer] if isinstance(answer, list) else answer, "the overfit")

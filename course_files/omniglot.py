@@ -49,7 +49,7 @@ def fetch(path):
 
 
 def read(part, source):
-    """[(alphabet, character, ink float32 [20, 105, 105])], sorted, of an archive or its unpacked folder, if complete."""
+    """[(alphabet, character, ink float32 [20, 105, 105])], sorted, of an archive or its unpacked folder if complete."""
     names = [(alphabet, f"character{c + 1:02d}") for alphabet, n in sorted(ALPHABETS[part].items()) for c in range(n)]
     drawings, classes = _drawings(part, source), []
     if missing := [(*name, drawer) for name in names for drawer in DRAWERS if (*name, drawer) not in drawings]:

@@ -16,8 +16,8 @@ notebook 08, and as many seconds: each as many iterations as fit into them.
 * adaptive: the same, with a chance of each change that follows D's logits at real pairs (Karras et al. 2020)
 * relativistic: D compares each generated drawing with a real one, with R1 and R2 (Huang et al. 2024)
 
-D's overfit is the gap between its logits at real pairs that it trains on and at real pairs of the drawings held out. G
-is judged by the energy distance to the truth, on the alphabets of val.
+D's overfit says where its mean logit at real pairs of the drawings held out lies, on the way from that at real pairs it
+trains on (0) to that at generated ones (1). G is judged by the energy distance to the truth, on the alphabets of val.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from torch.nn.functional import affine_grid, grid_sample
 import shared
 from course_lib import augmentations, checkpoints, datasets, gan, losses, networks, pairs, penalties, runtime
 from course_lib.datasets import ImageClasses
+from course_lib.statistics import fraction_recovered
 from judging import Judge
 
 FOLDER = runtime.project_root() / "runs" / "little_data"
@@ -234,11 +235,11 @@ def test(options):
             results.add(what, torch.tensor([run[key] for run in found]), unit=unit, **about)
         results.add("distance to the truth, difference", distance[name, n] - distance["R1", n], unit="ratio",
                     **about | {"arm": f"{name} - R1"})
-        for pool, look in itertools.product(("known", "held", "generated"), range(LOOKS)):
+        for pool, look in itertools.product(POOLS, range(LOOKS)):
             results.add("D's logit", torch.tensor([run[pool][look] for run in found]), unit="logit", pool=pool,
                         share=(look + 1) / LOOKS, **about)
-        results.add("D's overfit", torch.tensor([run["known"][-1] - run["held"][-1] for run in found]), unit="logit",
-                    **about)
+        known, held, generated = (torch.tensor([run[pool][-1] for run in found]) for pool in POOLS)
+        results.add("D's overfit", fraction_recovered(known, held, generated), unit="ratio", **about)
     best = {n: min(distance[name, n].min() for name in RECIPES) for n in ALPHABETS}
     for name in RECIPES:
         near = torch.cat([(distance[name, n] <= 1.1 * best[n]).float() for n in ALPHABETS])
@@ -247,6 +248,7 @@ def test(options):
         results.add("spread between seeds, relative", spread, unit="fraction", setting="-", arm=name)
 
 
+POOLS = "known", "held", "generated"
 MEASURES = {"distance to the truth": ("distance", "ratio"), "class preservation": ("preserved", "accuracy"),
             "diversity": ("diversity", "ratio")}
 

@@ -40,7 +40,12 @@ def losses_as_bce(D, real, fake, augment):
     bce = nn.functional.binary_cross_entropy_with_logits
     of_real, of_fake = D(augment(real)), D(augment(fake))
     ones = torch.ones_like(of_real)
-    return [bce(of_real, ones) + bce(of_fake, 0 * ones), bce(of_fake, ones)]
+    return [bce(of_real, ones) + bce(D(augment(fake.detach())), 0 * ones), bce(of_fake, ones)]
+
+
+def losses_with_one_graph(D, real, fake, augment):
+    of_fake = D(augment(fake))
+    return softplus(-D(augment(real))).mean() + softplus(of_fake).mean(), softplus(-of_fake).mean()
 
 
 def losses_cut(D, real, fake, augment):
@@ -77,5 +82,8 @@ WRONG = {"matching_loss": [(matching_without_graph, "remembers its graph"),
                            (matching_without_shape, "multiplies whole rows"),
                            (matching_of_times, "multiplies whole rows"),
                            (matching_of_rows, "average over the batch")],
-         "augmented_losses": [(losses_cut, ".detach()"), (losses_of_d_alone, "2 result(s)")],
-         "overfit": [(overfit_in_place, "changed in place"), (overfit_of_all, "one number for all looks")]}
+         "augmented_losses": [(losses_cut, "which of the three is detached"),
+                              (losses_with_one_graph, "train G to be caught"), (losses_of_d_alone, "2 result(s)")],
+         "overfit": [(overfit_in_place, "changed in place"), (overfit_of_all, "one number for all looks"),
+                     (lambda k, h, g: overfit(k, h, g).clamp(0, 1), "where does the mean of the held logits lie"),
+                     (lambda k, h, g: overfit(k, h, g).abs(), "where does the mean of the held logits lie")]}

@@ -144,7 +144,8 @@ def test_teaching_and_readme_agree():
         counts = {"three": 3, "four": 4, "five": 5, "six": 6}
         said = re.search(r"\*\*Time\*\*: (\d+) minutes, and about (\d+) more with the (\w+) exercises", words)
         exercises = len(re.findall(r"^checks\.", text, re.M))
-        assert sum(map(int, re.findall(r"^# ### Exercise \d .*, (\d+) minutes\)$", text, re.M))) == int(more), script.name
+        each = re.findall(r"^# ### Exercise \d .*, (\d+) minutes\)$", text, re.M)
+        assert sum(map(int, each)) == int(more), script.name
         assert (said[1], said[2], counts[said[3]]) == (minutes, more, exercises), script.name
     count = IN_WORDS[len(notebooks)]
     assert f"all {count} notebooks" in teaching and f"In {count} Jupyter notebooks" in readme

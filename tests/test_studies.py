@@ -129,4 +129,4 @@ def test_stability_counts_runs_near_the_best(monkeypatch, tmp_path):
         share, = (r for r in found if (r["name"], r["arm"]) == ("share of runs within 10 % of the best", name))
         assert share["value"] == pytest.approx(sum(near) / 25) and share["n"] == 25
     overfit = [r["value"] for r in found if r["name"] == "D's overfit"]
-    assert overfit == [pytest.approx(1.5)] * 25
+    assert overfit == [pytest.approx(0.5)] * 25

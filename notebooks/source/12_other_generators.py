@@ -33,7 +33,7 @@ from torch import nn
 
 from course_checks import nb12 as checks
 from course_lib import (
-    augmentations, checkpoints, classifier, datasets, flows, gan, networks, pairs, quality, runtime,
+    augmentations, checkpoints, classifier, datasets, flows, networks, pairs, quality, runtime,
 )
 from course_tools import notebook, plots, records
 
@@ -46,20 +46,20 @@ notebook.enough(dataset, train, val, drawings=4)
 # %% [markdown]
 # ## 1 · Noise that flows
 #
-# A GAN learns by being caught. A **flow** learns by regression (Lipman et al. 2023, *flow
-# matching*). Take a sample of noise $z$, take a sample of data $y$, and walk straight from the one
-# to the other in one unit of time:
+# A GAN learns because $D$ finds its mistakes. A **flow** learns by regression (Lipman et al. 2023,
+# *flow matching*). Take a sample of noise $z$, take a sample of data $y$, and walk straight from
+# the one to the other in one unit of time:
 #
 # $$ a_t = (1 - t)\, z + t\, y, \qquad \frac{\mathrm{d} a_t}{\mathrm{d} t} = y - z. $$
 #
-# A network $v(a, t)$ is asked for the velocity of whoever is at $a$ at time $t$. Many walkers cross
-# that place, on the way from other noise to other data. Least squares makes $v$ their **mean**:
+# A network $v(a, t)$ is asked for the velocity at place $a$ and time $t$. Many walkers cross that
+# place, on the way from other noise to other data. Least squares makes $v$ their **mean**:
 #
 # $$ \min_v \; \mathbb{E}\,\bigl\lVert v(a_t, t) - (y - z) \bigr\rVert^2. $$
 #
-# To sample, start anywhere in the noise and follow $v$ from $t = 0$ to $t = 1$. One can show that
-# the crowd arrives as the data are spread, although each walker follows a mean. Euler's method
-# takes the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
+# To sample, start in the noise and follow $v$ from $t = 0$ to $t = 1$. Each walker follows a mean,
+# and yet the end points have the distribution of the data, if $v$ is exact and the steps are small
+# (their theorem 2). Euler's method takes the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
 #
 # ### Exercise 1 · The flow-matching loss (★★, very important, 15 minutes)
 #
@@ -131,16 +131,19 @@ figure.suptitle(f"The distance to the data falls from {off[1]:.2f} after one ste
                 f"{off[16]:.2f} after sixteen", fontsize=18)
 plots.save(figure, "12_walks")
 plt.show()
+angle = torch.arange(8) * math.pi / 4
+nearest = torch.cdist(places[-1], 2 * torch.stack([angle.cos(), angle.sin()], dim=1)).argmin(1)
+least = nearest.bincount(minlength=8).min().item() / len(start)
+print(f"{100 * least:.0f} % of the walkers end at the emptiest heap; a fair share is 12.5 %")
 
 # %% [markdown]
 # (In the titles: the energy distance of notebook 08, from the points where 600 walkers arrive to
-# 600 points of the data. It is 0, up to chance, where the two are spread alike.)
+# 600 points of the data. It is 0, up to chance, where the two have the same distribution.)
 #
-# One step lands in the middle. At $t = 0$ a walker knows nothing of where it will go, so the mean
-# of all ways is the way to the *mean* of the data. It is the blur that a regression without noise
-# makes. With more steps, each walker can turn as it learns where it is bound. No heap is lost, and
-# there was no $D$ to fight with. The price is paid when you sample, because each step asks the
-# network once.
+# One step lands in the middle. At $t = 0$ a walker may still end anywhere, so the mean of all ways
+# is the way to the *mean* of the data. It is the blur that a regression without noise makes. With
+# more steps, each walker can turn as its target becomes clear. There was no $D$ to fight with. The
+# price is paid when you sample, because each step asks the network once.
 #
 # ## 2 · Flows that draw
 #
@@ -181,9 +184,10 @@ plots.save(figure, "12_found")
 plt.show()
 
 # %% [markdown]
-# Now there are data: pairs, each with 57 numbers that nearly explain it. The simplest generator of
-# them is a Gaussian, with their mean and their covariance, whatever the drawing. It has no network,
-# and needs no training beyond this line of algebra (exercise 3 of notebook 11).
+# Now there are data: pairs, each with 57 numbers that lead from one drawing near the other. The
+# simplest generator of such numbers is a Gaussian with their mean and their covariance, whatever
+# the drawing. It has no network, and its training is one line of algebra (exercise 3 of notebook
+# 11).
 
 # %%
 class GaussianWarps(nn.Module):
@@ -214,7 +218,8 @@ class GaussianWarps(nn.Module):
 #
 # `studies/other_generators.py` trained them on the normalised drawings of the training alphabets,
 # each for the same number of seconds of one processor, finding the warps included. On `glyphs` you
-# load those of four minutes. On other data, three kinds are trained right here for a short time.
+# load those of four minutes, and the Gaussian learns from the warps above. On other data, three
+# kinds are trained right here for a short time.
 
 # %%
 MAKE = {"GAN, warps": networks.WarpGenerator, "GAN, pixels": networks.PixelGenerator,
@@ -335,14 +340,16 @@ baselines = {"people": None, "classical × 0.5": augmentations.classical(halved)
 table = {name: keep(name, arm) for name, arm in (baselines | arms).items()}
 marks = {name: plots.COLOURS[i % 8] for i, name in enumerate(table)}
 figure, ax = plt.subplots(figsize=(11, 6.2))
-for i, (name, row) in enumerate(table.items()):
+for name, row in table.items():
     right, wide = row["class preservation"], row["diversity"]
     ax.errorbar(wide["value"], 100 * right["value"], xerr=(wide["high"] - wide["low"]) / 2,
                 yerr=50 * (right["high"] - right["low"]), fmt="o", markersize=11, color=marks[name])
     ax.annotate(name, (wide["value"], 100 * right["value"]), xytext=(8, 8), fontsize=13,
                 textcoords="offset points", color=marks[name])
 ax.set(xlabel="diversity of drawings of one character (people: 1)", ylabel="class preservation (%)",
-       title="Every kind pays for variety with lost characters; people hardly do")
+       title="Class preservation: " + ", ".join(
+           f"{kind} {100 * table[kind]['class preservation']['value']:.0f} %" for kind in table
+           if kind in ("people", "GAN, warps", "flow, warps", "flow, pixels")))
 plots.save(figure, "12_judged")
 plt.show()
 
@@ -379,7 +386,9 @@ for i, kind in enumerate(flowing):
         ax.minorticks_off()
 axes[0].set(ylabel="distance to the truth")
 axes[1].set(ylabel="class preservation (%)")
-figure.suptitle("More steps bring variety, and lose some characters", fontsize=18)
+figure.suptitle("From 1 to 16 steps, the distance goes " + " and ".join(
+    f"from {by_steps[kind, 1][0]['value']:.1f} to {by_steps[kind, 16][0]['value']:.1f} ({kind})"
+    for kind in flowing), fontsize=17)
 plots.save(figure, "12_steps")
 plt.show()
 
@@ -457,8 +466,8 @@ plt.show()
 #
 # All this was learned from 35 alphabets. What if there is one? Then $D$ can learn its drawings by
 # heart. It takes these for real and all others for generated, and tells $G$ nothing of use. To
-# catch it, keep some real drawings away from it. A $D$ that judges has the same logits for known
-# and for held-back real pairs. A $D$ that remembers has higher ones for those it knows.
+# catch it, keep some real drawings away from it. A $D$ that judges has the same logits on average
+# for known and for held-back real pairs. A $D$ that remembers has higher ones for those it knows.
 #
 # ### Exercise 2 · Read the overfit (★, important, 10 minutes)
 #
@@ -482,7 +491,7 @@ checks.overfit(my_overfit)
 # %% [markdown]
 # The known cures, each in one line:
 #
-# * **R1** (notebook 02) makes $D$ flat where the real drawings are, so it cannot single them out.
+# * **R1** (notebook 02) makes $D$ flat at the real drawings, so it is harder to raise logits there.
 # * **Augmentation of what $D$ sees** makes few drawings many (Zhao et al. 2020, *Differentiable
 #   augmentation for data-efficient GAN training*). **Adaptive**: as strong as $D$'s logits at real
 #   pairs demand (Karras et al. 2020).
@@ -490,14 +499,17 @@ checks.overfit(my_overfit)
 #   flat at generated drawings, too (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
 #
 # Augmentation has a trap. If only the real drawings are shifted, a shifted world is what $G$ learns
-# to draw: the augmentation **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $D$
-# judges pictures of a kind it has never seen.
+# to draw: the augmentation **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $G$
+# learns from a $D$ that was trained on other pictures. (Even done rightly it can leak. Turn all
+# images by random quarter turns, and no $D$ can tell an upright $G$ from a turned one. So some
+# images must stay as they are.)
 #
 # ### Exercise 3 · An augmentation that must not leak (★★, very important, 15 minutes)
 #
 # Write both non-saturating losses of notebook 02 so that $D$ only ever sees what `augment` makes of
-# an image. `real` and `fake` are images `[B, ...]`; `fake` remembers $G$, and its graph must lead
-# from $G$'s loss back to $G$. Each loss is a sum of means: $D$'s has two, $G$'s has one.
+# an image, augmented anew each time. (`D` takes images alone here.) `fake` has a graph back to $G$.
+# $G$'s loss must reach $G$ by it, and $D$'s loss must not. Each loss is a sum of means: $D$'s has
+# two, $G$'s has one.
 
 # %%
 def my_augmented_losses(D, real, fake, augment):
@@ -549,9 +561,9 @@ plt.show()
 # %% [markdown]
 # (*Held*: five drawings of each character that no training saw.)
 #
-# **Stable training, as a number.** A recipe is stable if it does not matter who starts it. So here
-# is the share of its 25 runs that end within 10 % of the best run with as many alphabets, and how
-# far the distances of five seeds scatter about their mean.
+# **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column
+# is the spread of five seeds about their mean. The column before is the share of 25 runs that end
+# within 10 % of the best run with as many alphabets, so a recipe must be stable *and* good there.
 
 # %%
 lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"
