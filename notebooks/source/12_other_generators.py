@@ -338,7 +338,8 @@ halved = augmentations.STRENGTH.times(0.5)
 baselines = {"people": None, "classical × 0.5": augmentations.classical(halved),
              "classical × 1": augmentations.classical()}
 table = {name: keep(name, arm) for name, arm in (baselines | arms).items()}
-marks = {name: plots.COLOURS[i % 8] for i, name in enumerate(table)}
+marks = dict.fromkeys(table, "#777777") | {"people": "black"}
+marks |= {kind: plots.COLOURS[i] for kind, i in zip([*MAKE, "Gaussian of warps"], (1, 4, 2, 5, 0, 3))}
 figure, ax = plt.subplots(figsize=(11, 6.2))
 for name, row in table.items():
     right, wide = row["class preservation"], row["diversity"]
@@ -453,7 +454,9 @@ for i, kind in enumerate(kinds):
 usual = study["distance to the truth", "classical × 0.5", "-"]["value"]
 axes[0].axvline(usual, color="black", linestyle=":")
 axes[0].set(yticks=[-i for i in range(len(kinds))], yticklabels=kinds, xlabel="distance to the "
-            "truth, a dot for each seed\n(dotted: classical copies)", xscale="log")
+            "truth, a dot for each seed\n(dotted: classical copies)", xscale="log",
+            xticks=(6, 8, 12, 18, 25), xticklabels=(6, 8, 12, 18, 25))
+axes[0].minorticks_off()
 axes[1].axvline(0, color="black", linestyle=":")
 axes[1].set(yticks=[], xlabel="points of accuracy gained by five copies\n"
             "(○ matching, □ fine-tuning; intervals over ten alphabets)")
@@ -540,11 +543,15 @@ shade = dict(zip(recipes, (plots.COLOURS[i] for i in (6, 0, 2, 5, 1))))
 figure, axes = plt.subplots(1, 3, figsize=(16, 5), width_ratios=(1, 1, 1.3))
 for ax, name in zip(axes, (recipes[0], recipes[1])):
     for pool, colour in (("known", 0), ("held", 4), ("generated", 1)):
-        looks = sorted((r["share"], r["value"]) for r in little if r["name"] == "D's logit"
+        looks = sorted((100 * r["share"], r["value"]) for r in little if r["name"] == "D's logit"
                        and r["pool"] == pool and r["arm"] == name and r["alphabets"] == 1)
-        ax.plot(*zip(*looks), "o-", color=plots.COLOURS[colour], label=pool)
-    ax.set(xlabel="share of the training", ylabel="D's mean logit", title=f"1 alphabet, {name}")
-axes[0].legend(fontsize=13)
+        ax.plot(*zip(*looks), "o-", color=plots.COLOURS[colour])
+        if ax is axes[0]:
+            ax.annotate(pool, looks[-1], xytext=(-4, 6), ha="right", textcoords="offset points",
+                        color=plots.COLOURS[colour], fontsize=14)
+    ax.set(xlabel="share of the training (%)", ylabel="D's mean logit", xticks=(25, 50, 75, 100),
+           title=f"1 alphabet, {name}")
+axes[1].sharey(axes[0])
 for name in recipes:
     line = [of_recipe["distance to the truth", name, n] for n in alphabets]
     axes[2].plot(alphabets, [r["value"] for r in line], "o-", color=shade[name], label=name)
@@ -553,8 +560,8 @@ axes[2].set(xscale="log", xticks=alphabets, xticklabels=alphabets, xlabel="alpha
 axes[2].minorticks_off()
 axes[2].legend(fontsize=12)
 gap = [of_recipe["D's overfit", name, 1]["value"] for name in recipes[:2]]
-figure.suptitle(f"One alphabet: D's logits at known pairs exceed those at held pairs by "
-                f"{gap[0]:.1f} without a penalty, by {gap[1]:.1f} with R1", fontsize=17)
+figure.suptitle(f"One alphabet: held pairs lie {100 * gap[0]:.0f} % of the way from known to "
+                f"generated without a penalty, {100 * gap[1]:.0f} % with R1", fontsize=17)
 plots.save(figure, "12_little")
 plt.show()
 
