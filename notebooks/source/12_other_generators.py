@@ -117,7 +117,7 @@ def walk(z, n):
         places.append(places[-1] + velocity(places[-1], t) / n)
     return torch.stack(places)
 
-
+# %%
 start, truth, off = torch.randn(600, 2, generator=runtime.rng(seed + 1)), heaps(600, rng), {}
 figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), sharex=True, sharey=True)
 for ax, n in zip(axes, (1, 2, 4, 16)):
@@ -240,7 +240,7 @@ def flow_here():
     return flows.fit(G, batch, n_steps=sizes.pick(smoke=5, cpu=500, gpu=5_000), lr=3e-3,
                      rng=runtime.rng(seed, device))
 
-
+# %%
 generators = {"Gaussian of warps": GaussianWarps(settings)}
 if dataset == "glyphs":
     for kind, make_G in MAKE.items():
@@ -321,7 +321,6 @@ def judged(drawn):
             "distance to the truth": torch.stack(
                 [quality.energy_distance(*both) for both in zip(seen, true_features)])}
 
-
 # %%
 def keep(name, arm):
     """The verdicts on an arm's drawings, as records."""
@@ -333,13 +332,15 @@ def keep(name, arm):
                               unit="accuracy" if "class" in what else "ratio")
             for what, values in verdicts.items()}
 
-
+# %%
 halved = augmentations.STRENGTH.times(0.5)
 baselines = {"people": None, "classical × 0.5": augmentations.classical(halved),
              "classical × 1": augmentations.classical()}
 table = {name: keep(name, arm) for name, arm in (baselines | arms).items()}
+# %%
 marks = dict.fromkeys(table, "#777777") | {"people": "black"}
-marks |= {kind: plots.COLOURS[i] for kind, i in zip([*MAKE, "Gaussian of warps"], (1, 4, 2, 5, 0, 3))}
+marks |= {kind: plots.COLOURS[i]
+          for kind, i in zip([*MAKE, "Gaussian of warps"], (1, 4, 2, 5, 0, 3))}
 figure, ax = plt.subplots(figsize=(11, 6.2))
 for name, row in table.items():
     right, wide = row["class preservation"], row["diversity"]
@@ -375,6 +376,7 @@ for kind in flowing:
                              verdict["class preservation"].mean().item()]
     generators[kind].steps = usual_steps
 
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(14, 4.8))
 for i, kind in enumerate(flowing):
     distance = [by_steps[kind, n][0]["value"] for n in counts]
@@ -427,7 +429,6 @@ def row_of(kind, budget):
              plus_minus(study["distance to the truth", kind, budget], 2)]
     gains = [study.get((f"gain, {learner}", kind, budget)) for learner in (MATCHING, TUNING)]
     return cells + [points(gain) if gain else "–" for gain in gains]
-
 
 # %%
 head = ["who draws", "trained for", "class preservation", "diversity", "distance to the truth",
@@ -540,6 +541,7 @@ recipes = list(dict.fromkeys(r["arm"] for r in little if r["name"] == "diversity
 alphabets = sorted({r["alphabets"] for r in little if "alphabets" in r})
 of_recipe = {(r["name"], r["arm"], r.get("alphabets")): r for r in little}
 shade = dict(zip(recipes, (plots.COLOURS[i] for i in (6, 0, 2, 5, 1))))
+# %%
 figure, axes = plt.subplots(1, 3, figsize=(16, 5), width_ratios=(1, 1, 1.3))
 for ax, name in zip(axes, (recipes[0], recipes[1])):
     for pool, colour in (("known", 0), ("held", 4), ("generated", 1)):
