@@ -233,8 +233,9 @@ def test(options):
         about = {"arm": name, "alphabets": n, "setting": "-"}
         for what, (key, unit) in MEASURES.items():
             results.add(what, torch.tensor([run[key] for run in found]), unit=unit, **about)
-        results.add("distance to the truth, difference", distance[name, n] - distance["R1", n], unit="ratio",
-                    **about | {"arm": f"{name} - R1"})
+        if name != "R1":
+            results.add("distance to the truth, difference", distance[name, n] - distance["R1", n], unit="ratio",
+                        **about | {"arm": f"{name} - R1"})
         for pool, look in itertools.product(POOLS, range(LOOKS)):
             results.add("D's logit", torch.tensor([run[pool][look] for run in found]), unit="logit", pool=pool,
                         share=(look + 1) / LOOKS, **about)
