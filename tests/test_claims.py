@@ -758,6 +758,64 @@ def test_the_best_weight_does_no_harm():
         assert best.value - alone.value < best.half + alone.half, k
 
 
+def apart(arm, n):
+    """How much farther from the truth a recipe's generator is than R1's, with n alphabets."""
+    return one("little_data", name="distance to the truth, difference", arm=f"{arm} - R1", alphabets=n)
+
+
+@claims("RESULTS", "With one alphabet, D's overfit without a penalty is {:.2f} ± {:.2f}. With ten it is {:.2f} ± "
+                   "{:.2f}")
+def test_d_overfits_few_alphabets():
+    few, many = (one("little_data", name="D's overfit", arm="no penalty", alphabets=n) for n in (1, 10))
+    assert few.low > 0 > many.low and few.value > many.high
+    return few.value, few.half, many.value, many.half
+
+
+@claims("RESULTS", "R1 does not lower D's overfit, and yet it brings the generator nearer to the truth, by {:.2f} ± "
+                   "{:.2f} with one alphabet and {:.2f} ± {:.2f} with two. With five and ten alphabets its gain is not "
+                   "clear")
+def test_r1_helps_with_few_alphabets():
+    r1, plain = (one("little_data", name="D's overfit", arm=arm, alphabets=1) for arm in ("R1", "no penalty"))
+    one_, two, *more = (apart("no penalty", n) for n in (1, 2, 5, 10))
+    assert r1.high > plain.low and min(one_.low, two.low) > 0 and all(r.low < 0 < r.high for r in more)
+    return one_.value, one_.half, two.value, two.half
+
+
+@claims("RESULTS", "was not found to help at one alphabet ({:.2f} ± {:.2f}). At ten and twenty it costs {:.2f} ± {:.2f} "
+                   "and {:.2f} ± {:.2f}. The relativistic recipe costs {:.2f} ± {:.2f} at two alphabets, and more beyond")
+def test_stronger_cures_cost():
+    none, *costs = (apart("augmented", n) for n in (1, 10, 20))
+    first, *more = (apart("relativistic", n) for n in (2, 5, 10, 20))
+    assert none.low < 0 < none.high and all(r.low > 0 for r in (*costs, first, *more))
+    assert all(r.value > first.value for r in more)
+    return tuple(number for r in (none, *costs, first) for number in (r.value, r.half))
+
+
+@claims("12", "With one or two alphabets, $G$ comes nearer to the truth with R1 than without a penalty. From five "
+              "alphabets on, more of them bring R1 no clear gain")
+def test_five_alphabets_are_enough():
+    five, *more = (one("little_data", name="distance to the truth", arm="R1", alphabets=n) for n in (5, 10, 20))
+    assert all(r.high > five.low for r in more) and min(apart("no penalty", n).low for n in (1, 2)) > 0
+
+
+@claims("12", "R1 does **not** lower this overfit, as exercise 2 measures it. It makes all of $D$'s answers small")
+def test_r1_makes_logits_small():
+    size = {arm: max(abs(one("little_data", name="D's logit", arm=arm, alphabets=1, pool=pool, share=1.0).value)
+                     for pool in ("known", "held", "generated")) for arm in ("R1", "no penalty")}
+    assert 4 * size["R1"] < size["no penalty"]
+
+
+@claims("12", "Augmentation brings no clear gain at one alphabet, and costs some distance at ten and twenty")
+def test_augmentation_costs():
+    for arm in ("augmented", "adaptive"):
+        assert apart(arm, 1).low < 0 < apart(arm, 1).high and min(apart(arm, n).low for n in (10, 20)) > 0
+
+
+@claims("12", "The relativistic recipe is farther from the truth than R1 from two alphabets on")
+def test_relativistic_is_farther():
+    assert min(apart("relativistic", n).low for n in (2, 5, 10, 20)) > 0
+
+
 def change(how, arm):
     return one("11_why_it_helps", name=f"error in features, difference, {how}", arm=arm)
 

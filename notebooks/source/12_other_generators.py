@@ -580,8 +580,8 @@ plt.show()
 # The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and costs
 # some distance at ten and twenty, because $D$ has more to learn in the same thirty seconds. The
 # relativistic recipe is farther from the truth than R1 from two alphabets on. Its steps cost more,
-# so it takes 256 of them where R1 takes 392. Both cures were made for runs of days, with a
-# generator that can draw anything. This $G$ can only warp, so there is little that it could copy.
+# so it takes about two thirds as many. Both cures were made for much longer runs, with a generator
+# that can draw anything. This $G$ can only warp, so there is little that it could copy.
 #
 # **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column
 # is the spread of five seeds about their mean. The column before is the share of 25 runs that end
