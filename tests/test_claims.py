@@ -781,8 +781,9 @@ def test_r1_helps_with_few_alphabets():
     return one_.value, one_.half, two.value, two.half
 
 
-@claims("RESULTS", "was not found to help at one alphabet ({:.2f} ± {:.2f}). At ten and twenty it costs {:.2f} ± {:.2f} "
-                   "and {:.2f} ± {:.2f}. The relativistic recipe costs {:.2f} ± {:.2f} at two alphabets, and more beyond")
+@claims("RESULTS", "was not found to help at one alphabet ({:.2f} ± {:.2f}). At ten and twenty it costs {:.2f} ± "
+                   "{:.2f} and {:.2f} ± {:.2f}. The relativistic recipe costs {:.2f} ± {:.2f} at two alphabets, and "
+                   "more beyond")
 def test_stronger_cures_cost():
     none, *costs = (apart("augmented", n) for n in (1, 10, 20))
     first, *more = (apart("relativistic", n) for n in (2, 5, 10, 20))
