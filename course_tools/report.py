@@ -139,13 +139,14 @@ def _other_generators(results):
         found = {r["name"]: r for r in select(results, "other_generators", **same)}
         gains = [found.get(f"gain, {name}", "-") for name in ("distortion matching in pixels", "fine-tuning the head")]
         speed, failed = (found.get(name) for name in ("samples a second", FAILED))
-        rows.append([kept["arm"], {"short": "1 minute", "long": "4 minutes"}.get(kept["budget"], "-"), kept,
+        rows.append([kept["arm"], BUDGETS[kept["budget"]], kept,
                      _ratio(found["diversity"]), _ratio(found["distance to the truth"]), *gains,
                      f"{speed['value']:,.0f}" if speed else "-",
                      f"{round(failed['n'] * failed['value'])} of {failed['n']}" if failed else "-"])
     return rows
 
 
+BUDGETS = {"-": "-", "short": "1 minute", "long": "4 minutes", "halved": "1 minute, warps halved"}
 FAILED = "seeds farther from the truth than classical copies"
 
 

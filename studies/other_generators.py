@@ -13,7 +13,8 @@
 
 The short budget gives all kinds SHORT seconds of one thread, with five seeds; the long one LONG seconds, with one seed.
 The numbers of steps were set from what `time` measured. Then all are judged alike, on the test alphabets: by the
-metrics of notebook 08 (`judging`), and by what five copies of each example add to two learners of notebook 09.
+metrics of notebook 08 (`judging`), and by what five copies of each example add to two learners of notebook 09. Controls
+added after the first results: classical copies at a quarter, and the same generators with all their settings halved.
 """
 
 import argparse
@@ -65,9 +66,12 @@ class GaussianWarps(nn.Module):
         values, vectors = torch.linalg.eigh(settings.T.cov())
         self.mean, self.root = settings.mean(0), vectors * values.clamp(min=0).sqrt()
 
-    def forward(self, z, x, task):
+    def settings(self, z, x, task):
         affine, field, stroke_width = networks.apart(self.mean + z @ self.root.T)
-        return networks.warp(x[:, 0], affine, field, stroke_width.clamp(-1, 1))
+        return affine, field, stroke_width.clamp(-1, 1)
+
+    def forward(self, z, x, task):
+        return networks.warp(x[:, 0], *self.settings(z, x, task))
 
 
 def adversarial(make_G):
@@ -215,14 +219,15 @@ def per_second(G, classes, n=480, rounds=5):
 
 def score(kind, budget, seed, judge, learners):
     """All that is measured of one G, or of a baseline where `budget` is None; kept in FOLDER."""
-    path = path_of(kind, budget or "baseline", seed)
-    scores = path.with_stem("scores-" + path.stem)
+    path = path_of(kind, "short" if budget == "halved" else budget or "baseline", seed)
+    scores = path.with_stem(f"scores-{'halved-' * (budget == 'halved')}{path.stem}")
     if scores.exists():
         return checkpoints.load(scores)
     augmentation, found = BASELINES.get(kind), {}
     if budget:
         G = shared.load(KINDS[kind].make, path)
         augmentation, found["samples a second"] = augmentations.generated(G), per_second(G, judge.classes)
+        augmentation = halved(G) if budget == "halved" else augmentation
         found["seconds"] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["seconds"]
     if kind != "no augmentation":
         found |= judge(augmentation)._asdict()
@@ -237,8 +242,18 @@ def copies(x, rng, task=None):
     return x
 
 
+def halved(G):
+    """Copies by warps half as far as G's: is it only a matter of strength?"""
+    @torch.no_grad()
+    def augmentation(x, rng, task=None):
+        z = gan.noise(G, x.shape[0] * x.shape[1], rng)
+        settings = G.settings(z, x.flatten(0, 1)[:, None], x if task is None else task)
+        return networks.warp(x.flatten(0, 1), *(part / 2 for part in settings)).view_as(x)
+    return augmentation
+
+
 BASELINES = {"no augmentation": None, "people": None, "copies of the example": copies,
-             "classical × 0.5": classical(0.5), "classical × 1": classical(1.0)}
+             "classical × 0.25": classical(0.25), "classical × 0.5": classical(0.5), "classical × 1": classical(1.0)}
 
 
 def test(options):
@@ -250,6 +265,8 @@ def test(options):
     rows = {(kind, "-"): [score(kind, None, 0, judge, learners)] for kind in BASELINES}
     for budget, seeds in (("short", SEEDS), ("long", SEEDS[:1])):
         rows |= {(kind, budget): [score(kind, budget, seed, judge, learners) for seed in seeds] for kind in KINDS}
+    rows |= {(kind, "halved"): [score(kind, "halved", seed, judge, learners) for seed in SEEDS]
+             for kind in KINDS if "warps" in kind}
     rival = torch.stack([run["distance"] for run in rows["classical × 0.5", "-"]]).mean()
     for (kind, budget), runs in rows.items():
         about = {"arm": kind, "budget": budget, "seeds": len(runs), "setting": "inductive"}
@@ -262,9 +279,14 @@ def test(options):
                 plain = rows["no augmentation", "-"][0][name]
                 results.add(f"accuracy, {name}", mean[name], unit="accuracy", **about)
                 results.add(f"gain, {name}", mean[name] - plain, unit="accuracy", **about)
-                rival_runs = rows["GAN, warps", "short" if budget == "-" else budget]
+                rival_runs = rows["GAN, warps", "long" if budget == "long" else "short"]
                 rival_mean = torch.stack([run[name] for run in rival_runs]).mean(0)
-                results.add(f"against the GAN, {name}", mean[name] - rival_mean, unit="accuracy", **about)
+                if kind != "GAN, warps" or budget == "halved":
+                    results.add(f"against the GAN, {name}", mean[name] - rival_mean, unit="accuracy", **about)
+                for other in ("classical × 0.25", "classical × 0.5"):
+                    if kind != other:
+                        results.add(f"against {other}, {name}", mean[name] - rows[other, "-"][0][name],
+                                    unit="accuracy", **about)
         if len(runs) > 1:
             each = torch.stack([run["distance"].mean() for run in runs])
             results.add("distance of each seed", each, unit="ratio", **about, by_seed=each.tolist())
