@@ -46,8 +46,9 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
                f"{arm} - no augmentation" for arm in ("G", "G, shuffled", "a Gaussian", "regression, best of 4")]}),
            ("11_why_it_helps", {"name": [f"error in features, difference, {how}" for how in ("predicted", "measured")],
                                 "arm": ["both sides", "both sides, copies by G"]})],
-    "12": [("other_generators", {"name": ["class preservation", "diversity", "distance to the truth"],
-                                 "budget": "short"}),
+    "12": [("other_generators", {"name": [
+               "class preservation", "diversity", "distance to the truth", "distance of each seed", "seconds",
+               "samples a second", "gain, distortion matching in pixels", "gain, fine-tuning the head"], "budget": "short"}),
            ("little_data", {"name": ["distance to the truth", "D's overfit", "share of runs within 10 % of the best",
                                      "spread between seeds, relative"]})],
 }
