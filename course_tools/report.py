@@ -48,7 +48,8 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
                                 "arm": ["both sides", "both sides, copies by G"]})],
     "12": [("other_generators", {"name": [
                "class preservation", "diversity", "distance to the truth", "distance of each seed", "seconds",
-               "samples a second", "gain, distortion matching in pixels", "gain, fine-tuning the head"], "budget": "short"}),
+               "samples a second", "gain, distortion matching in pixels", "gain, fine-tuning the head"],
+                                 "budget": "short"}),
            ("little_data", {"name": ["distance to the truth", "D's overfit", "share of runs within 10 % of the best",
                                      "spread between seeds, relative"]})],
 }
@@ -147,7 +148,8 @@ def _other_generators(results):
     return rows
 
 
-BUDGETS = {"-": "-", "short": "1 minute", "long": "4 minutes", "halved": "1 minute, warps halved"}
+BUDGETS = {"-": "-", "short": "1 minute", "long": "4 minutes", "halved": "1 minute, warps halved",
+           "shuffled": "1 minute, warps shuffled"}
 FAILED = "seeds farther from the truth than classical copies"
 
 

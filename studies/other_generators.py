@@ -14,7 +14,8 @@
 The short budget gives all kinds SHORT seconds of one thread, with five seeds; the long one LONG seconds, with one seed.
 The numbers of steps were set from what `time` measured. Then all are judged alike, on the test alphabets: by the
 metrics of notebook 08 (`judging`), and by what five copies of each example add to two learners of notebook 09. Controls
-added after the first results: classical copies at a quarter, and the same generators with all their settings halved.
+added after the first results: classical copies at a quarter, blurred copies, the same generators with all their
+settings halved, and the regression with the settings it chose for another drawing.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -44,7 +46,7 @@ from course_lib import (
 from judging import Judge
 from little_data import RATES, RECIPES
 from shared import Kind, accuracies
-from trial import classical, of
+from trial import classical, copies_by, of
 
 FOLDER = runtime.project_root() / "runs" / "other_generators"
 SHORT, LONG, SEEDS = 60, 240, range(5)
@@ -142,13 +144,14 @@ class Recipe(NamedTuple):
     long: object            # steps in LONG seconds
 
 
+REGRESSION = "regression, best of 4"
 KINDS = {
     "GAN, warps": Recipe(networks.WarpGenerator, adversarial(networks.WarpGenerator), 690, 2760),
     "GAN, pixels": Recipe(networks.PixelGenerator, adversarial(networks.PixelGenerator), 590, 2360),
     "flow, warps": Recipe(networks.WarpFlow, flow_of_warps, (80, 1100), (320, 4400)),
     "flow, pixels": Recipe(networks.PixelFlow, flow_of_pixels, 690, 2760),
     "Gaussian of warps": Recipe(GaussianWarps, gaussian, 106, 424),
-    "regression, best of 4": Recipe(networks.WarpGenerator, regression, 560, 2240),
+    REGRESSION: Recipe(networks.WarpGenerator, regression, 560, 2240),
 }
 
 
@@ -219,15 +222,15 @@ def per_second(G, classes, n=480, rounds=5):
 
 def score(kind, budget, seed, judge, learners):
     """All that is measured of one G, or of a baseline where `budget` is None; kept in FOLDER."""
-    path = path_of(kind, "short" if budget == "halved" else budget or "baseline", seed)
-    scores = path.with_stem(f"scores-{'halved-' * (budget == 'halved')}{path.stem}")
+    path = path_of(kind, "short" if budget in CONTROLS else budget or "baseline", seed)
+    scores = path.with_stem(f"scores-{f'{budget}-' * (budget in CONTROLS)}{path.stem}")
     if scores.exists():
         return checkpoints.load(scores)
     augmentation, found = BASELINES.get(kind), {}
     if budget:
         G = shared.load(KINDS[kind].make, path)
         augmentation, found["samples a second"] = augmentations.generated(G), per_second(G, judge.classes)
-        augmentation = halved(G) if budget == "halved" else augmentation
+        augmentation = CONTROLS[budget](G) if budget in CONTROLS else augmentation
         found["seconds"] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["seconds"]
     if kind != "no augmentation":
         found |= judge(augmentation)._asdict()
@@ -242,6 +245,11 @@ def copies(x, rng, task=None):
     return x
 
 
+def blurred(sigma):
+    """Copies softened by sigma pixels: is it only that warps sample an image anew?"""
+    return lambda x, rng, task=None: flows.blur(x.flatten(0, 1), sigma).view_as(x)
+
+
 def halved(G):
     """Copies by warps half as far as G's: is it only a matter of strength?"""
     @torch.no_grad()
@@ -252,8 +260,10 @@ def halved(G):
     return augmentation
 
 
+CONTROLS = {"halved": halved, "shuffled": partial(copies_by, shuffled=True)}
 BASELINES = {"no augmentation": None, "people": None, "copies of the example": copies,
-             "classical × 0.25": classical(0.25), "classical × 0.5": classical(0.5), "classical × 1": classical(1.0)}
+             "classical × 0.25": classical(0.25), "classical × 0.5": classical(0.5), "classical × 1": classical(1.0),
+             "blurred by 0.5": blurred(0.5), "blurred by 1": blurred(1.0)}
 
 
 def test(options):
@@ -265,8 +275,8 @@ def test(options):
     rows = {(kind, "-"): [score(kind, None, 0, judge, learners)] for kind in BASELINES}
     for budget, seeds in (("short", SEEDS), ("long", SEEDS[:1])):
         rows |= {(kind, budget): [score(kind, budget, seed, judge, learners) for seed in seeds] for kind in KINDS}
-    rows |= {(kind, "halved"): [score(kind, "halved", seed, judge, learners) for seed in SEEDS]
-             for kind in KINDS if "warps" in kind}
+    for control, kinds in (("halved", [kind for kind in KINDS if "warps" in kind]), ("shuffled", [REGRESSION])):
+        rows |= {(kind, control): [score(kind, control, seed, judge, learners) for seed in SEEDS] for kind in kinds}
     rival = torch.stack([run["distance"] for run in rows["classical × 0.5", "-"]]).mean()
     for (kind, budget), runs in rows.items():
         about = {"arm": kind, "budget": budget, "seeds": len(runs), "setting": "inductive"}
@@ -281,7 +291,7 @@ def test(options):
                 results.add(f"gain, {name}", mean[name] - plain, unit="accuracy", **about)
                 rival_runs = rows["GAN, warps", "long" if budget == "long" else "short"]
                 rival_mean = torch.stack([run[name] for run in rival_runs]).mean(0)
-                if kind != "GAN, warps" or budget == "halved":
+                if kind != "GAN, warps" or budget in CONTROLS:
                     results.add(f"against the GAN, {name}", mean[name] - rival_mean, unit="accuracy", **about)
                 for other in ("classical × 0.25", "classical × 0.5"):
                     if kind != other:

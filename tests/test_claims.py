@@ -867,6 +867,29 @@ def test_strength_alone_does_not_explain_it():
     return 100 * r.value, 100 * r.half
 
 
+@claims("RESULTS", "By blurred copies matching gains {:.1f} ± {:.1f}")
+def test_blur_does_not_explain_it():
+    r, other = (kind(f"gain, {MATCHING}", f"blurred by {sigma}", "-") for sigma in ("1", "0.5"))
+    assert r.low < 0 < r.high and other.low < 0 < other.high
+    return 100 * r.value, 100 * r.half
+
+
+@claims("RESULTS", "With the warps that it chose for another drawing, matching still gains {:.1f} ± {:.1f}")
+def test_looking_at_the_drawing_hardly_explains_it():
+    r, whole = (kind(f"gain, {MATCHING}", REGRESSION, budget) for budget in ("shuffled", "short"))
+    assert r.value > 0.75 * whole.value and kind(f"against the GAN, {MATCHING}", REGRESSION, "shuffled").low > 0
+    return 100 * r.value, 100 * r.half
+
+
+@claims("12", "Blurred copies bring no clear gain. Is it that the regression *looks at the drawing*? Give each drawing the "
+              "warp that was chosen for another one. Matching keeps most of its gain, and fine-tuning keeps about half")
+def test_cheap_explanations_fail():
+    assert all(kind(f"gain, {MATCHING}", f"blurred by {sigma}", "-").low < 0 for sigma in ("0.5", "1"))
+    kept = [kind(f"gain, {learner}", REGRESSION, "shuffled").value / kind(f"gain, {learner}", REGRESSION).value
+            for learner in (MATCHING, TUNING)]
+    assert 0.75 < kept[0] < 1 and 0.4 < kept[1] < 0.65
+
+
 @claims("RESULTS", "Three ways to sample warps (GAN, flow, Gaussian) do not differ clearly in what they bring to "
          "either learner")
 def test_three_ways_to_warp_are_alike():
