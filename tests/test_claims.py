@@ -882,7 +882,8 @@ def test_looking_at_the_drawing_hardly_explains_it():
 
 
 @claims("12", "Blurred copies bring no clear gain. Is it that the regression *looks at the drawing*? Give each "
-              "drawing the warp that was chosen for another one. Matching keeps most of its gain, and fine-tuning keeps about half")
+              "drawing the warp that was chosen for another one. Matching keeps most of its gain, and fine-tuning "
+              "keeps about half")
 def test_cheap_explanations_fail():
     assert all(kind(f"gain, {MATCHING}", f"blurred by {sigma}", "-").low < 0 for sigma in ("0.5", "1"))
     kept = [kind(f"gain, {learner}", REGRESSION, "shuffled").value / kind(f"gain, {learner}", REGRESSION).value

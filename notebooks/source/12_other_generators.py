@@ -174,7 +174,7 @@ def warped_by(x, settings):
 near = warped_by(x[:, 0], found[-1][0])
 before, after = ((flows.blur(image, 1.0) - flows.blur(real, 1.0)).square().sum().item()
                  for image in (x[:, 0], near))
-figure, axes = plt.subplots(3, 1, figsize=(12, 4.6))
+figure, axes = plt.subplots(3, 1, figsize=(11, 3.6))
 for ax, images, name in zip(axes, (x[:, 0], near, real), ("x", "x, warped", "somebody else's")):
     plots.sheet(images[None, :12].cpu(), ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -275,14 +275,14 @@ def copies_of(augmentation, n):
                                   dim=1) for task in tasks])
 
 
-rows = torch.randperm(len(val.names), generator=runtime.rng(seed))[:7].tolist()
-figure, axes = plt.subplots(2, 4, figsize=(15, 9.4))
+rows = torch.randperm(len(val.names), generator=runtime.rng(seed))[:5].tolist()
+figure, axes = plt.subplots(2, 4, figsize=(14, 6.4))
 blocks = {"people": ink[:, :5]} | {name: copies_of(arm, 5) for name, arm in arms.items()}
 for ax, (name, images) in zip(axes.flat, blocks.items()):
     plots.sheet(torch.cat([ink[rows, half:half + 1], images[rows]], dim=1).cpu(), ax, title=name)
 for ax in axes.flat[len(blocks):]:
     ax.axis("off")
-figure.suptitle("Seven characters that no generator has seen. In each block, x stands at the left",
+figure.suptitle("Five characters that no generator has seen. In each block, x stands at the left",
                 fontsize=18)
 plots.save(figure, "12_drawn")
 plt.show()
