@@ -303,9 +303,8 @@ def test(options):
             results.add("seeds farther from the truth than classical copies", (each > rival).float(), unit="fraction",
                         **about)
         for what in ("seconds", "samples a second"):
-            if what in mean:
-                values = torch.tensor([float(run[what]) for run in runs])
-                results.add(what, values.expand(max(2, len(values))), unit=what, **about)
+            if what in mean and len(runs) > 1:
+                results.add(what, torch.tensor([float(run[what]) for run in runs]), unit=what, **about)
 
 
 MEASURES = {"class preservation": ("preserved", "accuracy"), "diversity": ("diversity", "ratio"),

@@ -402,10 +402,11 @@ plt.show()
 #
 # One training says little. `studies/other_generators.py` therefore gave each kind one minute, five
 # times over with five seeds, and four minutes once. It judged them on the ten **test** alphabets,
-# which nobody had looked at before. Then it gave five copies of each example to two learners of
+# which earlier studies tested on, too. Then it gave five copies of each example to two learners of
 # notebook 09: *distortion matching*, which has learned nothing, and *fine-tuning the head* of a
-# trained network. Their tasks are 20-way 1-shot within one alphabet. **Predict** with notebook 11:
-# which of the two gains? Does the better imitation bring the larger gain?
+# trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and
+# the controls were added after the first results. **Predict** with notebook 11: which of the two
+# gains? Does the better imitation bring the larger gain?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -478,19 +479,20 @@ plt.show()
 #
 # * **Over warps, the flow needs less time than the GAN.** After one minute each, all five seeds of
 #   the flow are nearer to the truth than all five of the GAN, and they scatter less. After four
-#   minutes no difference is clear.
+#   minutes no difference is clear. (The rates of all kinds but the GANs fall to 0 during training.)
 # * **A Gaussian that looks at no drawing is nearly as near.** So most of what these generators
 #   learn is *which warps people make*, and little is *which warp suits this drawing*.
 # * **In pixels, the two ways fail in opposite directions.** The GAN hands the example back. The
 #   flow varies a character as people do, and loses most characters on the way.
 # * **Near the truth is not useful.** The flow in pixels is as near to the truth as the flow of
 #   warps, and its copies take accuracy away from both learners. The regression is farther from the
-#   truth than every other kind of warp, and its copies bring both learners the most. It beats the
-#   GAN's copies and classical ones, for matching by several points.
+#   truth than every other kind of warp, and its copies bring both learners the most. For matching
+#   it beats the GAN's copies and classical ones by several points. For fine-tuning, its lead over
+#   classical copies is not clear.
 # * **It is not just caution.** The regression's copies are less diverse than the others, and more
 #   of them keep their character. But halve all settings of the GAN, the flow or the Gaussian, or
-#   take classical copies at a quarter: their diversity falls to the regression's or below, and they
-#   keep more characters, and yet the gain stays small.
+#   take classical copies at a quarter. Then their diversity falls to the regression's or below, and
+#   they keep more characters, and yet the gain stays small.
 # * **As notebook 11 predicted**, the learner that knows nothing of how people vary gains more than
 #   the trained one, by the copies of each kind of warp. (The intervals overlap.)
 #
@@ -569,7 +571,8 @@ checks.augmented_losses(my_augmented_losses)
 # `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five
 # recipes, with five seeds each. Every run had thirty seconds, so a costly recipe gets fewer
 # iterations. The distance to the truth is measured on the validation alphabets, of which no run saw
-# anything. **Predict**: which recipe needs the alphabets least?
+# anything. (The settings of each recipe were chosen there, on two alphabets.) **Predict**: which
+# recipe needs the alphabets least?
 
 # %%
 little = records.read(folder / "little_data.jsonl")
@@ -608,13 +611,13 @@ plt.show()
 #
 # Without a penalty, the $D$ of one alphabet learns its drawings by heart, and held pairs slide
 # towards generated ones. R1 does **not** lower this overfit, as exercise 2 measures it. It makes
-# all of $D$'s answers small, and with them the harm that a remembered drawing can do. Compare the
-# scales of both panels, and then the distances. With one or two alphabets, $G$ comes nearer to the
-# truth with R1 than without a penalty. From five alphabets on, more of them bring R1 no clear gain.
-# Half a hundred numbers of a warp are soon learned, from whichever characters.
+# all of $D$'s answers small, and perhaps with them the harm that a remembered drawing can do.
+# Compare the scales of both panels, and then the distances. With one or two alphabets, $G$ comes
+# nearer to the truth with R1 than without a penalty. From five alphabets on, more of them bring R1
+# no clear gain. Half a hundred numbers of a warp are soon learned, from whichever characters.
 #
 # The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and costs
-# some distance at ten and twenty, because $D$ has more to learn in the same thirty seconds. The
+# some distance at ten and twenty, perhaps because $D$ has more to learn in the same time. The
 # relativistic recipe is farther from the truth than R1 from two alphabets on. Its steps cost more,
 # so it takes about two thirds as many. Both cures were made for much longer runs, with a generator
 # that can draw anything. This $G$ can only warp, so there is little that it could copy.
