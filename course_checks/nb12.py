@@ -181,8 +181,8 @@ def overfit(function):
 
 
 def _overfit(known, held, generated):
-    known, held, generated = (logits.mean(1) for logits in (known, held, generated))
-    return (known - held) / (known - generated)
+    start, place, end = torch.stack([known.mean(1), held.mean(1), generated.mean(1)])
+    return (place - start) / (end - start)
 
 
 _OVERFIT_MISTAKES = [

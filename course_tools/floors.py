@@ -24,7 +24,7 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor", "grading"],
         ["cli"],
     ],
-    "studies": [["shared", "torchvision_guard"], ["few_shot", "judging", "strokes", "trial"], ["*"]],
+    "studies": [["shared", "torchvision_guard"], ["few_shot", "judging", "strokes", "trial"], ["little_data"], ["*"]],
 }
 
 

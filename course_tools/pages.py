@@ -36,6 +36,7 @@ TELLING = {     # by notebook: the fields of the one or two records that say mos
     "10": {"name": "error, difference", "arm": ["GAN: support and query - no augmentation",
                                                 "classical: support and query - no augmentation"]},
     "11": {"name": "error, difference", "learner": "ProtoNet", "arm": "G - no augmentation"},
+    "12": {"name": "distance to the truth", "arm": ["GAN, warps", "flow, warps"]},
 }
 
 # MathJax 3 in one file, out of a package that carries it

@@ -190,8 +190,9 @@ def train(options):
         runtime.seed_everything(seed)
         start = time.process_time()
         G = recipe.train(classes, getattr(recipe, budget), seed)
-        made = {"dataset": "glyphs, normalised", "seed": seed, "steps": getattr(recipe, budget), "kind": kind,
-                "seconds": round(time.process_time() - start), "made_by": "studies/other_generators.py"}
+        made = {"dataset": "glyphs, normalised", "profile": "cpu", "seed": seed, "kind": kind,
+                "steps": getattr(recipe, budget), "seconds": round(time.process_time() - start),
+                "made_by": "studies/other_generators.py"}
         checkpoints.save(path, G.state_dict(), **made)
         print(path.stem, made["seconds"], flush=True)
 
@@ -210,7 +211,7 @@ def downstream(augmentation, learner, classes):
 
 def per_second(G, classes, n=480, rounds=5):
     """Samples a second on one thread: the median of five rounds."""
-    real, x, task = pairs.sampler(classes, n_tasks=n // 12)(runtime.rng(0))
+    _, x, task = pairs.sampler(classes, n_tasks=n // 12)(runtime.rng(0))
     seconds = []
     for _ in range(rounds):
         start = time.process_time()

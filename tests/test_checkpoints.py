@@ -195,8 +195,9 @@ def test_checkpoints_are_small_and_say_how_they_were_made(path):
         networks.WarpGenerator().load_state_dict(saved["G"])
         return
     if "kind" in made:
-        make = (networks.PixelGenerator if made["kind"] == "pixel" else
-                partial(networks.WarpGenerator, task=made["kind"] != "warp, no task"))
+        make = {"pixel": networks.PixelGenerator, "GAN, pixels": networks.PixelGenerator,
+                "flow, pixels": networks.PixelFlow, "flow, warps": networks.WarpFlow}.get(
+                    made["kind"], partial(networks.WarpGenerator, task=made["kind"] != "warp, no task"))
         (networks.PairDiscriminator if path.stem.endswith("_D") else make)().load_state_dict(checkpoints.load(path))
         return
     if path.stem.startswith("maml"):

@@ -7,6 +7,7 @@ import time
 import pytest
 from PIL import Image
 
+from course_files import omniglot
 from course_lib import datasets
 from course_tools import cli, doctor, pages, running
 
@@ -55,7 +56,7 @@ def test_doctor_loads_what_the_notebooks_will_use_and_what_lies_here(monkeypatch
     """A zip of 6 bytes, an empty one, and none where there is no internet."""
     def offline(urls, path, md5):
         raise datasets.DataError(f"{path.name} could not be downloaded")
-    monkeypatch.setattr(datasets.omniglot, "download", offline)
+    monkeypatch.setattr(omniglot, "download", offline)
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
     (tmp_path / "data" / "omniglot").mkdir(parents=True)
     monkeypatch.setattr(doctor, "_kernel", lambda: "")
