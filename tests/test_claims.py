@@ -848,6 +848,13 @@ def test_the_regression_beside_its_rivals():
     return tuple(100 * number for r in found for number in (r.value, r.half))
 
 
+@claims("RESULTS", "Its lead over classical copies at half strength, {:.1f} ± {:.1f}, is not clear")
+def test_the_lead_for_fine_tuning_is_not_clear():
+    r = kind(f"against classical × 0.5, {TUNING}", REGRESSION)
+    assert r.low < 0 < r.high
+    return 100 * r.value, 100 * r.half
+
+
 @claims("RESULTS", "And yet, of all kinds of warps, the regression's drawings are the farthest from the truth. After "
                    "one minute, the flow's are the nearest")
 def test_the_regression_is_farthest():

@@ -519,8 +519,8 @@ plt.show()
 #
 # `known`, `held` and `generated` `[L, n]` are $D$'s logits at `L` looks during training: at real
 # pairs it trains on, at real pairs held back, and at pairs by $G$. Take means over `n`. Return
-# `[L]` numbers that say where `held` lies on the way from `known` (0) to `generated` (1) (Karras et
-# al. 2020, *Training generative adversarial networks with limited data*, eq. 1).
+# `[L]` numbers that say where `held` lies on the way from `known`, at 0, to `generated`, at 1. The
+# source is Karras et al. 2020, *Training generative adversarial networks with limited data*, eq. 1.
 
 # %%
 def my_overfit(known, held, generated):
@@ -627,9 +627,9 @@ plt.show()
 # that can draw anything. This $G$ can only warp, so there is little that it could copy.
 #
 # **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column
-# is the spread of five seeds about their mean. The column before is the share of 25 runs whose
-# distance exceeds that of the best run with as many alphabets by less than a tenth, so a recipe
-# must be stable *and* good there.
+# is the spread of five seeds about their mean. The column before is a share of 25 runs. They are
+# *near the best*: their distance is at most a tenth above that of the best run with as many
+# alphabets. So a recipe must be stable *and* good there.
 
 # %%
 lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"
