@@ -13,8 +13,8 @@ from .writing import atomic_path
 PATIENCE = 15       # seconds until a server that does not answer is given up, all mirrors together
 
 
-def download(urls, path, md5):
-    """Fetch the first of `urls` that answers to `path`: checked against `md5`, put in place in one step.
+def download(urls, path, md5=None):
+    """Fetch the first of `urls` that answers to `path`: checked against `md5`, if given, put in place in one step.
 
     Raises DataError that says where to get the file by hand, PermissionError if `path` cannot be written.
     """
@@ -27,7 +27,8 @@ def download(urls, path, md5):
                 with part.open("wb") as file, bar:
                     while chunk := response.read(1 << 16):
                         bar.update(file.write(chunk))
-                check_md5(part, md5)
+                if md5:
+                    check_md5(part, md5)
             return
         except PermissionError:
             raise

@@ -1,4 +1,4 @@
-"""A folder of images as classes: which subfolder is a class, which images are its own, and what is not read."""
+"""A folder of images or recordings as classes: which subfolder is a class, which files it has, and what is not read."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from functools import cache
 import numpy
 from tqdm import tqdm
 
+from . import sound
 from .opening import DataError, plain
 from .pictures import edge, formats, prepared
 
@@ -19,11 +20,17 @@ HOW = "Put the images of each class into a subfolder named after it: {0}/cat/1.p
 
 
 def read(folder):
-    """(alphabets, classes, images uint8 [C, M, 28, 28]); all images inverted where their edges are light."""
+    """(alphabets, classes, images uint8 [C, M, 28, 28]); all images inverted where their edges are light.
+
+    Recordings become images as `sound.spectrogram` shows them.
+    """
     alphabets, names, files = zip(*classes(folder), strict=True)
     files = [path for of_one in files for path in of_one]
-    images = numpy.stack([prepared(path) for path in
+    recorded = _is_sound(files[0])
+    images = numpy.stack([sound.prepared(path) if recorded else prepared(path) for path in
                           tqdm(files, desc=alphabets[0], leave=False, dynamic_ncols=True)])        # [C*M, 28, 28]
+    if recorded:
+        return alphabets, names, images.reshape(len(names), -1, *images.shape[1:])
     if flat := [path for path, image in zip(files, images) if int(image.max()) - int(image.min()) < FLAT]:
         raise DataError(f"{flat[0]} is one flat grey at 28x28, as {len(flat)} of {len(files)} images are. Save such an "
                         f"image in 8 bits, dark ink on white paper, or delete it.")
@@ -33,7 +40,7 @@ def read(folder):
 
 
 def classes(folder):
-    """[(alphabet, class, paths of its first M images)] of a folder, each in order of the names.
+    """[(alphabet, class, paths of its first M images, or .wav files)] of a folder, each in order of the names.
 
     folder/class/image, folder/class/images/image, or folder/alphabet/class/image. Folders of splits, as in
     folder/train/class/image, make the alphabets "folder/train", "folder/val" and "folder/test": no other has a slash.
@@ -45,16 +52,21 @@ def classes(folder):
         raise DataError(f"{folder} has two folders for the class {twice[0]!r}. Make them one, or rename one of them.")
     kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(map(_kind, unread)).items())
     left = f" Not read: {kinds}, such as {unread[0].relative_to(folder)}." if unread else ""
+    files = sorted((path for images in found.values() for path in images), key=_is_sound)       # images first
+    if files and _is_sound(files[0]) != _is_sound(files[-1]):
+        raise DataError(f"{folder} mixes images ({files[0].relative_to(folder)}) and recordings "
+                        f"({files[-1].relative_to(folder)}). Move one kind into a folder of its own.")
+    kind, examples = ("recording", ".wav") if files and _is_sound(files[0]) else ("image", ".png or .jpg")
     for path, images in found.items():
         if len(images) < 2:
-            raise DataError(f"class {path.name!r} has {len(images)} image(s) in {path}. It needs 2 or more, one to "
-                            f"learn from and one to ask about, such as .png or .jpg. Add some, or move it away.{left}")
+            raise DataError(f"class {path.name!r} has {len(images)} {kind}(s) in {path}. It needs 2 or more, one to "
+                            f"learn from and one to ask about, such as {examples}. Add some, or move it away.{left}")
     smallest = min(found, key=lambda path: len(found[path]))
     count = len(found[smallest])
     more = sum(len(images) - count for images in found.values())
     if more or left:
         cut = f", as many as {smallest.name!r} has; {more} more are left out" if more else ""
-        _say(plain(f"{folder}: {count} images of each class{cut}.{left}"))
+        _say(plain(f"{folder}: {count} {kind}s of each class{cut}.{left}"))
     return [(*name, images[:count]) for name, images in zip(names, found.values(), strict=True)]
 
 
@@ -115,7 +127,7 @@ def split_of(folder):
 
 
 def listing(folder):
-    """What is in `folder`, in order of the names, the same on every system: [folders, images, all else]."""
+    """What is in `folder`, in order of the names, the same on every system: [folders, images or sounds, all else]."""
     try:
         paths = sorted(folder.iterdir(), key=lambda path: (plain(path.name), path.name))
         paths = [path for path in paths if path.name[0] != "." and path.name not in FOREIGN]
@@ -123,8 +135,12 @@ def listing(folder):
     except OSError as error:
         what = "cannot be read" if os.path.isdir(folder) else "is not a folder"
         raise DataError(f"{folder} {what} ({error.strerror}). {HOW(folder.name)}") from None
-    images = [path for path in paths if path.suffix.lower() in formats() and path not in folders]
+    images = [path for path in paths if (path.suffix.lower() in formats() or _is_sound(path)) and path not in folders]
     return [folders, images, [path for path in paths if path not in folders and path not in images]]
+
+
+def _is_sound(path):
+    return path.suffix.lower() == ".wav"
 
 
 def _kind(path):

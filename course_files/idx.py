@@ -34,28 +34,38 @@ class Files(NamedTuple):
 
     name: str
     folder: str
-    mirrors: list
+    mirrors: list                       # none: what a reader must fetch
     md5: dict
     system_folders: tuple = ()
+    prefix: str = ""                    # of the names of both files
+    characters: str = "0123456789"      # what the labels 0, 1, ... stand for
+    transposed: bool = False            # whether the files give each image column by column
 
     def find(self, root):
-        folders = [root / self.name, root / self.folder / "raw", *map(Path, self.system_folders)]
-        places = [[f / n for f in folders for n in (file, file.removesuffix(".gz"))] for file in (IMAGES, LABELS)]
+        raw = root / self.folder / "raw"
+        folders = [root / self.name, raw, raw / "gzip", *map(Path, self.system_folders)]
+        places = [[f / n for f in folders for n in (self.prefix + file, self.prefix + file.removesuffix(".gz"))]
+                  for file in (IMAGES, LABELS)]
         return [next((path for path in paths if path.is_file()), paths[0]) for paths in places]
 
     def fetch(self, path):
+        if not self.mirrors:
+            raise DataError(f"{path} is absent, and no small download has it. Put it there, packed or not, or fetch "
+                            f"all of EMNIST (535 MB) with torchvision.datasets.{self.folder}({str(path.parents[1])!r}, "
+                            f"split='balanced', download=True).")
         download([mirror + path.name for mirror in self.mirrors], path, self.md5[path.name])
 
     def read(self, paths):
-        """images uint8 [n, 28, 28] and labels uint8 [n] from 0 to 9."""
+        """images uint8 [n, 28, 28], upright, and labels uint8 [n], indices into `characters`."""
         for path in paths:      # unpacked files and those of the system's packages have no published md5
-            if path.suffix == ".gz" and str(path.parent) not in self.system_folders:
+            if path.name in self.md5 and str(path.parent) not in self.system_folders:
                 check_md5(path, self.md5[path.name])
         images, labels = read(paths[0], 28, 28), read(paths[1])
-        if not len(images) == len(labels) > 0 or labels.max() > 9:
+        if not len(images) == len(labels) > 0 or labels.max() >= len(self.characters):
             raise DataError(f"{paths[0]} has {len(images)} images, and {paths[1]} {len(labels)} labels up to "
-                            f"{max(labels, default=0)}, not one of 0 to 9 for each. Delete both and load again.")
-        return images, labels
+                            f"{max(labels, default=0)}, not one of 0 to {len(self.characters) - 1} for each. "
+                            f"Delete both and load again.")
+        return images.swapaxes(1, 2) if self.transposed else images, labels
 
 
 MNIST = Files("mnist", "MNIST",
@@ -65,3 +75,8 @@ FASHION_MNIST = Files("fashion-mnist", "FashionMNIST",
                       ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
                       {IMAGES: "8d4fb7e6c68d591d4c3dfef9ec88bf0d", LABELS: "25c81989df183df01b3e8a0aad5dffbe"},
                       ("/usr/share/datasets/fashion-mnist", "/usr/share/dataset-fashion-mnist"))
+KMNIST = Files("kmnist", "KMNIST", ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+               {IMAGES: "bdb82020997e1d708af4cf47b453dcf7", LABELS: "e144d726b3acfaa3e44228e80efcd344"})
+# "Balanced", Cohen et al. 2017: small letters that look like their capitals share a class with them.
+EMNIST = Files("emnist", "EMNIST", [], {}, prefix="emnist-balanced-", transposed=True,
+               characters="0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")

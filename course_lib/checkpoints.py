@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from course_files.opening import opened
+from course_files import states
+from course_files.states import read as load
 from course_files.writing import atomic_path
 
 from .runtime import positive, progress, versions
@@ -16,34 +15,15 @@ WAY_OUT = "Delete the file to start afresh, or give another path."
 
 
 def save(path, state, **made):
-    """Write nested `state` (dicts, lists, numbers, strings, tensors) to `path`, atomically.
+    """Write nested `state` to `path` as `course_files.states.write` does.
 
-    Tensors go to safetensors, all else to JSON in its header: loading never runs code. made: how it was made (profile,
-    seed, data, ...), which is also written beside it as `<stem>.json`, with versions.
+    made: how it was made (profile, seed, data, ...), which is also written beside it as `<stem>.json`, with versions.
     """
-    path, tensors = Path(path), {}
-    header = {"state": json.dumps(_pack(state, tensors)), "made": json.dumps({**made, "versions": versions()})}
-    with atomic_path(path) as part:
-        try:
-            save_file(tensors, part, metadata=header)
-        except SafetensorError as error:        # a full disk, say
-            raise OSError(f"cannot write {path}: {error}") from None
-    if made:
-        with atomic_path(path.with_suffix(".json")) as part:
-            part.write_text(json.dumps(json.loads(header["made"]), indent=1) + "\n", encoding="utf-8")
-
-
-def load(path, device="cpu"):
-    """The state that `save` wrote. Raises FileNotFoundError, or ValueError for a file that is not one of ours."""
-    if not Path(path).exists():
-        raise FileNotFoundError(f"no checkpoint at {path}. Train one, or check the path.")
-    with opened(path, ValueError, "It is no checkpoint of this course: delete it and train again.", most=2**31) as raw:
-        if int.from_bytes(raw.read(8), "little") > 2**24:       # the bytes that say how long the header is
-            raise ValueError("its header is too long")
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            kinds = {"tensor": lambda key: file.get_tensor(key).clone(), "dict": dict, "list": list, "tuple": tuple}
-            state = (file.metadata() or {}).get("state", "")    # each of its objects is one pair: a kind and a value
-            return json.loads(state, object_pairs_hook=lambda pairs: kinds[pairs[0][0]](pairs[0][1]))
+    made = {**made, "versions": versions()}
+    states.write(path, state, made)
+    if len(made) > 1:
+        with atomic_path(Path(path).with_suffix(".json")) as part:
+            part.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
 
 
 def load_into(module, path, device="cpu"):
@@ -65,20 +45,6 @@ def _put(state, part, path, name):
     except Exception as error:      # RuntimeError, ValueError, KeyError, TypeError: each part has its own
         raise ValueError(f"{path} holds another {name} ({' '.join(str(error).split())[:200]}). {WAY_OUT}") from None
     return part
-
-
-def _pack(tree, tensors):
-    """`tree` as JSON can hold it: each tensor moves to `tensors`, each dict becomes a list of pairs."""
-    if isinstance(tree, torch.Tensor):
-        tensors[str(len(tensors))] = tree.detach().cpu().clone(memory_format=torch.contiguous_format)
-        return {"tensor": str(len(tensors) - 1)}
-    if isinstance(tree, dict):      # an optimiser's keys are whole numbers, which JSON keys cannot be
-        if bad := [key for key in tree if not isinstance(key, (str, int))]:
-            raise TypeError(f"cannot save the key {bad[0]!r}: use a string or a whole number")
-        return {"dict": [[key, _pack(value, tensors)] for key, value in tree.items()]}
-    if isinstance(tree, (list, tuple)):
-        return {"list" if isinstance(tree, list) else "tuple": [_pack(value, tensors) for value in tree]}
-    return tree
 
 
 class History:

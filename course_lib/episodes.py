@@ -1,5 +1,9 @@
-"""N-way K-shot episodes: small classification tasks cut out of a set of classes, many at a time."""
+"""N-way K-shot episodes: small classification tasks cut out of a set of classes, many at a time.
 
+And episodes of any number of ways and shots, one at a time.
+"""
+
+import math
 from typing import NamedTuple
 
 import torch
@@ -36,6 +40,51 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, rng, within_alphabet=Fal
     labels = torch.arange(n_way, device=images.device)
     return Episodes(support_x, labels.repeat_interleave(k_shot).repeat(n_tasks, 1),
                     query_x, labels.repeat_interleave(q_query).repeat(n_tasks, 1))
+
+
+def sample_varied(classes, *, rng):
+    """Draw one episode as Meta-Dataset does: ways, queries and the shots of each class differ from one to the next.
+
+    5 to 50 ways, each number equally likely, at most as many as there are classes; shots and queries by `shots`. Returns
+    `Episodes` of one task, T = 1: support_x [1, the sum of all shots, 1, H, W], class by class, without padding. rng: on
+    the images' device. Raises ValueError for fewer than 5 classes or 2 drawings. Source: Triantafillou et al. 2020,
+    "Meta-Dataset", section 3.2.
+    """
+    (n_classes, n_drawings), device = classes.images.shape[:2], classes.images.device
+    if n_classes < 5 or n_drawings < 2:
+        raise ValueError(f"varied episodes need 5 classes of 2 drawings; there are {n_classes} of {n_drawings}. Load "
+                         f"split 'all', add classes, or use `sample` with n_way<={n_classes}.")
+    n_way = int(torch.randint(5, min(50, n_classes) + 1, (), device=device, generator=rng))
+    beta = 1 - torch.rand((), device=device, generator=rng)                                         # in (0, 1]
+    alpha = math.log(0.5) + math.log(4) * torch.rand(n_way, device=device, generator=rng)           # of factors 1/2 to 2
+    q_query, k_shots = shots(torch.full((n_way,), n_drawings, device=device), beta, alpha)
+    drawn = _draw_classes(classes, n_way, 1, False, rng)[0]                                         # [N]
+    keys = torch.rand(n_way, n_drawings, device=device, generator=rng)
+    rows = drawn[:, None] * n_drawings + keys.argsort(1)                                            # [N, M]
+    chosen = torch.arange(n_drawings - q_query, device=device) < k_shots[:, None]
+    support_x, query_x = _gather(classes, rows[:, q_query:][chosen][None], rows[:, :q_query].flatten()[None])
+    labels = torch.arange(n_way, device=device)
+    return Episodes(support_x, labels.repeat_interleave(k_shots)[None],
+                    query_x, labels.repeat_interleave(q_query)[None])
+
+
+def one_of(worlds, rng):
+    """One of the worlds, each as likely. Where there is but one, rng stays as it is."""
+    return worlds[int(torch.randint(len(worlds), (), device=rng.device, generator=rng))] if len(worlds) > 1 else worlds[0]
+
+
+def shots(n_images, beta, alpha):
+    """How many queries each class has, an int, and how many examples each has, [N], in an episode of Meta-Dataset.
+
+    n_images [N]: of each class. beta in (0, 1]: how large the support is. alpha [N]: log weights of the classes.
+    Queries: half the images of the smallest class, at most 10. Support: at most 100 of a class and 500 in all, shared out
+    by weight and size, at least one for each.
+    """
+    q_query = min(10, int(n_images.min()) // 2)
+    n_support = min(500, int((beta * (n_images - q_query).clamp(max=100)).ceil().sum()))
+    share = alpha.exp() * n_images / (alpha.exp() * n_images).sum()
+    k_shots = (share * (n_support - len(n_images))).floor().long() + 1
+    return q_query, k_shots.minimum(n_images - q_query)
 
 
 def _draw_classes(classes, n_way, n_tasks, within_alphabet, rng):

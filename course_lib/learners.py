@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import conv2d, interpolate, pad
 
 from . import maml, placements
-from .episodes import sample
+from .episodes import one_of, sample
 
 
 def nearest_neighbour(tasks):
@@ -94,9 +94,7 @@ def train_protonet(network, *worlds, n_steps, rng, n_way=40, place=None, outer_l
     `placements.in_training(augmentation)`. options: those of `maml.fit`.
     """
     def draw(rng):
-        classes = worlds[0]
-        if len(worlds) > 1:
-            classes = worlds[int(torch.randint(len(worlds), (), device=rng.device, generator=rng))]
+        classes = one_of(worlds, rng)
         tasks = sample(classes, n_way=min(n_way, len(classes.names)), k_shot=1, q_query=3, n_tasks=1, rng=rng)
         return place(tasks, rng) if place else tasks
 

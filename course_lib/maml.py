@@ -229,10 +229,18 @@ def _copy(model):
 
 
 def learner(model, params, *, inner_lr, steps, only="", inductive=False):
-    """A learner: adapts `params` to each task and returns labels [T, N*Q], inductively or transductively."""
+    """A learner: adapts `params` to each task and returns labels [T, N*Q], inductively or transductively.
+
+    A head ("head.weight", "head.bias") with more rows than a task has classes lends it its first; with fewer: ValueError.
+    """
     @torch.no_grad()
     def task_labels(model, support_x, support_y, query_x, query_y):
-        adapted = adapt(model, params, support_x, support_y, lr=inner_lr, steps=steps, first_order=True, only=only)
+        n_way = int(support_y.max()) + 1
+        rows = {name: p[:n_way] for name, p in params.items() if name.startswith("head.")}
+        if any(len(p) < n_way for p in rows.values()):
+            raise ValueError(f"a task of {n_way} classes needs a head of {n_way} rows. Train with a larger n_way.")
+        adapted = adapt(model, params | rows, support_x, support_y, lr=inner_lr, steps=steps, first_order=True,
+                        only=only)
         return predict(model, adapted, support_x, query_x, inductive=inductive).argmax(1)
 
     return lambda tasks: torch.stack(list(each_task(task_labels, model, tasks)))

@@ -9,18 +9,18 @@ import torch
 def adding(augmentation, n_extra):
     """An augmenter that adds `n_extra` augmented copies to each class, of its examples in turn; 0 adds none.
 
-    The support must come class by class with as many examples of each, as `episodes.sample` draws it; else ValueError.
+    Classes may have different numbers of examples, but all tasks must have the same labels; else ValueError.
     """
     def augmenter(support_x, support_y, rng):
-        n_way = int(support_y.max()) + 1
-        k_shot, rest = divmod(support_y.shape[1], n_way)
-        if rest or not (support_y == torch.arange(n_way, device=support_y.device).repeat_interleave(k_shot)).all():
-            raise ValueError("the labels of a support set must run 0, ..., 0, 1, ..., 1, ... with as many of each; "
-                             f"got {support_y[0].tolist()}. Sort the support by class.")
+        labels = support_y[0]
+        examples = [(labels == c).nonzero()[:, 0] for c in range(int(labels.max()) + 1)]
+        if (support_y != labels).any() or not all(map(len, examples)):
+            raise ValueError("all tasks need the same labels, and every class from 0 on an example; got "
+                             f"{support_y.tolist()}. Sort the support by class, and number the classes from 0.")
         if not n_extra:
             return support_x, support_y
-        first = k_shot * torch.arange(n_way, device=support_x.device)[:, None]
-        rows = (first + torch.arange(n_extra, device=support_x.device) % k_shot).flatten()      # [N * n_extra]
+        turns = torch.arange(n_extra, device=support_x.device)
+        rows = torch.cat([places[turns % len(places)] for places in examples])                  # [N * n_extra]
         extra = augmentation(support_x[:, rows], rng, support_x)
         return torch.cat([support_x, extra], dim=1), torch.cat([support_y, support_y[:, rows]], dim=1)
     return augmenter

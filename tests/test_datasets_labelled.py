@@ -27,6 +27,10 @@ def test_the_splits_are_fixed(name):
     assert places == {**dict.fromkeys("01234", "train"), **dict.fromkeys("56", "val"), **dict.fromkeys("789", "test")}
 
 
+def test_kmnist_is_split_as_mnist_is():
+    assert labelled.KMNIST.split is datasets.DATASETS["mnist"].split
+
+
 def test_digits_are_the_real_ones():
     from sklearn.datasets import load_digits
 
@@ -79,11 +83,12 @@ def test_mnist_damaged(root, small_mnist):
         datasets.load("mnist", root=root)
 
 
-@pytest.mark.parametrize("name, theirs", [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+@pytest.mark.parametrize("recipe, theirs", [(labelled.MNIST, "MNIST"), (labelled.FASHION_MNIST, "FashionMNIST"),
+                                            (labelled.KMNIST, "KMNIST")], ids=["mnist", "fashion-mnist", "kmnist"])
 @pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed")
-def test_address_place_and_checksums_are_those_of_torchvision(root, monkeypatch, name, theirs):
+def test_address_place_and_checksums_are_those_of_torchvision(root, monkeypatch, recipe, theirs):
     published = getattr(torchvision_guard.import_torchvision().datasets, theirs)
-    recipe, asked, checked = datasets.DATASETS[name], [], []
+    asked, checked = [], []
     monkeypatch.setattr(idx_files, "download", lambda urls, path, md5: asked.append((urls, path, md5)))
     monkeypatch.setattr(idx_files, "check_md5", lambda path, md5: checked.append((path, md5)))
     folder = published.__new__(published)
@@ -138,3 +143,60 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_not_unpacked(tmp_path):
             file.write(bytes(2**20))
     with pytest.raises(datasets.DataError, match=r"x.gz cannot be read \(it does not have the 3,136 bytes"):
         idx_files.read(tmp_path / "x.gz", 28, 28)
+
+
+EMNIST_FILES = "emnist-balanced-train-images-idx3-ubyte", "emnist-balanced-train-labels-idx1-ubyte"
+
+
+def write_emnist(folder, labels, packed=False):
+    """EMNIST's two files in `folder`: image number n has one bright pixel, column 3, row 20, as bright as n."""
+    folder.mkdir(parents=True)
+    images = bytearray(784 * len(labels))
+    images[3 * 28 + 20::784] = bytes(range(len(labels)))        # the files give one column after the other
+    for name, content in zip(EMNIST_FILES, (idx(images, len(labels), 28, 28), idx(labels, len(labels))), strict=True):
+        (folder / (name + ".gz" * packed)).write_bytes(gzip.compress(content) if packed else content)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("folder", ["emnist", "EMNIST/raw", "EMNIST/raw/gzip"])
+def test_emnist_is_upright_and_its_classes_are_characters(root, folder, packed):
+    write_emnist(root / folder, [*range(47), *reversed(range(47))], packed)
+    classes = labelled.EMNIST.read(labelled.EMNIST.find(root))
+    assert classes.images.shape == (47, 2, 1, 28, 28) and set(classes.alphabets) == {"emnist"}
+    assert "".join(classes.names) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
+    assert classes.images[:, :, 0, 20, 3].tolist() == [[n, 93 - n] for n in range(47)]
+    assert classes.images.sum() == sum(range(94))
+    places = dict(zip(classes.names, labelled.EMNIST.split(classes), strict=True))
+    assert [places[name] for name in "01234567"] == ["train"] * 3 + ["val", "test"] + ["train"] * 3
+    assert "".join(name for name in places if places[name] == "val") == "38DINSXdn"
+    assert "".join(name for name in places if places[name] == "test") == "49EJOTYeq"
+
+
+def test_emnist_has_47_labels_and_other_sets_10(root):
+    write_emnist(root / "emnist", [46, 47, 46, 47])
+    with pytest.raises(datasets.DataError, match=r"labels up to 47, not one of 0 to 46 for each"):
+        labelled.EMNIST.read(labelled.EMNIST.find(root))
+    (root / "kmnist").mkdir()
+    for name in EMNIST_FILES:
+        (root / "emnist" / name).rename(root / "kmnist" / name.removeprefix("emnist-balanced-"))
+    with pytest.raises(datasets.DataError, match=r"labels up to 47, not one of 0 to 9 for each"):
+        labelled.KMNIST.read(labelled.KMNIST.find(root))
+
+
+def test_emnist_absent_is_one_line_that_says_where_to_put_it(root):
+    path = labelled.EMNIST.find(root)[0]
+    assert path == root / "emnist" / (EMNIST_FILES[0] + ".gz")
+    with pytest.raises(datasets.DataError, match=r"emnist-balanced.*gz is absent.* Put it there.*535 MB") as error:
+        labelled.EMNIST.fetch(path)
+    call = f"torchvision.datasets.EMNIST({str(root)!r}, split='balanced', download=True)"
+    assert call in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed")
+def test_emnist_lies_where_torchvision_puts_it_and_has_its_classes(root):
+    published = torchvision_guard.import_torchvision().datasets.EMNIST
+    folder = published.__new__(published)
+    folder.root, folder.split, folder.train = str(root), "balanced", True
+    write_emnist(Path(folder.raw_folder), range(47))
+    assert [str(path) for path in labelled.EMNIST.find(root)] == [folder.images_file, folder.labels_file]
+    assert [*idx_files.EMNIST.characters] == published.classes_split_dict["balanced"]

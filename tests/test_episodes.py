@@ -1,7 +1,10 @@
+import math
+import random
+
 import pytest
 import torch
 
-from course_lib import datasets, episodes, learners, statistics
+from course_lib import classifier, datasets, episodes, learners, maml, networks, placements, statistics
 
 
 def numbered(n_classes=12, n_drawings=8, n_alphabets=3):
@@ -150,3 +153,88 @@ def test_pixel_baseline_is_better_than_chance_on_characters():
                                  rng=torch.Generator().manual_seed(0))
     mean, half = statistics.mean_interval(scores)
     assert mean - 2 * half > 0.2 and mean + half < 0.95, "scikit-learn's digits: far above chance, far from solved"
+
+
+def published(sizes, beta, alpha):
+    """Meta-Dataset's queries, support and shots, section 3.2, written out number by number."""
+    q = min([10] + [math.floor(0.5 * size) for size in sizes])
+    support = min(500, sum(math.ceil(beta * min(100, size - q)) for size in sizes))
+    total = sum(math.exp(a) * size for a, size in zip(alpha, sizes))
+    return q, support, [min(math.floor(math.exp(a) * size / total * (support - len(sizes))) + 1, size - q)
+                        for a, size in zip(alpha, sizes)]
+
+
+def test_shots_are_those_of_the_published_formulas():
+    chance, seen = random.Random(0), {"cut at 500": 0, "cut by the class": 0, "few queries": 0}
+    for _ in range(1_000):
+        sizes = [chance.randint(2, chance.choice([12, 60, 900])) for _ in range(chance.randint(5, 50))]
+        beta, alpha = 1 - chance.random(), [chance.uniform(math.log(0.5), math.log(2)) for _ in sizes]
+        q, support, k = published(sizes, beta, alpha)
+        came_q, came_k = episodes.shots(torch.tensor(sizes), torch.tensor(beta, dtype=torch.float64),
+                                        torch.tensor(alpha, dtype=torch.float64))
+        assert (came_q, came_k.tolist()) == (q, k)
+        assert min(k) >= 1 and sum(k) <= support
+        seen["cut at 500"] += support == 500
+        seen["cut by the class"] += any(n == size - q for n, size in zip(k, sizes))
+        seen["few queries"] += q < 10
+    assert min(seen.values()) > 50, seen
+
+
+def test_varied_episodes_are_drawn_as_published():
+    classes, rng = numbered(60, 30), torch.Generator().manual_seed(0)
+    ways, uneven, sizes = [], 0, []
+    for _ in range(1_000):
+        tasks = episodes.sample_varied(classes, rng=rng)
+        support, query = ([tuple(image[0, 0].mul(255).round().int().tolist()) for image in x[0]]
+                          for x in (tasks.support_x, tasks.query_x))
+        counts, of_query = (labels[0].bincount() for labels in (tasks.support_y, tasks.query_y))
+        ways.append(len(counts))
+        assert of_query.tolist() == [10] * len(counts) and 1 <= counts.min() and counts.max() <= 20
+        assert len(set(support + query)) == len(support) + len(query), "no image twice"
+        named = {label: c for (c, _), label in zip(support, tasks.support_y[0].tolist())}
+        assert len(set(named.values())) == len(counts), "no class twice"
+        assert all(named[label] == c for (c, _), label in zip(support + query, [
+            *tasks.support_y[0].tolist(), *tasks.query_y[0].tolist()]))
+        uneven += counts.max() > counts.min()
+        sizes.append(len(support) / len(counts))
+    assert set(ways) == set(range(5, 51))
+    assert abs(sum(ways) / 1_000 - 27.5) < 4 * 13.3 / 1_000 ** 0.5      # the mean of 5..50, within 4 standard errors
+    assert uneven > 900 and min(sizes) < 2 and max(sizes) > 12
+
+
+def test_varied_episodes_of_a_small_world():
+    rng = torch.Generator().manual_seed(0)
+    assert {int(episodes.sample_varied(numbered(6, 2), rng=rng).query_y.max()) for _ in range(50)} == {4, 5}
+    for world in (numbered(4), numbered(12, 1)):
+        with pytest.raises(ValueError, match=r"need 5 classes of 2 drawings; there are \d+ of \d+. Load split 'all'"):
+            episodes.sample_varied(world, rng=rng)
+    same = [episodes.sample_varied(numbered(), rng=torch.Generator().manual_seed(3)) for _ in range(2)]
+    assert all(torch.equal(*both) for both in zip(*same))
+
+
+def test_learners_work_on_classes_of_different_sizes():
+    rng, digits = torch.Generator().manual_seed(0), datasets.load("digits")
+    labels = torch.arange(10).repeat_interleave(digits.images.shape[1])
+    network = classifier.train(digits.images.flatten(0, 1) / 255, labels, n_classes=10, n_steps=60, batch=64, rng=rng,
+                               width=8, keep_map=True)
+    adapting = networks.ConvNet(10, width=8, norm=networks.BatchNorm)
+    params = {name: p.detach() for name, p in adapting.named_parameters()}
+    tried = {"neighbour": learners.nearest_neighbour, "matching": learners.matching,
+             "prototypes": learners.protonet(network), "fine-tuning": learners.fine_tune(network, lr=0.003, steps=20, head_only=True),
+             "MAML": maml.learner(adapting, params, inner_lr=0.1, steps=3),
+             "with copies": placements.with_support(learners.protonet(network),
+                                                    placements.adding(lambda x, rng, task=None: x, 2), rng)}
+    right = dict.fromkeys(tried, 0.0)
+    small = datasets.ImageClasses(digits.images[:, :12], digits.alphabets, digits.names)
+    for _ in range(6):
+        tasks = episodes.sample_varied(small, rng=rng)
+        assert len(set(tasks.support_y[0].bincount().tolist())) > 1 or len(tasks.support_y[0]) < 15
+        for name, learner in tried.items():
+            labels = learner(tasks)
+            assert labels.shape == tasks.query_y.shape and labels.max() <= tasks.query_y.max()
+            right[name] += (labels == tasks.query_y).float().mean().item() / 6
+    assert all(score > 0.25 for name, score in right.items() if name != "MAML"), right      # chance is 1/5 to 1/10
+    prototypes = learners.protonet_logits(network.features, tasks)[0]
+    c = int(tasks.support_y.max())
+    of_last = network.features(tasks.support_x[0][tasks.support_y[0] == c]).mean(0)
+    assert torch.allclose(prototypes[:, c], -(network.features(tasks.query_x[0]) - of_last).square().sum(1), rtol=1e-3)

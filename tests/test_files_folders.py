@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from course_files import folders, opening, pictures
-from course_lib import checkpoints, datasets
+from course_files import folders, opening, pictures, states
+from course_lib import datasets
 from data_files import empty_root
 
 UNIX = pytest.mark.skipif(os.name == "nt", reason="needs a Unix system")
@@ -325,6 +325,6 @@ def test_a_cache_out_of_reach_costs_time_alone(place, monkeypatch, error):
     def fails(*arguments, **options):
         raise error
     fill(place)
-    monkeypatch.setattr(checkpoints, "save", fails)
-    monkeypatch.setattr(checkpoints, "load", fails)
+    monkeypatch.setattr(states, "write", fails)
+    monkeypatch.setattr(states, "read", fails)
     assert load(place).names == tuple("abcd")

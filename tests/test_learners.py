@@ -258,3 +258,17 @@ def test_a_query_does_not_see_other_queries(tasks, network):
     G = Recorder()
     learners.protonet(network, 2, augmentations.generated(G), runtime.rng(0))(tasks)
     assert torch.equal(G.called[2], tasks.support_x)
+
+
+def test_a_head_lends_a_task_its_first_rows():
+    torch.manual_seed(0)
+    network = networks.ConvNet(6, width=4, norm=networks.BatchNorm)
+    params = {name: p.detach() for name, p in network.named_parameters()}
+    tasks = episodes.sample(datasets.load("digits"), n_way=4, k_shot=1, q_query=3, n_tasks=3, rng=runtime.rng(0))
+    small = networks.ConvNet(4, width=4, norm=networks.BatchNorm)
+    first = {name: p[:4] if name.startswith("head.") else p for name, p in params.items()}
+    settings = {"inner_lr": 0.1, "steps": 2}
+    assert torch.equal(maml.learner(network, params, **settings)(tasks), maml.learner(small, first, **settings)(tasks))
+    few = {name: p[:3] if name.startswith("head.") else p for name, p in params.items()}
+    with pytest.raises(ValueError, match="4 classes needs a head of 4 rows. Train with a larger n_way"):
+        maml.learner(network, few, **settings)(tasks)

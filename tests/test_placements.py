@@ -35,11 +35,17 @@ def test_no_copies_change_nothing(tasks):
     assert x is tasks.support_x and y is tasks.support_y
 
 
-def test_a_support_out_of_order_is_refused(tasks):
-    with pytest.raises(ValueError, match="Sort the support by class"):
-        placements.adding(darker, 2)(tasks.support_x, tasks.support_y.flip(1), rng(0))
-    with pytest.raises(ValueError, match="as many of each"):
-        placements.adding(darker, 2)(tasks.support_x[:, 1:], tasks.support_y[:, 1:], rng(0))
+def test_classes_of_different_sizes_get_as_many_copies_each(tasks):
+    x, y = placements.adding(darker, 2)(tasks.support_x[:, 1:8], tasks.support_y[:, 1:8], rng(0))       # of 2, 3 and 2
+    assert y[0, 7:].tolist() == [0, 0, 1, 1, 2, 2]
+    for copy, original in zip(range(7, 13), (0, 1, 2, 3, 5, 6)):
+        assert torch.equal(x[:, copy], tasks.support_x[:, 1 + original] / 2)
+
+
+def test_labels_that_differ_between_tasks_or_skip_a_class_are_refused(tasks):
+    for labels in (torch.stack([tasks.support_y[0], tasks.support_y[0].flip(0)]), tasks.support_y + 1):
+        with pytest.raises(ValueError, match="all tasks need the same labels, and every class from 0 on"):
+            placements.adding(darker, 2)(tasks.support_x, labels, rng(0))
 
 
 def test_the_learner_sees_the_augmented_support_and_the_same_queries(tasks):

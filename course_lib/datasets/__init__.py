@@ -8,32 +8,35 @@
 Each is prepared once and cached; a second load takes a fraction of a second.
 """
 
-import hashlib
-import os
 import re
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
-import platformdirs
-
 import course_files
+from course_files.cache import cache_folder, data_root, fingerprint, kept
 from course_files.opening import DataError, plain
 
-from .. import checkpoints
 from ..runtime import one_of
-from . import folder, glyphs, labelled, omniglot
+from . import folder, glyphs, labelled, made, names, omniglot, spoken
 from .classes import ImageClasses, Recipe
 
 DATASETS = {
     "glyphs": Recipe(lambda sources: ImageClasses(*glyphs.make()), glyphs.split),
     "digits": labelled.DIGITS,
+    "print": made.PRINT,
+    "spoken": spoken.SPOKEN,
+    "textures": made.TEXTURES,
     "omniglot": omniglot.recipe("images_background", "images_evaluation"),
     "omniglot-small1": omniglot.recipe("images_background_small1"),
     "omniglot-small2": omniglot.recipe("images_background_small2"),
     "mnist": labelled.MNIST,
     "fashion-mnist": labelled.FASHION_MNIST,
+    "kmnist": labelled.KMNIST,
+    "emnist": labelled.EMNIST,
+    "spoken-digits": spoken.DIGITS,
+    "names": names.NAMES,
 }
-APP = "gan-few-shot-course"
 SPLITS = ("all", "train", "val", "test")
 FOLDER = "folder:"      # what the name of a reader's own dataset begins with
 
@@ -87,11 +90,6 @@ def short_name(name):
     return f"folder-{short}" if short.casefold() in {*DATASETS, ""} else short
 
 
-def data_root(root=None):
-    """The data folder: `root`, else $COURSE_DATA, else a folder of ours in the user's cache."""
-    return Path(root or os.environ.get("COURSE_DATA") or platformdirs.user_cache_dir(APP)).expanduser()
-
-
 def is_here(name, root=None):
     """Whether dataset `name` can be loaded without a download."""
     with suppress(DataError):
@@ -103,11 +101,6 @@ def _recipe(name):
     return folder.recipe(Path(name.removeprefix(FOLDER))) if name.startswith(FOLDER) else DATASETS[name]
 
 
-def cache_folder():
-    """Where prepared datasets are kept: always the user's own, so that a shared data folder is only read."""
-    return Path(platformdirs.user_cache_dir(APP)) / "prepared"
-
-
 def _cached(name, root):
     recipe = _recipe(name)
     sources = recipe.find(root)
@@ -115,21 +108,9 @@ def _cached(name, root):
         if recipe.fetch and not source.exists():
             recipe.fetch(source)
     path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources, name)}.safetensors"
-    with suppress(OSError, ValueError):     # a damaged one is made anew, and so is one out of reach
-        return ImageClasses(*checkpoints.load(path))
-    classes = recipe.read(sources)
-    with suppress(OSError):     # a full disk, say: without a cache it is made anew each time
-        checkpoints.save(path, (classes.images, classes.alphabets, classes.names))
-    return classes
+    return ImageClasses(*kept(path, lambda: attrgetter("images", "alphabets", "names")(recipe.read(sources))))
 
 
 def _fingerprint(sources, name=""):
-    """Twelve digits that change with the source files, what they are called, and the code that reads them."""
     folders = Path(__file__).parent, Path(course_files.__file__).parent
-    modules = [module for folder in folders for module in sorted(folder.glob("*.py"))]
-    digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in modules))
-    for source in sources:
-        for path in [source, *sorted(source.rglob("*"))]:
-            stat = path.stat() if path.exists() else path.lstat()       # of a dead link
-            digest.update(os.fsencode(path.absolute()) + f" {stat.st_size} {stat.st_mtime_ns}".encode())
-    return digest.hexdigest()[:12]
+    return fingerprint(sources, [module for folder in folders for module in sorted(folder.glob("*.py"))], name)

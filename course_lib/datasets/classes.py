@@ -48,6 +48,12 @@ class ImageClasses:
         return ImageClasses(self.images.to(device), self.alphabets, self.names)
 
 
+def split_by_fives(classes):
+    """Within each alphabet, in order: of every five classes three train, the fourth validates, the fifth tests."""
+    numbers = [classes.alphabets[:i].count(alphabet) for i, alphabet in enumerate(classes.alphabets)]
+    return [("train", "train", "train", "val", "test")[number % 5] for number in numbers]
+
+
 class Recipe(NamedTuple):
     """How a dataset is read and split, and where its files come from."""
 

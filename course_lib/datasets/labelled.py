@@ -1,11 +1,13 @@
-"""Ten labelled classes: scikit-learn's digits, MNIST and Fashion-MNIST (of these, the 60,000 training images)."""
+"""Labelled classes: scikit-learn's digits, and the training images of MNIST, Fashion-MNIST, KMNIST and EMNIST."""
+
+from dataclasses import replace
 
 import torch
 
 from course_files import idx as idx_files
 from course_files.opening import DataError
 
-from .classes import ImageClasses, Recipe
+from .classes import ImageClasses, Recipe, split_by_fives
 
 
 def split(classes):
@@ -32,12 +34,14 @@ def read_digits(sources):
     return _by_label(torch.nn.functional.pad(large, (2, 2, 2, 2))[:, 0], torch.tensor(bunch.target), "digits")
 
 
-def idx(files):
+def idx(files, split=split):
     """The `Recipe` of a dataset in IDX files, `course_files.idx.Files`."""
     def read(sources):
         images, labels = map(torch.from_numpy, files.read(sources))
-        return _by_label(images, labels, files.name)
+        classes = _by_label(images, labels, files.name)
+        return replace(classes, names=tuple(files.characters[int(name)] for name in classes.names))
     return Recipe(read, split, files.find, files.fetch)
 
 
 DIGITS, MNIST, FASHION_MNIST = Recipe(read_digits, split), idx(idx_files.MNIST), idx(idx_files.FASHION_MNIST)
+KMNIST, EMNIST = idx(idx_files.KMNIST), idx(idx_files.EMNIST, split_by_fives)
