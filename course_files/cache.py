@@ -23,7 +23,7 @@ def cache_folder():
 
 
 def kept(path, make):
-    """What make() returns, a tuple of tensors and strings: made once, kept at `path`, and read from there ever after."""
+    """What make() returns, a tuple of tensors and strings: made once, kept at `path`, read from there ever after."""
     with suppress(OSError, ValueError):     # a damaged one is made anew, and so is one out of reach
         return states.read(path)
     made = make()
@@ -33,7 +33,7 @@ def kept(path, make):
 
 
 def fingerprint(sources, modules, name=""):
-    """Twelve digits that change with the source files, what they are called, and the code that reads them, `modules`."""
+    """Twelve digits that change with the source files, their names, and the code that reads them, `modules`."""
     digest = hashlib.md5(name.encode() + b"".join(module.read_bytes() for module in modules))
     for source in sources:
         for path in [source, *sorted(source.rglob("*"))]:

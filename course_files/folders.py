@@ -1,5 +1,6 @@
 """A folder of images or recordings as classes: which subfolder is a class, which files it has, and what is not read."""
 
+import hashlib
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from . import sound
 from .opening import DataError, plain
 from .pictures import edge, formats, prepared
+from .recipes import Recipe, of_arrays
 
 FLAT = 10       # a prepared image with ink spans at least so many of 256 levels of grey
 FOREIGN = {"@eaDir", "@Recycle", "@tmp", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information",
@@ -147,3 +149,24 @@ def _kind(path):
     if not path.exists():
         return "dead link"
     return "folder" if path.is_dir() else path.suffix.lower() or "without a suffix"
+
+
+def recipe(folder):
+    """The `Recipe` of the folder's images or .wav files, laid out as `classes` says."""
+    def read_all(sources):
+        return of_arrays(*read(folder))
+    return Recipe(read_all, split, lambda root: [file for _, _, files in classes(folder) for file in files])
+
+
+def split(found):
+    """As folders called train, val and test say; else by alphabet where there are three or more, else by class.
+
+    In the order of the md5 of their names, the same on every machine, they train, test, validate, train, and so on.
+    One more in the folder may move the others.
+    """
+    if all("/" in alphabet for alphabet in found.alphabets):
+        return [alphabet.split("/")[1] for alphabet in found.alphabets]
+    units = found.alphabets if len(set(found.alphabets)) >= 3 else found.names
+    order = sorted(set(units), key=lambda unit: hashlib.md5(unit.encode()).digest())
+    place = {unit: ("train", "test", "val", "train")[i % 4] for i, unit in enumerate(order)}
+    return [place[unit] for unit in units]

@@ -4,11 +4,13 @@ import re
 import zipfile
 
 import numpy
+import torch
 from tqdm import tqdm
 
 from .download import check_md5, download
 from .opening import DataError, opened
-from .pictures import ink_of_png
+from .pictures import ink_of_png, to_28
+from .recipes import Classes, Recipe
 
 # Alphabets and their numbers of characters, to prove a set complete. Lake et al. 2015.
 ALPHABETS = {
@@ -79,3 +81,24 @@ def _drawings(part, source):
 def _content(path):
     with opened(path, DataError, "Unpack the archive again.", 2**20) as file:
         return file.read()
+
+
+def recipe(*parts):
+    """The `Recipe` of one or more of the published archives."""
+    def read_all(sources):
+        classes = [each for part, source in zip(parts, sources, strict=True) for each in read(part, source)]
+        alphabets, names, ink = zip(*classes, strict=True)
+        return Classes(torch.stack([to_28(torch.tensor(x))[:, None] for x in ink]), alphabets, names)
+    return Recipe(read_all, split, lambda root: [find(root, part) for part in parts], fetch)
+
+
+def split(classes):
+    """By alphabet, so that none trains in one Omniglot set and is held out in another.
+
+    The 20 evaluation alphabets test. Greek validates. Beside these, Korean, katakana, Sanskrit and Tagalog
+    validate; in the small sets, which have no evaluation alphabets, they test.
+    """
+    held = "val" if set(ALPHABETS["images_evaluation"]) & set(classes.alphabets) else "test"
+    place = dict.fromkeys(ALPHABETS["images_evaluation"], "test")
+    place |= dict.fromkeys(("Korean", *ONLY_SMALL2), held)
+    return [(place | {"Greek": "val"}).get(alphabet, "train") for alphabet in classes.alphabets]

@@ -6,6 +6,7 @@ import warnings
 from functools import cache
 
 import numpy
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .opening import DataError, opened
@@ -89,3 +90,9 @@ def ink_of_png(png, what):
     if fault:
         raise DataError(f"{what}: the drawing {fault}. Unpack the archive again.")
     return ink.astype(numpy.float32)
+
+
+def to_28(ink):
+    """Shrink ink [B, 105, 105] (bool, or float in 0..1, bright ink) to uint8 [B, 28, 28], antialiased."""
+    small = torch.nn.functional.interpolate(ink[:, None].float(), (28, 28), mode="bilinear", antialias=True)
+    return (255 * small[:, 0]).round().to(torch.uint8)

@@ -59,10 +59,9 @@ def _unpacked(content):
         warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
         try:
             return wavfile.read(io.BytesIO(content))
-        except ValueError:      # with a reason; all else comes of bytes that do not fit together
-            raise
-        except Exception:
-            raise ValueError("it is damaged or cut short") from None
+        except Exception as error:      # many kinds, where bytes do not fit together
+            told = str(error).startswith(("Unknown wave file format", "Unsupported bit depth"))
+            raise ValueError(error if told else "it is damaged or cut short") from None
 
 
 def _fractions(samples):

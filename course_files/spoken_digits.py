@@ -6,9 +6,10 @@ import zipfile
 import numpy
 from tqdm import tqdm
 
-from . import sound
+from . import labelled, sound
 from .download import download
 from .opening import DataError, opened
+from .recipes import Recipe, of_arrays
 
 DIGITS, NUMBERS = range(10), range(50)
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -68,3 +69,7 @@ def _is_one(name):
 def _content(path):
     with opened(path, DataError, WAY_OUT, 2**20) as file:
         return file.read()
+
+
+RECIPE = Recipe(lambda sources: of_arrays(("spoken digits",) * 10, "0123456789", read(*sources)), labelled.split,
+                lambda root: [find(root)], fetch)

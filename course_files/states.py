@@ -12,7 +12,7 @@ from .writing import atomic_path
 
 
 def write(path, state, made=None):
-    """Write nested `state` (dicts, lists, numbers, strings, tensors) to `path`, atomically. made: kept in its header."""
+    """Write nested `state` (dicts, lists, numbers, strings, tensors) to `path`, atomically; `made` into its header."""
     tensors = {}
     header = {"state": json.dumps(_pack(state, tensors)), "made": json.dumps(made or {})}
     with atomic_path(path) as part:

@@ -1,8 +1,8 @@
-"""Textures by a formula: noise of which only some waves are kept. Nothing in them has a place, so no warp explains them.
+"""Textures by a formula: noise of which only some waves are kept. Nothing in them has a place to be moved from.
 
 A class keeps waves near one frequency, or two; in all directions (spots), in one (stripes) or in two (weaves). A
-drawing is new noise, with frequency and direction a little off. The idea of texture as filtered noise: Galerne, Gousseau
-& Morel 2011, "Random phase textures".
+drawing is new noise, with frequency and direction a little off. The idea of texture as filtered noise: Galerne,
+Gousseau & Morel 2011, "Random phase textures".
 """
 
 import numpy
@@ -25,7 +25,7 @@ def make(n_classes=25, n_drawings=20, seed=0):
 
 
 def _drawn(random, low, ratio, angle, level, directions):
-    """One drawing [28, 28]: frequencies low and ratio * low in waves an image, angle in radians, level of brightness."""
+    """One drawing [28, 28]: of frequencies low and ratio * low, in waves an image; angle in radians; brightness."""
     across, down = numpy.meshgrid(*[numpy.fft.fftfreq(SIDE, 1 / SIDE)] * 2)
     frequency, direction = numpy.hypot(across, down), numpy.arctan2(down, across)
     low, angle = low * (1 + 0.08 * random.randn()), angle + 0.1 * random.randn()

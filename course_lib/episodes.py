@@ -45,10 +45,10 @@ def sample(classes, *, n_way, k_shot, q_query, n_tasks, rng, within_alphabet=Fal
 def sample_varied(classes, *, rng):
     """Draw one episode as Meta-Dataset does: ways, queries and the shots of each class differ from one to the next.
 
-    5 to 50 ways, each number equally likely, at most as many as there are classes; shots and queries by `shots`. Returns
-    `Episodes` of one task, T = 1: support_x [1, the sum of all shots, 1, H, W], class by class, without padding. rng: on
-    the images' device. Raises ValueError for fewer than 5 classes or 2 drawings. Source: Triantafillou et al. 2020,
-    "Meta-Dataset", section 3.2.
+    5 to 50 ways, each number equally likely, at most as many as there are classes; shots and queries by `shots`.
+    Returns `Episodes` of one task, T = 1: support_x [1, the sum of all shots, 1, H, W], class by class, no padding.
+    rng: on the images' device. Raises ValueError for fewer than 5 classes or 2 drawings. Source: Triantafillou et al.
+    2020, "Meta-Dataset", section 3.2.
     """
     (n_classes, n_drawings), device = classes.images.shape[:2], classes.images.device
     if n_classes < 5 or n_drawings < 2:
@@ -56,7 +56,7 @@ def sample_varied(classes, *, rng):
                          f"split 'all', add classes, or use `sample` with n_way<={n_classes}.")
     n_way = int(torch.randint(5, min(50, n_classes) + 1, (), device=device, generator=rng))
     beta = 1 - torch.rand((), device=device, generator=rng)                                         # in (0, 1]
-    alpha = math.log(0.5) + math.log(4) * torch.rand(n_way, device=device, generator=rng)           # of factors 1/2 to 2
+    alpha = math.log(0.5) + math.log(4) * torch.rand(n_way, device=device, generator=rng)         # factors 1/2 to 2
     q_query, k_shots = shots(torch.full((n_way,), n_drawings, device=device), beta, alpha)
     drawn = _draw_classes(classes, n_way, 1, False, rng)[0]                                         # [N]
     keys = torch.rand(n_way, n_drawings, device=device, generator=rng)
@@ -70,15 +70,16 @@ def sample_varied(classes, *, rng):
 
 def one_of(worlds, rng):
     """One of the worlds, each as likely. Where there is but one, rng stays as it is."""
-    return worlds[int(torch.randint(len(worlds), (), device=rng.device, generator=rng))] if len(worlds) > 1 else worlds[0]
+    n = len(worlds)
+    return worlds[int(torch.randint(n, (), device=rng.device, generator=rng))] if n > 1 else worlds[0]
 
 
 def shots(n_images, beta, alpha):
     """How many queries each class has, an int, and how many examples each has, [N], in an episode of Meta-Dataset.
 
     n_images [N]: of each class. beta in (0, 1]: how large the support is. alpha [N]: log weights of the classes.
-    Queries: half the images of the smallest class, at most 10. Support: at most 100 of a class and 500 in all, shared out
-    by weight and size, at least one for each.
+    Queries: half the images of the smallest class, at most 10. Support: at most 100 of a class and 500 in all, shared
+    out by weight and size, at least one for each.
     """
     q_query = min(10, int(n_images.min()) // 2)
     n_support = min(500, int((beta * (n_images - q_query).clamp(max=100)).ceil().sum()))

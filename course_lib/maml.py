@@ -231,7 +231,7 @@ def _copy(model):
 def learner(model, params, *, inner_lr, steps, only="", inductive=False):
     """A learner: adapts `params` to each task and returns labels [T, N*Q], inductively or transductively.
 
-    A head ("head.weight", "head.bias") with more rows than a task has classes lends it its first; with fewer: ValueError.
+    A head ("head.weight", "head.bias") with more rows than a task has classes lends it the first. Fewer: ValueError.
     """
     @torch.no_grad()
     def task_labels(model, support_x, support_y, query_x, query_y):

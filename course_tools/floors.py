@@ -7,13 +7,15 @@ tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/
 import ast
 
 FLOORS = {      # each wing from the ground up
-    "course_files": [["opening", "writing"], ["pictures", "sound", "download", "states"],
-                     ["cache", "folders", "fonts", "idx", "names", "omniglot", "spoken_digits"]],
+    "course_files": [["opening", "writing", "recipes", "textures"], ["pictures", "download", "states"],
+                     ["cache", "fonts", "idx", "names", "omniglot", "sound"], ["folders", "labelled", "made"],
+                     ["spoken_digits"]],
     "course_lib": [
         ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
-         "networks/images", "networks/examples", "networks/convnet", "normalisation", "datasets/glyphs"],
-        ["checkpoints", "quality", "episodes", "networks/flows", "datasets/classes"],
-        ["gan", "maml", "networks/", "datasets/folder", "datasets/omniglot", "datasets/labelled"],
+         "networks/images", "networks/examples", "networks/features", "networks/convnet", "normalisation",
+         "datasets/glyphs"],
+        ["checkpoints", "quality", "episodes", "networks/flows", "datasets/classes", "datasets/names"],
+        ["gan", "maml", "networks/"],
         ["classifier", "flows", "augmentations", "pairs", "learners"],
         ["datasets/"],
     ],

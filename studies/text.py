@@ -30,24 +30,21 @@ import torch
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import shared
-from course_lib import episodes, flows, gan, learners, losses, penalties, runtime
-from course_lib.datasets import names
+from course_lib import datasets, episodes, flows, gan, learners, losses, penalties, runtime
 from course_lib.networks.features import FeatureDiscriminator, FeatureGenerator, TextEncoder
 from course_tools import records
 
 N_WAY, N_EXTRA, N_EPISODES, SHOTS, SEEDS, TUNING_SEED = 5, 20, 400, (1, 5), range(5), 100
 WORLDS = ("all scripts", "Latin")
-ENCODER_STEPS, WGAN_STEPS, NS_STEPS = 1200, 600, 1500
+ENCODER_STEPS, WGAN_STEPS, D_STEPS, NS_STEPS, REGRESSION_STEPS = 800, 400, 3, 1000, 500
 HEAD_RATE = 0.02
 
 
 def languages():
     """{split: {world: `ImageClasses`}}."""
-    classes = names.NAMES.read([])
-    places = names.NAMES.split(classes)
-    return {split: {world: classes.take(i for i, place in enumerate(places) if place == split
-                                        and (world != "Latin" or classes.alphabets[i] == "Latin"))
-                    for world in WORLDS} for split in ("train", "val", "test")}
+    splits = {split: datasets.load("names", split=split) for split in ("train", "val", "test")}
+    return {split: {"all scripts": classes, "Latin": classes.take(
+        i for i, script in enumerate(classes.alphabets) if script == "Latin")} for split, classes in splits.items()}
 
 
 def encoder_and_rest(train, seed):
@@ -116,7 +113,7 @@ def head(tasks, copies, weight, steps):
     return (tasks.query @ w[:, :-1] + w[:, -1:]).argmax(2) == tasks.labels
 
 
-LEARNERS = {"prototypes": (prototypes, (0,)), "logistic head": (head, (5, 20, 80))}
+LEARNERS = {"prototypes": (prototypes, (0,)), "logistic head": (head, (10, 40))}
 
 
 # Arms: (support [T, N, K, F], n, rng) -> copies [T, N, n, F]
@@ -153,29 +150,26 @@ def shrinkage(support, n, rng):
 
 @torch.no_grad()
 def generated(G, support, n, rng, shuffled=False, reach=1.0):
-    """n copies by G of each class, of its examples in turn; G sees all of them, the one to copy first."""
-    t, n_way, k, f = support.shape
-    task, made = support.flatten(1, 2), []
-    for i in range(n):
-        x = support.roll(-i, 2).flatten(0, 1)                                           # [T*N, K, F]
-        made.append((G(reach * gan.noise(G, len(x), rng), x, task) - x[:, 0]).view(t, n_way, f))
-    differences = torch.stack(made, dim=2)
-    return in_turn(support, n) + (differences.roll(1, 1) if shuffled else differences)
+    """n copies by G of each class, of its examples in turn; shuffled: with the difference made for another class."""
+    examples = in_turn(support, n)
+    x = examples.flatten(0, 2)[:, None]                                                 # [T*N*n, 1, F]
+    made = G(reach * gan.noise(G, len(x), rng), x, support.flatten(1, 2)).view_as(examples)
+    return examples + (made - examples).roll(1, 1) if shuffled else made
 
 
-def sampler(features, k_shot, n_tasks=16):
-    """A `draw` for `gan.fit`: real [B, F], x [B, K, F], task [T, N*K, F] from features [C, M, F]."""
+def sampler(features, n_tasks=16):
+    """A `draw` for `gan.fit`: real [B, F], x [B, 1, F], task [T, N, F] from features [C, M, F]."""
     n_classes, n_names = features.shape[:2]
 
     def draw(rng):
         classes = torch.rand(n_tasks, n_classes, generator=rng).topk(N_WAY).indices
-        rows = torch.rand(n_tasks, N_WAY, n_names, generator=rng).topk(1 + k_shot).indices
-        drawn = features[classes[:, :, None], rows]                                     # [T, N, 1+K, F]
+        rows = torch.rand(n_tasks, N_WAY, n_names, generator=rng).topk(2).indices
+        drawn = features[classes[:, :, None], rows]                                     # [T, N, 2, F]
         return drawn[:, :, 0].flatten(0, 1), drawn[:, :, 1:].flatten(0, 1), drawn[:, :, 1:].flatten(1, 2)
     return draw
 
 
-def wgan(draw, seed, n_steps=WGAN_STEPS, d_steps=5):
+def wgan(draw, seed, n_steps=WGAN_STEPS, d_steps=D_STEPS):
     runtime.seed_everything(seed)
     return gan.fit(FeatureGenerator(), FeatureDiscriminator(), draw, n_steps=n_steps, loss=losses.WASSERSTEIN,
                    penalty=penalties.gradient_penalty, d_steps=d_steps, lr=(2e-4, 2e-4), betas=(0.5, 0.9), ema=0.99,
@@ -194,7 +188,7 @@ def squared_error(G, real, x, task, rng):
     return (G(torch.zeros(len(x), G.z_dim), x, task) - real).square().mean()
 
 
-def regression(draw, seed, n_steps=1000):
+def regression(draw, seed, n_steps=REGRESSION_STEPS):
     runtime.seed_everything(seed)
     return flows.fit(FeatureGenerator(), draw, n_steps=n_steps, rng=runtime.rng(seed), lr=1e-3, objective=squared_error)
 
@@ -202,12 +196,12 @@ def regression(draw, seed, n_steps=1000):
 def query_loss(G, real, x, task, rng, n=4):
     """What prototypes of examples and n copies lose on the other names, the copies weighing as much as an example."""
     copies = sum(G(gan.noise(G, len(x), rng), x, task) for _ in range(n)) / n
-    means = (x.sum(1) + copies) / (1 + x.shape[1])
+    means = (x[:, 0] + copies) / 2
     logits = -torch.cdist(real.unflatten(0, (-1, N_WAY)), means.unflatten(0, (-1, N_WAY))).square()
     return cross_entropy(logits.flatten(0, 1), torch.arange(N_WAY).repeat(len(logits)))
 
 
-def for_the_task(draw, seed, n_steps=WGAN_STEPS, d_steps=5):
+def for_the_task(draw, seed, n_steps=WGAN_STEPS, d_steps=D_STEPS):
     """`wgan`, with the learner's loss on queries added to G's. Source: Wang et al. 2018, "Low-shot learning from ..."."""
     runtime.seed_everything(seed)
     G, D, rng = FeatureGenerator(), FeatureDiscriminator(), runtime.rng(seed)
@@ -238,9 +232,9 @@ GANS = {"GAN, WGAN-GP": wgan, "GAN, non-saturating": non_saturating, "GAN for th
 CONTROLS = ("regression", "shrinkage", "whitening", "GAN, shuffled")
 
 
-def arms_of(features, k_shot, seed):
+def arms_of(features, seed):
     """{arm: {knob: function (support, n, rng)}}, trained on features [C, M, F] of training languages."""
-    draw, (root, _) = sampler(features, k_shot), roots(features)
+    draw, (root, _) = sampler(features), roots(features)
     nets = {name: train(draw, seed) for name, train in (GANS | {"regression": regression}).items()}
     mean = partial(generated, nets["regression"], reach=0.0)
     return {"none": {0: nothing}, "Gaussian": {s: partial(gaussian, root, s) for s in (0.5, 1.0)},
@@ -258,10 +252,10 @@ class Choice(NamedTuple):
     steps: int          # of the head
 
 
-def choices(arm, knobs, learner):
+def choices(arm, knobs, learner, k_shot):
     """All settings that tuning tries for an arm."""
     sizes = [(0, 0.0)] if arm in ("none", "whitening") else [(N_EXTRA, 1.0)] if arm == "real" else [
-        (n, w / n) for n in ((1,) if arm in ("regression", "shrinkage") else (4, N_EXTRA)) for w in (0.25, 1.0, 4.0)]
+        (n, w * k_shot / n) for n in ((1,) if arm in ("regression", "shrinkage") else (4, N_EXTRA)) for w in (0.25, 1.0, 4.0)]
     return [Choice(knob, n, w, steps) for knob, (n, w), steps in itertools.product(knobs, sizes, LEARNERS[learner][1])]
 
 
@@ -281,14 +275,14 @@ def tune(splits):
         len(splits[split]["all scripts"].names), names.M, -1) for split in ("train", "val")}}
     for name, each in spread.items():
         print(f"share of variance within languages, {name}: {each.var(1).mean() / each.flatten(0, 1).var(0).mean():.2f}")
-    chosen = {}
+    chosen, arms = {}, arms_of(features, TUNING_SEED)
     for k_shot in SHOTS:
-        arms = arms_of(features, k_shot, TUNING_SEED)
-        tasks = [as_features(partial(encoded, encoder), draw_tasks(splits["val"][world], k_shot, TUNING_SEED), k_shot)
+        tasks = [as_features(partial(encoded, encoder), draw_tasks(splits["val"][world], k_shot, TUNING_SEED, 200),
+                             k_shot)
                  for world in WORLDS]
         for arm, learner in itertools.product(arms, LEARNERS):
             scores = {choice: sum(right(arm, arms[arm], choice, learner, each, white, 0).mean().item()
-                                  for each in tasks) / len(tasks) for choice in choices(arm, arms[arm], learner)}
+                                  for each in tasks) / len(tasks) for choice in choices(arm, arms[arm], learner, k_shot)}
             best = max(scores, key=scores.get)
             chosen[arm, learner, k_shot] = best
             print(k_shot, learner, arm, f"{100 * scores[best]:.1f}", tuple(best), f"least {100 * min(scores.values()):.1f}",
@@ -309,13 +303,12 @@ def test(splits, chosen):
         start = time.process_time()
         encoder, features = encoder_and_rest(splits["train"]["all scripts"], seed)
         _, white = roots(features)
-        for k in SHOTS:
-            arms = arms_of(features, k, seed)
-            for world in WORLDS:
-                tasks = as_features(partial(encoded, encoder), drawn[world, k], k)
-                for arm, learner in itertools.product(arms, LEARNERS):
-                    found.setdefault((world, k, learner, arm), []).append(
-                        right(arm, arms[arm], chosen[arm, learner, k], learner, tasks, white, 1000 + seed))
+        arms = arms_of(features, seed)
+        for (world, k), counts in drawn.items():
+            tasks = as_features(partial(encoded, encoder), counts, k)
+            for arm, learner in itertools.product(arms, LEARNERS):
+                found.setdefault((world, k, learner, arm), []).append(
+                    right(arm, arms[arm], chosen[arm, learner, k], learner, tasks, white, 1000 + seed))
         seconds.append(time.process_time() - start)
         print(f"seed {seed}: {seconds[-1]:.0f} s", flush=True)
     for (world, k), tasks in drawn.items():

@@ -1,19 +1,20 @@
 """What carries over to other worlds: a learner's features, and a generator's knowledge of how copies differ.
 
-    COURSE_DATA=... python studies/worlds.py train [--seeds 0 1 2]      (TRAINTIME on one core; goes on where it stopped)
+    COURSE_DATA=... python studies/worlds.py train [--seeds 0 1 2]      (TIME on one core; goes on where it stopped)
     COURSE_DATA=... python studies/worlds.py tune                       (strengths, on validation classes)
     COURSE_DATA=... python studies/worlds.py test                       (writes worlds.jsonl)
 
-Five worlds train: glyphs, print, spoken, textures and Omniglot. Each has a learner of its own (a ProtoNet) and a
-generator of its own (warps, against a discriminator of pairs). For each world there are also a learner and a generator
-of *all other* worlds, and there is one of each for all five, the generator with and without its task description. All
-have the same network and the same number of steps. Three worlds never train: digits, spoken digits of real people, and
+Five worlds train: glyphs, print, spoken, textures and Omniglot. Each has a generator of its own (warps, against a
+discriminator of pairs) and learners of its own (ProtoNets). For each world there are also a generator and a learner of
+*all other* worlds, and there is one of each for all five; its generator with and without the task description. All have
+the same network and the same number of steps. Three worlds never train: digits, spoken digits of real people, and
 Fashion-MNIST, which no choice of this study ever saw. Drawings of ink are normalised; textures and sounds are not.
 
-Episodes are Meta-Dataset's, `episodes.sample_varied`, on the test classes. The copies enter by test-time augmentation, the
-best place in notebook 10: the features of support and query are means over the image and COPIES copies of it. Classical
-augmentation and all generators have one knob each, a factor of their strength, chosen on validation classes. Every arm
-sees the same episodes.
+A learner is trained on 1-shot tasks, in which every image gives way to a copy: by nobody, by classical augmentation,
+by the generator of its own world, or by the generator of all other worlds. It is tested on Meta-Dataset's episodes,
+`episodes.sample_varied`, of test classes. All arms see the same episodes. Classical augmentation and the generators have
+one knob each, a factor of their strength, chosen on validation classes. Then samples cross worlds: in 5-way 1-shot
+episodes the support gets COPIES copies of each example by another world's generator, and one learner judges them all.
 """
 
 import argparse
@@ -25,13 +26,23 @@ from torch.nn.functional import cross_entropy
 
 import shared
 from course_lib import (
-    augmentations, checkpoints, datasets, episodes, learners, networks, pairs, placements, quality, runtime,
+    augmentations,
+    checkpoints,
+    datasets,
+    episodes,
+    gan,
+    learners,
+    losses,
+    networks,
+    pairs,
+    placements,
+    quality,
+    runtime,
 )
-from course_lib.statistics import mean_interval
 
 SEEDS = (0, 1, 2)
 FOLDER = runtime.project_root() / "runs" / "worlds"
-COPIES, N_EPISODES = 3, 30          # N_EPISODES for each seed
+COPIES, N_EPISODES, N_SMALL = 5, 40, 200        # episodes for each seed: varied ones, and 5-way 1-shot ones
 LEARNER_STEPS, G_STEPS = 600, 600
 FACTORS = (0.25, 0.5, 1.0)
 STRENGTH = {"classical": 0.5, "G": 1.0}         # from `tune`
@@ -52,7 +63,8 @@ def split(name, ink=False):
 
 WORLDS = {"glyphs": split("glyphs", ink=True), "print": split("print", ink=True), "spoken": split("spoken"),
           "textures": split("textures"),
-          "omniglot": World(("omniglot-small1", "train"), ("omniglot-small1", "val"), ("omniglot-small2", "test"), True),
+          "omniglot": World(("omniglot-small1", "train"), ("omniglot-small1", "val"), ("omniglot-small2", "test"),
+                            ink=True),
           "digits": World(test=("digits", "all"), ink=True), "spoken digits": World(test=("spoken-digits", "all")),
           "fashion": World(test=("fashion-mnist", "all"))}
 TRAINED = tuple(name for name, world in WORLDS.items() if world.train)
@@ -67,7 +79,7 @@ def classes_of(name, use):
 
 
 def but(name):
-    """The set of all other worlds."""
+    """The set of all worlds but this one."""
     return f"all but {name}" if name in TRAINED else "all"
 
 
@@ -75,46 +87,58 @@ def learner_network():
     return networks.ConvNet(1, width=32, keep_map=True)
 
 
-def path_of(kind, name, seed):
-    return FOLDER / f"{kind}-{name}-{seed}.safetensors"
+def path_of(kind, *names):
+    return FOLDER / f"{'-'.join(map(str, (kind, *names)))}.safetensors"
+
+
+def train_generators(seed):
+    """The generator of every set of worlds, and its discriminator, unless they are there."""
+    for name, members in SETS.items():
+        if not path_of("G", name, seed).exists():
+            runtime.seed_everything(seed)
+            task, worlds = name != "all, no task", [classes_of(member, "train") for member in members]
+            D = networks.PairDiscriminator(task=task)
+            G = pairs.train_generator(networks.WarpGenerator(task=task), D, *worlds, n_steps=G_STEPS,
+                                      rng=runtime.rng(seed)).G
+            checkpoints.save(path_of("D", name, seed), D.state_dict())
+            checkpoints.save(path_of("G", name, seed), G.state_dict(), dataset=" + ".join(members), profile="cpu",
+                             seed=seed, kind="warp", task=task, steps=G_STEPS, made_by="studies/worlds.py")
+
+
+def arms_of(name):
+    """{arm: what augments the training of a learner of this set of worlds}, the latter a name of `augmentation_of`."""
+    arms = {"none": "none", "classical": "classical", "G, own": name}
+    return arms | {"G, other worlds": but(name)} if name in TRAINED else arms
+
+
+def train_learner(name, how, seed, factor=None):
+    """A learner of a set of worlds, whose training images are copies; from its file where there is one."""
+    path, network = path_of("learner", name, how, *([factor] if factor else []), seed), learner_network()
+    if path.exists():
+        return checkpoints.load_into(network, path).eval()
+    runtime.seed_everything(seed)
+    network, augmentation = learner_network(), augmentation_of(how, seed, factor)
+    learners.train_protonet(network, *(classes_of(member, "train") for member in SETS[name]), n_steps=LEARNER_STEPS,
+                            n_way=20, rng=runtime.rng(seed),
+                            place=placements.in_training(augmentation) if augmentation else None)
+    checkpoints.save(path, network.state_dict(), dataset=" + ".join(SETS[name]), profile="cpu", seed=seed,
+                     kind="ProtoNet", augmentation=how, steps=LEARNER_STEPS, made_by="studies/worlds.py")
+    return network.eval()
 
 
 def train(seed):
-    """The learners and the generators of every set of worlds, unless they are there."""
-    worlds = {name: classes_of(name, "train") for name in TRAINED}
-    for name, members in SETS.items():
-        mine, made = [worlds[member] for member in members], {"seed": seed, "worlds": list(members), "profile": "cpu",
-                                                              "dataset": " + ".join(members),
-                                                              "made_by": "studies/worlds.py"}
-        if name != "all, no task" and not path_of("learner", name, seed).exists():
-            runtime.seed_everything(seed)
-            network = learners.train_protonet(learner_network(), *mine, n_steps=LEARNER_STEPS, n_way=20,
-                                              rng=runtime.rng(seed))
-            checkpoints.save(path_of("learner", name, seed), network.state_dict(), **made, kind="ProtoNet",
-                             steps=LEARNER_STEPS)
-        if not path_of("G", name, seed).exists():
-            runtime.seed_everything(seed)
-            task = name != "all, no task"
-            D = networks.PairDiscriminator(task=task)
-            G = pairs.train_generator(networks.WarpGenerator(task=task), D, *mine, n_steps=G_STEPS,
-                                      rng=runtime.rng(seed)).G
-            checkpoints.save(path_of("D", name, seed), D.state_dict())
-            checkpoints.save(path_of("G", name, seed), G.state_dict(), **made, kind="warp", task=task, steps=G_STEPS)
+    train_generators(seed)
+    for name in (name for name in SETS if name != "all, no task"):
+        for how in arms_of(name).values():
+            train_learner(name, how, seed)
         print(seed, name, flush=True)
 
 
 class Pixels:
     """A network that has learned nothing: its features are the pixels."""
 
-    def eval(self):
-        return self
-
     def features(self, x):
         return x.flatten(1)
-
-
-def network_of(name, seed):
-    return Pixels() if name == "pixels" else shared.load(learner_network, path_of("learner", name, seed))
 
 
 def generated(name, seed, factor):
@@ -124,7 +148,7 @@ def generated(name, seed, factor):
     @torch.no_grad()
     def augmentation(x, rng, task=None):
         flat, task = x.flatten(0, 1), x if task is None else task
-        z = torch.randn(len(flat), G.z_dim, generator=rng)
+        z = gan.noise(G, len(flat), rng)
         return networks.warp(flat, *(factor * part for part in G.settings(z, flat[:, None], task))).view_as(x)
     return augmentation
 
@@ -138,57 +162,159 @@ def augmentation_of(name, seed, factor=None):
     return generated(name, seed, factor or STRENGTH["G"])
 
 
-def versions_of(tasks, augmentation, seed):
-    """Support and query, and COPIES copies of either: a list of `Episodes`, the originals first."""
-    rng, versions = runtime.rng(seed), [tasks]
-    for _ in range(COPIES if augmentation else 0):
-        versions.append(tasks._replace(support_x=augmentation(tasks.support_x, rng, tasks.support_x),
-                                       query_x=augmentation(tasks.query_x, rng, tasks.support_x)))
-    return versions
-
-
 @torch.no_grad()
-def accuracy(network, versions):
-    """The accuracy of prototypes in the mean features of all versions."""
-    of_each = [placements.mean_features(network)(tasks) for tasks in versions]
-    tasks = versions[0]._replace(support_x=sum(t.support_x for t in of_each), query_x=sum(t.query_x for t in of_each))
-    labels = learners.protonet_logits(lambda features: features, tasks).argmax(2)
-    return (labels == tasks.query_y).double().mean().item()
+def accuracies_of(tried, tasks_of_all):
+    """{name: accuracy in each task} of prototypes in the features of networks, {name: network}."""
+    found = {name: [] for name in tried}
+    for tasks in tasks_of_all:
+        for name, network in tried.items():
+            labels = learners.protonet_logits(network.features, tasks).argmax(2)
+            found[name].append((labels == tasks.query_y).double().mean(1))
+    return {name: torch.cat(values) for name, values in found.items()}
 
 
-def scores(classes, arms, seed, n_episodes=N_EPISODES):
-    """{(learner, augmentation): accuracies [n_episodes]} on the same episodes. arms: such pairs of names, or factors too.
-
-    An augmentation is a name or (name, factor). Its copies are drawn once for all learners.
-    """
-    rng, networks_of = runtime.rng(100 + seed), {name: network_of(name, seed) for name, _ in arms}
-    how = {name: augmentation_of(*(name[:1] if isinstance(name, tuple) else (name,)), seed,
-                                 *(name[1:] if isinstance(name, tuple) else ())) for _, name in arms}
-    found = {arm: [] for arm in arms}
-    for number in runtime.progress(range(n_episodes), desc="episodes"):
-        tasks = episodes.sample_varied(classes, rng=rng)
-        for name, augmentation in how.items():
-            versions = versions_of(tasks, augmentation, number)
-            for learner in (one for one, other in arms if other == name):
-                found[learner, name].append(accuracy(networks_of[learner], versions))
-    return {arm: torch.tensor(values) for arm, values in found.items()}
+def varied(world, use, seed):
+    """N_EPISODES varied episodes of a world, the same at each call."""
+    rng, classes = runtime.rng(100 + seed), classes_of(world, use)
+    return (episodes.sample_varied(classes, rng=rng) for _ in runtime.progress(range(N_EPISODES), desc=world))
 
 
 def tune():
-    """Print the gain of each factor on validation classes, of each world's own learner; seed 0."""
+    """Print the gain of each factor on validation classes, in each world: own learner, copies in training, seed 0."""
     for kind in STRENGTH:
-        gains = {factor: [] for factor in FACTORS}
+        rows = []
         for world in TRAINED:
-            arms = [(world, "none"), *((world, (kind if kind == "classical" else world, f)) for f in FACTORS)]
-            found = scores(classes_of(world, "val"), arms, 0)
-            for (_, name), values in list(found.items())[1:]:
-                gains[name[1]].append((values - found[world, "none"]).mean().item())
-        for factor, each in gains.items():
-            print(kind, factor, [round(100 * gain, 1) for gain in each], round(100 * sum(each) / len(each), 2), flush=True)
+            how = world if kind == "G" else kind
+            tried = {factor: train_learner(world, how, 0, factor) for factor in FACTORS}
+            found = accuracies_of({"none": train_learner(world, "none", 0), **tried}, varied(world, "val", 0))
+            rows.append([100 * (found[factor] - found["none"]).mean().item() for factor in FACTORS])
+            print(kind, world, f"{100 * found['none'].mean():.1f}", [f"{gain:+.1f}" for gain in rows[-1]], flush=True)
+        print(kind, FACTORS, [f"{sum(gains) / len(gains):+.2f}" for gains in zip(*rows)], flush=True)
 
 
-def test():
-    raise NotImplementedError
+@torch.no_grad()
+def distances(world, seed):
+    """{generator: energy distance of its copies to the other drawings, mean over the test classes}, over the usual one.
+
+    In the features of the learner of all worlds. The copies are of each class's first drawing; each alphabet is a task,
+    of at most 12 classes. Usual: the mean distance of two drawings of one class.
+    """
+    classes, network = classes_of(world, "test"), train_learner("all", "none", seed)
+    ink = classes.ink.view(len(classes.names), -1, 1, 28, 28)
+    ink = ink[:, ::max(1, ink.shape[1] // 20)][:, :20]           # of all who drew or spoke
+    tasks = [rows for alphabet in dict.fromkeys(classes.alphabets)
+             for rows in torch.tensor([i for i, a in enumerate(classes.alphabets) if a == alphabet]).split(12)]
+    features = network.features(ink.flatten(0, 1)).view(*ink.shape[:2], -1)
+    usual, found = torch.stack([torch.pdist(each).mean() for each in features]).mean(), {}
+    for name in ("none", "classical", *SETS):
+        augmentation, rng, drawn = augmentation_of(name, seed), runtime.rng(seed), []
+        for rows in tasks:
+            x = ink[rows, :1].expand(-1, ink.shape[1] - 1, -1, -1, -1)                  # [N, n, 1, 28, 28]
+            task = ink[rows, 0][None]
+            drawn.append(augmentation(x.reshape(1, -1, 1, 28, 28), rng, task).view_as(x) if augmentation else x)
+        copies = network.features(torch.cat(drawn).flatten(0, 1)).view(len(ink), -1, features.shape[-1])
+        found[name] = torch.stack([quality.energy_distance(*pair) for pair in zip(copies, features[:, 1:])]) / usual
+    return found
+
+
+def gradients(losses_of, parameters):
+    """The mean gradient of losses_of() over 20 calls, as one vector."""
+    total = 0
+    for _ in range(20):
+        total = total + torch.cat([g.flatten() for g in torch.autograd.grad(losses_of(), parameters)])
+    return total
+
+
+def cosines(seed):
+    """{player: gradients [2 * worlds, n], each of length 1}: two independent means of each world."""
+    network, rng = train_learner("all", "none", seed).train(), runtime.rng(seed)
+    G = shared.load(networks.WarpGenerator, path_of("G", "all", seed))
+    D = shared.load(networks.PairDiscriminator, path_of("D", "all", seed))
+    of = {"learner": [], "G": []}
+    for name in TRAINED:
+        classes = classes_of(name, "train")
+        draw = pairs.sampler(classes)
+
+        def learner_loss(classes=classes):
+            tasks = episodes.sample(classes, n_way=20, k_shot=1, q_query=3, n_tasks=1, rng=rng)
+            logits = learners.protonet_logits(network.features, tasks)
+            return cross_entropy(logits.flatten(0, 1), tasks.query_y.flatten())
+
+        def g_loss(draw=draw):
+            real, x, task = draw(rng)
+            return losses.NON_SATURATING.g(D(G(gan.noise(G, len(real), rng), x, task), x, task))
+
+        for player, loss, parameters in (("learner", learner_loss, [*network.blocks.parameters()]),
+                                         ("G", g_loss, [*G.parameters()])):
+            of[player] += [gradients(loss, parameters) for _ in range(2)]
+    return {player: torch.stack([torch.nn.functional.normalize(g, dim=0) for g in each]) for player, each in of.items()}
+
+
+CROSS = ("classical", *TRAINED, "all", "all, no task")      # who draws copies for the learner of all worlds
+
+
+@torch.no_grad()
+def crossed(world, seed):
+    """{who draws: accuracies} of the learner of all worlds, 5-way 1-shot; the support has COPIES copies of each example."""
+    network, rng = train_learner("all", "none", seed), runtime.rng(200 + seed)
+    tasks = episodes.sample(classes_of(world, "test"), n_way=5, k_shot=1, q_query=5, n_tasks=N_SMALL, rng=rng)
+    found = {}
+    for name in ("none", *CROSS):
+        augmentation, rng, given = augmentation_of(name, seed), runtime.rng(seed), tasks
+        if augmentation:
+            x, y = placements.adding(augmentation, COPIES)(tasks.support_x, tasks.support_y, rng)
+            given = tasks._replace(support_x=x, support_y=y)
+        labels = learners.protonet_logits(network.features, given).argmax(2)
+        found[name] = (labels == tasks.query_y).double().mean(1)
+    return found
+
+
+def test(seeds=SEEDS):
+    """Every arm in every world, on the same episodes; every difference is paired, over the episodes of all seeds."""
+    results = shared.results("worlds", profile="cpu", seed=0, device="cpu", dataset="-")
+    results.path.unlink(missing_ok=True)
+
+    def add(name, values, arm, unit="accuracy", **details):
+        results.add(name, values, unit=unit, arm=arm, setting="inductive", seeds=len(seeds), **details)
+
+    for world in WORLDS:
+        rows = [*TRAINED, but(world), *(["all"] if world in TRAINED else [])]
+        found, small = {}, {}
+        for seed in seeds:
+            tried = {(row, arm): train_learner(row, how, seed) for row in rows for arm, how in arms_of(row).items()}
+            tried["pixels", "none"] = Pixels()
+            for key, values in accuracies_of(tried, varied(world, "test", seed)).items():
+                found.setdefault(key, []).append(values)
+            for name, values in crossed(world, seed).items():
+                small.setdefault(name, []).append(values)
+        found, small = ({key: torch.cat(each) for key, each in parts.items()} for parts in (found, small))
+        for (row, arm), values in found.items():
+            add("accuracy", values, row, copies=arm, world=world)
+            if arm != "none":
+                add("gain", values - found[row, "none"], row, copies=arm, world=world)
+            if arm.startswith("G"):
+                add("gain over classical", values - found[row, "classical"], row, copies=arm, world=world)
+        for row in ("all", but(world)) if world in TRAINED else ():
+            add("accuracy, difference", found[row, "none"] - found[world, "none"], f"{row} - own", world=world)
+        for name, values in small.items():
+            add("accuracy, 5-way 1-shot", values, name, world=world)
+            if name != "none":
+                add("gain, 5-way 1-shot", values - small["none"], name, world=world)
+        for one, other in (("all", "all, no task"), *([("all", world)] if world in TRAINED else [])):
+            add("gain, 5-way 1-shot, difference", small[one] - small[other], f"{one} - {other}", world=world)
+        apart = [distances(world, seed) for seed in seeds]
+        apart = {name: torch.cat([each[name] for each in apart]) for name in apart[0]}
+        for name, values in apart.items():
+            add("distance to the truth", values, name, unit="usual distances", world=world)
+        for one, other in (("all", "all, no task"), *([("all", world)] if world in TRAINED else [])):
+            add("distance to the truth, difference", apart[one] - apart[other], f"{one} - {other}",
+                unit="usual distances", world=world)
+        print(world, {key: round(100 * values.mean().item(), 1) for key, values in found.items()}, flush=True)
+    each = [cosines(seed) for seed in seeds]
+    for player in ("learner", "G"):
+        for i, j in itertools.combinations_with_replacement(range(len(TRAINED)), 2):
+            values = torch.tensor([(g[player][2 * i] @ g[player][2 * j + 1]).item() for g in each])
+            add("cosine of gradients", values, player, unit="cosine", worlds=[TRAINED[i], TRAINED[j]])
 
 
 if __name__ == "__main__":
@@ -199,5 +325,7 @@ if __name__ == "__main__":
     if options.what == "train":
         for seed in options.seeds:
             train(seed)
+    elif options.what == "tune":
+        tune()
     else:
-        {"tune": tune, "test": test}[options.what]()
+        test(options.seeds)

@@ -7,7 +7,6 @@ from PIL import Image, ImageDraw
 
 from course_files import folders
 from course_lib import datasets
-from course_lib.datasets import folder
 from data_files import PART, archive, empty_root, small_omniglot
 
 
@@ -119,15 +118,15 @@ def named(alphabets, names):
 
 def test_splits_of_a_folder_are_fixed():
     letters = "abcdefgh"
-    flat = dict(zip(letters, folder.split(named("p" * 8, letters))))
+    flat = dict(zip(letters, folders.split(named("p" * 8, letters))))
     groups = ["".join(c for c in letters if flat[c] == split) for split in ("train", "val", "test")]
     assert groups == ["adef", "cg", "bh"], "stored results depend on them; from md5sum"
-    assert folder.split(named("q" * 8, letters[::-1])) == [flat[c] for c in letters[::-1]]
-    nested = folder.split(named("aabbccdd", "12345678"))
+    assert folders.split(named("q" * 8, letters[::-1])) == [flat[c] for c in letters[::-1]]
+    nested = folders.split(named("aabbccdd", "12345678"))
     assert nested[::2] == nested[1::2] and set(nested) == {"train", "val", "test"}, "whole alphabets"
-    assert set(folder.split(named("aaabbb", "123456"))) == {"train", "val", "test"}, "two: by class"
+    assert set(folders.split(named("aaabbb", "123456"))) == {"train", "val", "test"}, "two: by class"
     for n in range(3, 40):
-        places = folder.split(named("p" * n, list(map(str, range(n)))))
+        places = folders.split(named("p" * n, list(map(str, range(n)))))
         assert min(map(places.count, ("train", "val", "test"))) >= max(1, n // 4)
         assert abs(places.count("train") - n / 2) <= 1
 

@@ -8,8 +8,8 @@ import torch
 
 import torchvision_guard
 from course_files import idx as idx_files
+from course_files import labelled
 from course_lib import datasets
-from course_lib.datasets import labelled
 from data_files import empty_root
 
 

@@ -1,8 +1,8 @@
 import numpy
 import torch
 
-from course_files import fonts, textures
-from course_lib.datasets import ImageClasses, made
+from course_files import fonts, made, textures
+from course_lib.datasets import ImageClasses
 
 
 def test_classes_are_the_letters_of_the_fonts():
@@ -31,7 +31,7 @@ def test_textures_are_the_same_every_time_and_differ_by_class():
     again = textures.make(n_classes=4, n_drawings=6)
     assert images.shape == (12, 6, 28, 28) and (images == again[2]).all() and len(set(names)) == 12
     assert families == [name for name in ("spots", "stripes", "weaves") for _ in range(4)]
-    spectra = numpy.abs(numpy.fft.fft2(images / 255 - (images / 255).mean((2, 3), keepdims=True)))      # [12, 6, 28, 28]
+    spectra = numpy.abs(numpy.fft.fft2(images / 255 - (images / 255).mean((2, 3), keepdims=True)))
     known, new = spectra[:, :3].mean(1), spectra[:, 3:]
     apart = ((new[:, :, None] - known) ** 2).sum((3, 4))                                                # [12, 3, 12]
     right = (apart.argmin(2) == numpy.arange(12)[:, None]).mean()

@@ -189,7 +189,7 @@ def test_varied_episodes_are_drawn_as_published():
                           for x in (tasks.support_x, tasks.query_x))
         counts, of_query = (labels[0].bincount() for labels in (tasks.support_y, tasks.query_y))
         ways.append(len(counts))
-        assert of_query.tolist() == [10] * len(counts) and 1 <= counts.min() and counts.max() <= 20
+        assert of_query.tolist() == [10] * len(counts) and counts.min() >= 1 and counts.max() <= 20
         assert len(set(support + query)) == len(support) + len(query), "no image twice"
         named = {label: c for (c, _), label in zip(support, tasks.support_y[0].tolist())}
         assert len(set(named.values())) == len(counts), "no class twice"
@@ -220,7 +220,8 @@ def test_learners_work_on_classes_of_different_sizes():
     adapting = networks.ConvNet(10, width=8, norm=networks.BatchNorm)
     params = {name: p.detach() for name, p in adapting.named_parameters()}
     tried = {"neighbour": learners.nearest_neighbour, "matching": learners.matching,
-             "prototypes": learners.protonet(network), "fine-tuning": learners.fine_tune(network, lr=0.003, steps=20, head_only=True),
+             "prototypes": learners.protonet(network), "fine-tuning": learners.fine_tune(network, lr=0.003, steps=20,
+                                                                                                  head_only=True),
              "MAML": maml.learner(adapting, params, inner_lr=0.1, steps=3),
              "with copies": placements.with_support(learners.protonet(network),
                                                     placements.adding(lambda x, rng, task=None: x, 2), rng)}

@@ -9,8 +9,9 @@ import numpy
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from scipy.io import wavfile
 
-from course_files import folders, opening, pictures, states
+from course_files import folders, opening, pictures, sound, states
 from course_lib import datasets
 from data_files import empty_root
 
@@ -328,3 +329,55 @@ def test_a_cache_out_of_reach_costs_time_alone(place, monkeypatch, error):
     monkeypatch.setattr(states, "write", fails)
     monkeypatch.setattr(states, "read", fails)
     assert load(place).names == tuple("abcd")
+
+
+def record(folder, classes="abcd", n=2, suffix="wav"):
+    """Half a second of noise for each class; the k-th file of a class is longer than the one before."""
+    for i, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for k in range(n):
+            noise = numpy.random.default_rng(i).integers(-9999, 9999, 4000 + 800 * k).astype("int16")
+            wavfile.write(folder / name / f"{k}.{suffix}", 8000, noise)
+
+
+def test_recordings_are_classes_as_images_are(place, capsys):
+    record(place, n=3)
+    (place / "a" / "9.WAV").write_bytes((place / "a" / "0.wav").read_bytes())
+    (place / "b" / "notes.txt").write_text("not read")
+    classes = load(place)
+    assert classes.names == tuple("abcd") and classes.images.shape == (4, 3, 1, 28, 28)
+    for c, name in enumerate("abcd"):
+        for k in range(3):
+            assert numpy.array_equal(classes.images[c, k, 0].numpy(), sound.prepared(place / name / f"{k}.wav"))
+    told = capsys.readouterr().err
+    assert "3 recordings of each class, as many as 'b' has; 1 more are left out. Not read: 1 .txt" in told
+    record(place.parent / "words" / "one", "ab")
+    record(place.parent / "words" / "two", "cd")
+    assert load(place.parent / "words").alphabets == ("one", "one", "two", "two")
+
+
+def test_recordings_are_never_inverted_nor_called_flat(place, monkeypatch):
+    """Noise is bright to the edges, and may be nearly one level."""
+    record(place)
+    monkeypatch.setattr(sound, "prepared", lambda path: numpy.pad(numpy.full((20, 20), 200, "uint8"), 4,
+                                                                  constant_values=205))
+    images = load(place).images
+    assert (images[0, 0, 0, 0, 0], images[0, 0, 0, 14, 14]) == (205, 200)
+
+
+def test_images_and_recordings_do_not_mix(place):
+    fill(place, "ab")
+    record(place, "cd")
+    assert f"{place} mixes images ({os.path.join('a', '0.png')}) and recordings ({os.path.join('d', '1.wav')}). Move" \
+        in refused(place)
+    fill(place.parent / "within", "ab")
+    record(place.parent / "within", "b", 1)
+    assert "mixes images" in refused(place.parent / "within")
+
+
+def test_too_few_and_unreadable_recordings(place):
+    record(place, "abc")
+    record(place, "d", 1)
+    assert "class 'd' has 1 recording(s) in" in refused(place) and "such as .wav. Add some" in refused(place)
+    (place / "d" / "1.wav").write_text("no sound")
+    assert f"{place / 'd' / '1.wav'} cannot be read (it is no .wav file). Save one word anew" in refused(place)

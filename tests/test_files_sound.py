@@ -136,6 +136,7 @@ BAD = {
     "long": (header(1, 4000, 240002) + numpy.tile(NOISE, 31)[:120001].tobytes(), "it lasts 30.00 seconds"),
     "nan": (header(3, 8000, 16000, bits=32) + FLOATS.tobytes(), "some of its samples are no numbers"),
     "truncated": (header(1, 8000, 8000) + NOISE[:3000].tobytes(), "cut short"),
+    "odd end": (header(1, 8000, 8000) + NOISE.tobytes()[:6001], "cut short"),
     "no rate": (header(1, 0, 8000) + NOISE.tobytes(), "its rate is 0 Hz, not 4000 to 384000"),
     "low rate": (header(1, 3999, 8000) + NOISE.tobytes(), "its rate is 3999 Hz"),
     "high rate": (header(1, 384001, 8000) + NOISE.tobytes(), "its rate is 384001 Hz"),

@@ -270,5 +270,5 @@ def test_a_head_lends_a_task_its_first_rows():
     settings = {"inner_lr": 0.1, "steps": 2}
     assert torch.equal(maml.learner(network, params, **settings)(tasks), maml.learner(small, first, **settings)(tasks))
     few = {name: p[:3] if name.startswith("head.") else p for name, p in params.items()}
-    with pytest.raises(ValueError, match="4 classes needs a head of 4 rows. Train with a larger n_way"):
+    with pytest.raises(ValueError, match=r"4 classes needs a head of 4 rows\. Train with a larger n_way"):
         maml.learner(network, few, **settings)(tasks)

@@ -2,6 +2,7 @@
 
     load("glyphs")                              # embedded: made on the spot by the handwriting simulator
     load("digits")                              # embedded: 1,797 real digits that scikit-learn ships
+    load("spoken")                              # embedded: words in synthetic voices, as spectrograms
     load("omniglot-small1", split="train")      # real: found in $COURSE_DATA, else downloaded
     load("folder:~/pictures")                   # yours: one subfolder per class
 
@@ -10,22 +11,23 @@ Each is prepared once and cached; a second load takes a fraction of a second.
 
 import re
 from contextlib import suppress
-from operator import attrgetter
 from pathlib import Path
 
 import course_files
+from course_files import folders, labelled, made, omniglot, spoken_digits
 from course_files.cache import cache_folder, data_root, fingerprint, kept
 from course_files.opening import DataError, plain
+from course_files.recipes import Recipe
 
 from ..runtime import one_of
-from . import folder, glyphs, labelled, made, names, omniglot, spoken
-from .classes import ImageClasses, Recipe
+from . import glyphs, names
+from .classes import ImageClasses
 
 DATASETS = {
-    "glyphs": Recipe(lambda sources: ImageClasses(*glyphs.make()), glyphs.split),
+    "glyphs": Recipe(lambda sources: glyphs.make(), glyphs.split),
     "digits": labelled.DIGITS,
     "print": made.PRINT,
-    "spoken": spoken.SPOKEN,
+    "spoken": made.SPOKEN,
     "textures": made.TEXTURES,
     "omniglot": omniglot.recipe("images_background", "images_evaluation"),
     "omniglot-small1": omniglot.recipe("images_background_small1"),
@@ -34,7 +36,7 @@ DATASETS = {
     "fashion-mnist": labelled.FASHION_MNIST,
     "kmnist": labelled.KMNIST,
     "emnist": labelled.EMNIST,
-    "spoken-digits": spoken.DIGITS,
+    "spoken-digits": spoken_digits.RECIPE,
     "names": names.NAMES,
 }
 SPLITS = ("all", "train", "val", "test")
@@ -46,10 +48,10 @@ def load(name, *, split="all", root=None):
 
     split: "all", "train", "val" or "test", cut by alphabet (by class where there are no alphabets), as the dataset's
     recipe has it. root: the data folder (default $COURSE_DATA, else the user's cache folder). M is the size of the
-    smallest class; what larger classes have beyond it is left out, in file order. "folder:/path" reads images of your
-    own: /path/class/image or, as in Omniglot, /path/alphabet/class/image. Raises ValueError for an unknown name or
-    split, DataError for data that are absent, damaged or out of reach, PermissionError where a download has no folder
-    it may write to.
+    smallest class; what larger classes have beyond it is left out, in file order. "folder:/path" reads images or
+    .wav files of your own: /path/class/image or, as in Omniglot, /path/alphabet/class/image. Raises ValueError for an
+    unknown name or split, DataError for data that are absent, damaged or out of reach, PermissionError where a download
+    has no folder it may write to.
     """
     name = known_name(name)
     one_of("split", split, SPLITS)
@@ -98,7 +100,7 @@ def is_here(name, root=None):
 
 
 def _recipe(name):
-    return folder.recipe(Path(name.removeprefix(FOLDER))) if name.startswith(FOLDER) else DATASETS[name]
+    return folders.recipe(Path(name.removeprefix(FOLDER))) if name.startswith(FOLDER) else DATASETS[name]
 
 
 def _cached(name, root):
@@ -108,7 +110,7 @@ def _cached(name, root):
         if recipe.fetch and not source.exists():
             recipe.fetch(source)
     path = cache_folder() / f"{name.split(':')[0]}-{_fingerprint(sources, name)}.safetensors"
-    return ImageClasses(*kept(path, lambda: attrgetter("images", "alphabets", "names")(recipe.read(sources))))
+    return ImageClasses(*kept(path, lambda: tuple(recipe.read(sources))))
 
 
 def _fingerprint(sources, name=""):

@@ -1,9 +1,7 @@
 """Any dataset as one type: classes of drawings, ink bright on dark."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 
@@ -46,18 +44,3 @@ class ImageClasses:
     def to(self, device):
         """The same classes with their images on `device`."""
         return ImageClasses(self.images.to(device), self.alphabets, self.names)
-
-
-def split_by_fives(classes):
-    """Within each alphabet, in order: of every five classes three train, the fourth validates, the fifth tests."""
-    numbers = [classes.alphabets[:i].count(alphabet) for i, alphabet in enumerate(classes.alphabets)]
-    return [("train", "train", "train", "val", "test")[number % 5] for number in numbers]
-
-
-class Recipe(NamedTuple):
-    """How a dataset is read and split, and where its files come from."""
-
-    read: Callable                      # all paths -> ImageClasses
-    split: Callable                     # ImageClasses -> [C] times "train", "val" or "test"
-    find: Callable = lambda root: []    # root -> the paths of its files; where one is absent, the path it belongs at
-    fetch: Callable = None              # such a path -> None; downloads that file

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from course_files.pictures import to_28
+
 CANVAS, STYLE = 105, 8  # pixels, as in Omniglot; numbers that describe a drawer
 WORDS, HABITS = 6, 4  # strokes in an alphabet's vocabulary, and ways in which it joins them
 STROKES, POINTS = 4, 7  # strokes in a character, at most; control points of a stroke
@@ -206,12 +208,6 @@ def _ink(path, used):
     narrow = p[:, :, 1:-3] | p[:, :, 2:-2] | p[:, :, 3:-1]
     broad = narrow | p[:, :, :-4] | p[:, :, 4:]
     return narrow[:, :-4] | broad[:, 1:-3] | broad[:, 2:-2] | broad[:, 3:-1] | narrow[:, 4:]
-
-
-def to_28(ink):
-    """Shrink ink [B, 105, 105] (bool, or float in 0..1, bright ink) to uint8 [B, 28, 28], antialiased."""
-    small = F.interpolate(ink[:, None].float(), (28, 28), mode="bilinear", antialias=True)
-    return (255 * small[:, 0]).round().to(torch.uint8)
 
 
 def make(seed=0):

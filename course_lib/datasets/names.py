@@ -1,15 +1,11 @@
-"""Names in many languages, as features: a class is a language, a sample is a name. No picture, a row of counts."""
+"""Names in many languages: a class is a language, a sample is a name. No picture, but a row of counts."""
 
-import hashlib
-import unicodedata
 import zlib
-from collections import Counter
 
 import torch
 
 from course_files import names as files
-
-from .classes import ImageClasses, Recipe
+from course_files.recipes import Classes, Recipe
 
 M = 120         # names of each language
 
@@ -20,37 +16,26 @@ def hashed(names, n=512):
     A space stands at either end, so that pieces tell where a word begins and ends. A piece is counted in the column
     that its CRC-32 names, the same on every machine. Source: Weinberger et al. 2009, "Feature hashing".
     """
-    counts = torch.zeros(len(names), n)
-    for row, text in zip(counts, (f" {name} " for name in names)):
+    rows = []
+    for text in (f" {name} " for name in names):
         pieces = [text[i:i + size] for size in (1, 2, 3) for i in range(len(text) - size + 1)]
-        for column, times in Counter(zlib.crc32(piece.encode()) % n for piece in pieces).items():
-            row[column] = times
-    return (51 * counts).clamp(max=255).to(torch.uint8)
-
-
-def script(names):
-    """The script of most letters of the names: "Latin", "Cyrillic", ..., the first word of what Unicode calls them."""
-    letters = (unicodedata.name(c, "?") for name in names for c in name if c.isalpha())
-    return Counter(letter.split()[0].title() for letter in letters).most_common(1)[0][0]
+        rows.append(torch.tensor([zlib.crc32(piece.encode()) % n for piece in pieces]).bincount(minlength=n))
+    return (51 * torch.stack(rows)).clamp(max=255).to(torch.uint8)
 
 
 def read(sources):
-    """M names of each language, the first by their md5, as images [C, M, 1, 1, 512]; alphabets are scripts."""
-    languages = files.read(least=M)
-    first = [sorted(names, key=lambda name: hashlib.md5(name.encode()).digest())[:M] for names in languages.values()]
-    images = torch.stack([hashed(names) for names in first])[:, :, None, None]
-    return ImageClasses(images, tuple(map(script, first)), tuple(languages))
+    """M names of each language, as images [C, M, 1, 1, 512]; its script stands in the place of an alphabet."""
+    languages = {language: names[:M] for language, names in files.read(least=M).items()}
+    images = torch.stack([hashed(names) for names in languages.values()])[:, :, None, None]
+    return Classes(images, tuple(map(files.script, languages.values())), tuple(languages))
 
 
 def split(classes):
-    """Within each script, by the md5 of the language's name: of every five, three train, one tests and one validates.
-
-    Scripts with fewer than five languages count as one script.
-    """
-    groups = {}
-    for alphabet, name in sorted(zip(classes.alphabets, classes.names),
-                                 key=lambda pair: hashlib.md5(pair[1].encode()).digest()):
-        groups.setdefault(alphabet if classes.alphabets.count(alphabet) >= 5 else "", []).append(name)
+    """Of five languages of a script three train, one tests, one validates. Scripts with fewer than five are one."""
+    scripts, groups = dict(zip(classes.names, classes.alphabets)), {}
+    for name in files.in_fixed_order(classes.names):
+        common = classes.alphabets.count(scripts[name]) >= 5
+        groups.setdefault(scripts[name] if common else "", []).append(name)
     place = {name: ("train", "test", "train", "val", "train")[i % 5]
              for group in groups.values() for i, name in enumerate(group)}
     return [place[name] for name in classes.names]

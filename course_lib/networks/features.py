@@ -48,7 +48,7 @@ class FeatureGenerator(nn.Module):
 
 
 class FeatureDiscriminator(nn.Module):
-    """Features [B, F], x [B, K, F], task [T, S, F] -> logits [B]. It sees the difference from the first example, too."""
+    """Features [B, F], x [B, K, F], task [T, S, F] -> logits [B], from what G sees and the difference that it made."""
 
     def __init__(self, *, n=64, width=128):
         super().__init__()

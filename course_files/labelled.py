@@ -1,13 +1,10 @@
 """Labelled classes: scikit-learn's digits, and the training images of MNIST, Fashion-MNIST, KMNIST and EMNIST."""
 
-from dataclasses import replace
-
 import torch
 
-from course_files import idx as idx_files
-from course_files.opening import DataError
-
-from .classes import ImageClasses, Recipe, split_by_fives
+from . import idx as idx_files
+from .opening import DataError
+from .recipes import Classes, Recipe, split_by_fives
 
 
 def split(classes):
@@ -16,12 +13,12 @@ def split(classes):
 
 
 def _by_label(images, labels, alphabet):
-    """images uint8 [n, H, W] and labels [n] as ImageClasses; each class cut to the size of the smallest."""
+    """images uint8 [n, H, W] and labels [n] as `Classes`; each class cut to the size of the smallest."""
     names, counts = labels.unique(return_counts=True)
     if counts.min() < 2:
         raise DataError(f"{alphabet} has one image of the class {names[counts.argmin()]}. A class needs 2 or more.")
     classes = torch.stack([images[labels == name][:counts.min()] for name in names])
-    return ImageClasses(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, names.tolist())))
+    return Classes(classes[:, :, None], (alphabet,) * len(classes), tuple(map(str, names.tolist())))
 
 
 def read_digits(sources):
@@ -35,11 +32,11 @@ def read_digits(sources):
 
 
 def idx(files, split=split):
-    """The `Recipe` of a dataset in IDX files, `course_files.idx.Files`."""
+    """The `Recipe` of a dataset in IDX files, `idx.Files`."""
     def read(sources):
         images, labels = map(torch.from_numpy, files.read(sources))
         classes = _by_label(images, labels, files.name)
-        return replace(classes, names=tuple(files.characters[int(name)] for name in classes.names))
+        return classes._replace(names=tuple(files.characters[int(name)] for name in classes.names))
     return Recipe(read, split, files.find, files.fetch)
 
 
