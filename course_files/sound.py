@@ -13,7 +13,7 @@ from .pictures import SIDE
 
 RATE, WINDOW, HOP = 8000, 256, 64       # Hz, as a telephone; samples in a window, and from one window to the next
 LOW, HIGH = 100, 3900       # Hz, the pitches that a picture shows
-RANGE, ENDS = 50, 35        # dB: from the loudest to black; from the loudest window to what is cut off at the ends
+RANGE, ENDS = 35, 30        # dB: from the loudest to black; from the loudest window to what is cut off at the ends
 SHORTEST, LONGEST = 0.05, 30        # seconds
 EMBEDDED = Path(__file__).parent / "embedded" / "spoken.npz"        # words as pictures, made by studies/spoken.py
 WAY_OUT = f"Save one word anew as an uncompressed .wav of {SHORTEST} to {LONGEST} seconds, or delete the file."
@@ -72,7 +72,7 @@ def _fractions(samples):
 
 
 def spectrogram(samples, rate):
-    """Sound [n], at `rate` Hz, as uint8 [28, 28]: time to the right, high pitch on top, 255 loudest, 0 is 50 dB less.
+    """Sound [n], at `rate` Hz, as uint8 [28, 28]: time to the right, high pitch on top, 255 loudest, 0 is 35 dB less.
 
     The power in 28 bands as wide as the ear's (mel scale: O'Shaughnessy 1987, with the triangles of Davis & Mermelstein
     1980), in decibels. High pitches are raised first (pre-emphasis), quiet ends cut off. The word fills the picture,

@@ -1,4 +1,4 @@
-"""Does a generator of features help to name a language? For notebook 14: 5-way, 1-shot and 5-shot, learners of features.
+"""Does a generator of features help to name a language? For notebook 14: 5-way, 1-shot and 5-shot.
 
     python studies/text.py          (tunes on validation languages, then writes figures/results/text.jsonl)
     python studies/text.py tune     (prints what tuning finds, and stops)
@@ -30,14 +30,14 @@ import torch
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 import shared
-from course_lib import datasets, episodes, flows, gan, learners, losses, penalties, runtime
+from course_lib import datasets, episodes, flows, gan, learners, losses, penalties, quality, runtime
 from course_lib.networks.features import FeatureDiscriminator, FeatureGenerator, TextEncoder
 from course_tools import records
 
 N_WAY, N_EXTRA, N_EPISODES, SHOTS, SEEDS, TUNING_SEED = 5, 20, 400, (1, 5), range(5), 100
 WORLDS = ("all scripts", "Latin")
-ENCODER_STEPS, WGAN_STEPS, D_STEPS, NS_STEPS, REGRESSION_STEPS = 800, 400, 3, 1000, 500
-HEAD_RATE = 0.02
+ENCODER_STEPS, WGAN_STEPS, D_STEPS, NS_STEPS, REGRESSION_STEPS = 800, 800, 3, 1500, 500
+HEAD_RATE, TEMPERATURE = 0.1, 10         # the latter makes the logits of `query_loss` as large as the encoder's
 
 
 def languages():
@@ -48,9 +48,11 @@ def languages():
 
 
 def encoder_and_rest(train, seed):
-    """A `TextEncoder` trained on two of three training languages, and features [C, M, F] of the third ones.
+    """A function of counts [B, ...] that returns features [B, F]; and features [C, M, F] of training languages.
 
-    Languages that trained the encoder have features in tighter heaps than new ones; a generator must not learn those.
+    A `TextEncoder` learns from two of three training languages; generators learn from the features of the others, for
+    languages that trained the encoder have features in tighter heaps than new ones. Features have mean 0 and, averaged
+    over the F numbers, variance 1 among those.
     """
     runtime.seed_everything(seed)
     encoder = TextEncoder()
@@ -58,12 +60,14 @@ def encoder_and_rest(train, seed):
     learners.train_protonet(encoder, train.take(i for n, i in enumerate(order) if n % 3), n_steps=ENCODER_STEPS,
                             rng=runtime.rng(seed), outer_lr=1e-3)
     rest = train.take(order[::3])
-    return encoder.eval(), encoded(encoder, rest.ink).view(*rest.images.shape[:2], -1)
+    with torch.no_grad():
+        features = encoder.eval().features(rest.ink)
+    mean, std = features.mean(0), features.var(0).mean().sqrt()
 
-
-@torch.no_grad()
-def encoded(encoder, x):
-    return encoder.features(x)
+    @torch.no_grad()
+    def encode(x):
+        return (encoder.features(x) - mean) / std
+    return encode, encode(rest.ink).unflatten(0, rest.images.shape[:2])
 
 
 class Tasks(NamedTuple):
@@ -172,14 +176,14 @@ def sampler(features, n_tasks=16):
 def wgan(draw, seed, n_steps=WGAN_STEPS, d_steps=D_STEPS):
     runtime.seed_everything(seed)
     return gan.fit(FeatureGenerator(), FeatureDiscriminator(), draw, n_steps=n_steps, loss=losses.WASSERSTEIN,
-                   penalty=penalties.gradient_penalty, d_steps=d_steps, lr=(2e-4, 2e-4), betas=(0.5, 0.9), ema=0.99,
+                   penalty=penalties.gradient_penalty, d_steps=d_steps, lr=(1e-3, 1e-3), betas=(0.5, 0.9), ema=0.99,
                    rng=runtime.rng(seed)).G
 
 
 def non_saturating(draw, seed, n_steps=NS_STEPS):
     runtime.seed_everything(seed)
     return gan.fit(FeatureGenerator(), FeatureDiscriminator(), draw, n_steps=n_steps, loss=losses.NON_SATURATING,
-                   penalty=penalties.lazily(partial(penalties.r1, gamma=1.0), every=4), lr=(2e-4, 4e-4),
+                   penalty=penalties.lazily(partial(penalties.r1, gamma=1.0), every=4), lr=(1e-3, 2e-3),
                    betas=(0.0, 0.99), ema=0.99, rng=runtime.rng(seed)).G
 
 
@@ -197,15 +201,15 @@ def query_loss(G, real, x, task, rng, n=4):
     """What prototypes of examples and n copies lose on the other names, the copies weighing as much as an example."""
     copies = sum(G(gan.noise(G, len(x), rng), x, task) for _ in range(n)) / n
     means = (x[:, 0] + copies) / 2
-    logits = -torch.cdist(real.unflatten(0, (-1, N_WAY)), means.unflatten(0, (-1, N_WAY))).square()
+    logits = -torch.cdist(real.unflatten(0, (-1, N_WAY)), means.unflatten(0, (-1, N_WAY))).square() / TEMPERATURE
     return cross_entropy(logits.flatten(0, 1), torch.arange(N_WAY).repeat(len(logits)))
 
 
 def for_the_task(draw, seed, n_steps=WGAN_STEPS, d_steps=D_STEPS):
-    """`wgan`, with the learner's loss on queries added to G's. Source: Wang et al. 2018, "Low-shot learning from ..."."""
+    """`wgan`, with the learner's loss on queries added to G's. Source: Wang et al. 2018."""
     runtime.seed_everything(seed)
     G, D, rng = FeatureGenerator(), FeatureDiscriminator(), runtime.rng(seed)
-    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.9)) for net in (G, D))
+    g_optimiser, d_optimiser = (torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.9)) for net in (G, D))
     for _ in runtime.progress(range(n_steps), desc="for the task"):
         for _ in range(d_steps):
             real, *condition = draw(rng)
@@ -219,17 +223,19 @@ def for_the_task(draw, seed, n_steps=WGAN_STEPS, d_steps=D_STEPS):
     return G.eval()
 
 
-def roots(features, kept=0.9):
-    """A root of the pooled within-class covariance of features [C, M, F], and the inverse root of a softened one."""
+def roots(features, kept=0.5):
+    """A root of the pooled within-class covariance of features [C, M, F], and the inverse root of a softened one,
+    scaled so that the variance of features, averaged over the F numbers, is 1 after it."""
     within = (features - features.mean(1, keepdim=True)).flatten(0, 1)
     covariance = within.T @ within / (len(within) - len(features))
     values, vectors = torch.linalg.eigh(covariance)
     soft = kept * values + (1 - kept) * values.mean()
-    return vectors * values.clamp(min=0).sqrt(), vectors * soft.rsqrt() @ vectors.T
+    white = vectors * soft.rsqrt() @ vectors.T
+    return vectors * values.clamp(min=0).sqrt(), white / (features @ white).flatten(0, 1).var(0).mean().sqrt()
 
 
 GANS = {"GAN, WGAN-GP": wgan, "GAN, non-saturating": non_saturating, "GAN for the task": for_the_task}
-CONTROLS = ("regression", "shrinkage", "whitening", "GAN, shuffled")
+IMITATORS = ("Gaussian", *GANS, "regression", "GAN, shuffled")
 
 
 def arms_of(features, seed):
@@ -254,8 +260,9 @@ class Choice(NamedTuple):
 
 def choices(arm, knobs, learner, k_shot):
     """All settings that tuning tries for an arm."""
-    sizes = [(0, 0.0)] if arm in ("none", "whitening") else [(N_EXTRA, 1.0)] if arm == "real" else [
-        (n, w * k_shot / n) for n in ((1,) if arm in ("regression", "shrinkage") else (4, N_EXTRA)) for w in (0.25, 1.0, 4.0)]
+    numbers = (1,) if arm in ("regression", "shrinkage") else (4, N_EXTRA)
+    sizes = [(n, total * k_shot / n) for n in numbers for total in (0.25, 1.0, 4.0)]
+    sizes = {"none": [(0, 0.0)], "whitening": [(0, 0.0)], "real": [(N_EXTRA, 1.0)]}.get(arm, sizes)
     return [Choice(knob, n, w, steps) for knob, (n, w), steps in itertools.product(knobs, sizes, LEARNERS[learner][1])]
 
 
@@ -268,44 +275,57 @@ def right(arm, functions, choice, learner, tasks, white, seed):
 
 
 def tune(splits):
-    """{(arm, learner, k_shot): Choice}: the best on validation languages, mean over both worlds; in doubt, the first."""
-    encoder, features = encoder_and_rest(splits["train"]["all scripts"], TUNING_SEED)
+    """{(arm, learner, k_shot): Choice}, the best on validation languages, by the mean over both worlds; and all tried.
+
+    The latter is {(arm, learner, k_shot, Choice): accuracies on episodes}.
+    """
+    encode, features = encoder_and_rest(splits["train"]["all scripts"], TUNING_SEED)
     _, white = roots(features)
-    spread = {"the rest": features, **{split: encoded(encoder, splits[split]["all scripts"].ink).view(
-        len(splits[split]["all scripts"].names), names.M, -1) for split in ("train", "val")}}
-    for name, each in spread.items():
-        print(f"share of variance within languages, {name}: {each.var(1).mean() / each.flatten(0, 1).var(0).mean():.2f}")
-    chosen, arms = {}, arms_of(features, TUNING_SEED)
+    chosen, tried, arms = {}, {}, arms_of(features, TUNING_SEED)
     for k_shot in SHOTS:
-        tasks = [as_features(partial(encoded, encoder), draw_tasks(splits["val"][world], k_shot, TUNING_SEED, 200),
-                             k_shot)
+        tasks = [as_features(encode, draw_tasks(splits["val"][world], k_shot, TUNING_SEED, 200), k_shot)
                  for world in WORLDS]
         for arm, learner in itertools.product(arms, LEARNERS):
-            scores = {choice: sum(right(arm, arms[arm], choice, learner, each, white, 0).mean().item()
-                                  for each in tasks) / len(tasks) for choice in choices(arm, arms[arm], learner, k_shot)}
-            best = max(scores, key=scores.get)
-            chosen[arm, learner, k_shot] = best
-            print(k_shot, learner, arm, f"{100 * scores[best]:.1f}", tuple(best), f"least {100 * min(scores.values()):.1f}",
-                  flush=True)
-    return chosen
+            values = {choice: torch.cat([right(arm, arms[arm], choice, learner, each, white, 0) for each in tasks])
+                      for choice in choices(arm, arms[arm], learner, k_shot)}
+            scores = {choice: value.mean().item() for choice, value in values.items()}
+            chosen[arm, learner, k_shot] = best = max(scores, key=scores.get)
+            tried |= {(arm, learner, k_shot, choice): value for choice, value in values.items()}
+            print(k_shot, learner, arm, f"{100 * scores[best]:.1f}", tuple(best),
+                  f"least {100 * min(scores.values()):.1f}", flush=True)
+    return chosen, tried
+
+
+def imitation(functions, encode, classes):
+    """Energy distance to the truth, diversity (people: 1), both [C], of N copies of one name of each language."""
+    x = encode(classes.ink).unflatten(0, classes.images.shape[:2])
+    x = x[:len(x) // N_WAY * N_WAY]                                                     # [C, M, F]
+    n = x.shape[1] // 2
+    copies = functions(x[:, :1].unflatten(0, (-1, N_WAY)), n, runtime.rng(0)).flatten(0, 1)
+    truth = x[:, n:]
+    return (torch.stack([quality.energy_distance(*both) for both in zip(copies, truth)]),
+            torch.stack([torch.pdist(a).mean() / torch.pdist(b).mean() for a, b in zip(copies, truth)]))
 
 
 def raw(x):
     return normalize(x.flatten(1))
 
 
-def test(splits, chosen):
+def test(splits, chosen, tried):
     """Write accuracies, gains, and fractions of the gap to real names, of every arm."""
     results = shared.results("text", profile="cpu", device="cpu", dataset="names", split="test", seed="all")
     drawn = {(world, k): draw_tasks(splits["test"][world], k, 0) for world in WORLDS for k in SHOTS}
-    found, seconds = {}, []
+    found, imitations, seconds = {}, {}, []
     for seed in SEEDS:
         start = time.process_time()
-        encoder, features = encoder_and_rest(splits["train"]["all scripts"], seed)
+        encode, features = encoder_and_rest(splits["train"]["all scripts"], seed)
         _, white = roots(features)
         arms = arms_of(features, seed)
+        for arm in IMITATORS:
+            imitations.setdefault(arm, []).append(imitation(arms[arm][max(arms[arm])], encode,
+                                                            splits["test"]["all scripts"]))
         for (world, k), counts in drawn.items():
-            tasks = as_features(partial(encoded, encoder), counts, k)
+            tasks = as_features(encode, counts, k)
             for arm, learner in itertools.product(arms, LEARNERS):
                 found.setdefault((world, k, learner, arm), []).append(
                     right(arm, arms[arm], chosen[arm, learner, k], learner, tasks, white, 1000 + seed))
@@ -314,7 +334,8 @@ def test(splits, chosen):
     for (world, k), tasks in drawn.items():
         tasks = as_features(raw, tasks, k)
         near = torch.cdist(tasks.query, tasks.support.flatten(1, 2)).argmin(2) // k == tasks.labels
-        for arm, answers in (("nearest neighbour", near), ("class means", prototypes(tasks, tasks.support[:, :, :0], 1))):
+        means = prototypes(tasks, tasks.support[:, :, :0], 1)
+        for arm, answers in (("nearest neighbour", near), ("class means", means)):
             results.add("accuracy, counts", answers.float().mean(1), unit="accuracy", setting="inductive", arm=arm,
                         world=world, k_shot=k, n_way=N_WAY, seeds=1)
     for (world, k, learner, arm), runs in found.items():
@@ -332,6 +353,14 @@ def test(splits, chosen):
                 results.add(f"against {rival}, {learner}", (runs - rival_runs).mean(0), **about,
                             by_seed=(runs - rival_runs).mean(1).tolist())
         print(world, k, learner, arm, records.percent(gain), flush=True)
+    for arm, pairs in imitations.items():
+        for what, values in zip(("distance to the truth", "diversity"), zip(*pairs)):
+            values = torch.stack(values)
+            results.add(what, values.mean(0), unit="ratio", setting="-", arm=arm, by_seed=values.mean(1).tolist())
+    for (arm, learner, k, choice), values in tried.items():
+        if learner == "prototypes" and choice.n != 4:
+            results.add(f"while tuning, {learner}", values, unit="accuracy", setting="inductive", arm=arm, k_shot=k,
+                        split="val", seed=TUNING_SEED, n_way=N_WAY, **choice._asdict())
     results.add("seconds", torch.tensor(seconds), unit="seconds", setting="-")
 
 
@@ -341,9 +370,9 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     splits = languages()
-    chosen = tune(splits)
+    chosen, tried = tune(splits)
     if options.what == "test":
-        test(splits, chosen)
+        test(splits, chosen, tried)
 
 
 if __name__ == "__main__":
