@@ -37,6 +37,8 @@ TELLING = {     # by notebook: the fields of the one or two records that say mos
                                                 "classical: support and query - no augmentation"]},
     "11": {"name": "error, difference", "learner": "ProtoNet", "arm": "G - no augmentation"},
     "12": {"name": "distance to the truth", "arm": ["GAN, warps", "flow, warps"]},
+    "13": {"name": "accuracy", "arm": ["glyphs", "spoken"], "world": "spoken"},
+    "14": {"name": "5-way 1-shot", "arm": ["time warping", "ProtoNet, warped copies"], "world": "new words, synthetic"},
 }
 
 # MathJax 3 in one file, out of a package that carries it

@@ -3,7 +3,9 @@
 import os
 from typing import NamedTuple
 
-from course_lib import checkpoints, episodes, runtime
+import torch
+
+from course_lib import checkpoints, episodes, gan, networks, runtime
 from course_tools import records
 
 LONGER = {"cpu": 1, "gpu": 10}      # a profile's steps, in multiples of those stated
@@ -43,3 +45,13 @@ def results(stem, **context):
     """The `records.Results` of a study: in the course's own figures/results, unless COURSE_OUT says otherwise."""
     os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
     return records.Results(stem, **context)
+
+
+def scaled(G, factor):
+    """The augmentation by a `networks.WarpGenerator` whose warps are `factor` times as far from none."""
+    @torch.no_grad()
+    def augmentation(x, rng, task=None):
+        flat = x.flatten(0, 1)
+        settings = G.settings(gan.noise(G, len(flat), rng), flat[:, None], x if task is None else task)
+        return networks.warp(flat, *(factor * part for part in settings)).view_as(x)
+    return augmentation

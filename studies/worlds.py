@@ -12,8 +12,8 @@ Fashion-MNIST, which no choice of this study ever saw. Drawings of ink are norma
 
 A learner is trained on 1-shot tasks, in which every image gives way to a copy: by nobody, by classical augmentation,
 by the generator of its own world, or by the generator of all other worlds. It is tested on Meta-Dataset's episodes,
-`episodes.sample_varied`, of test classes. All arms see the same episodes. Classical augmentation and the generators have
-one knob each, a factor of their strength, chosen on validation classes. Then samples cross worlds: in 5-way 1-shot
+`episodes.sample_varied`, of test classes. All arms see the same episodes. Classical augmentation and the generators
+have one knob each, a factor of their strength, chosen on validation classes. Then samples cross worlds: in 5-way 1-shot
 episodes the support gets COPIES copies of each example by another world's generator, and one learner judges them all.
 """
 
@@ -142,25 +142,14 @@ class Pixels:
         return x.flatten(1)
 
 
-def generated(name, seed, factor):
-    """The augmentation by a generator whose warps are `factor` times as far from none."""
-    G = shared.load(lambda: networks.WarpGenerator(task="no task" not in name), path_of("G", name, seed))
-
-    @torch.no_grad()
-    def augmentation(x, rng, task=None):
-        flat, task = x.flatten(0, 1), x if task is None else task
-        z = gan.noise(G, len(flat), rng)
-        return networks.warp(flat, *(factor * part for part in G.settings(z, flat[:, None], task))).view_as(x)
-    return augmentation
-
-
 def augmentation_of(name, seed, factor=None):
     """By name: "none", "classical", or a generator's set of worlds."""
     if name == "none":
         return None
     if name == "classical":
         return augmentations.classical(augmentations.STRENGTH.times(factor or STRENGTH["classical"]))
-    return generated(name, seed, factor or STRENGTH["G"])
+    G = shared.load(lambda: networks.WarpGenerator(task="no task" not in name), path_of("G", name, seed))
+    return shared.scaled(G, factor or STRENGTH["G"])
 
 
 @torch.no_grad()
@@ -256,7 +245,7 @@ CROSS = ("classical", *TRAINED, "all", "all, no task")      # who draws copies f
 
 @torch.no_grad()
 def crossed(world, seed):
-    """{who draws: accuracies} of the learner of all worlds, 5-way 1-shot; the support has COPIES copies of each example."""
+    """{who draws: accuracies} of the learner of all worlds, 5-way 1-shot, with COPIES copies of each example."""
     network, rng = train_learner("all", "none", seed), runtime.rng(200 + seed)
     tasks = episodes.sample(classes_of(world, "test"), n_way=5, k_shot=1, q_query=5, n_tasks=N_SMALL, rng=rng)
     found = {}

@@ -348,9 +348,12 @@ for n in counts:
 # | [10 where samples help](10_where_samples_help.ipynb) | where should generated samples enter, and how many? |
 # | [11 why it helps](11_why_it_helps.ipynb) | what can generated samples add, and what can they never? |
 # | [12 other generators](12_other_generators.ipynb) | is a GAN the right generator? |
+# | [13 other worlds](13_other_worlds.ipynb) | does it carry over to other tasks, and can one generator serve many? |
+# | [14 speech and text](14_speech_and_text.ipynb) | does the idea need images? |
 #
 # 01 to 05 are about the generator, 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
-# measure whether it helps. 11 asks why, and 12 whether another kind of generator would do better.
+# measure whether it helps. 11 asks why, and 12 whether another kind of generator would do better. 13 and 14
+# leave handwriting, for other worlds of pictures, for speech and for text.
 #
 # ## The symbols
 #
