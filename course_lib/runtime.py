@@ -1,14 +1,14 @@
 """What every run needs: sizes (the profile), a device, random numbers, folders, progress bars."""
 
-import os
-import platform
 import random
-from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
+
+from course_files.places import output_dir as output_dir
+from course_files.places import project_root as project_root
+from course_files.places import versions as versions
 
 
 class Profile(NamedTuple):
@@ -74,28 +74,6 @@ def seed_everything(seed):
     """Start Python's and torch's global random numbers at `seed`. For the top of a script, never a library."""
     random.seed(seed)
     torch.manual_seed(seed)
-
-
-def project_root():
-    """The folder that holds the notebooks: the checkout this package was installed from, else here."""
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
-
-
-def output_dir():
-    """Where figures and results go: $COURSE_OUT, set by `course run`, else runs/lab. May raise PermissionError."""
-    folder = Path(os.environ.get("COURSE_OUT") or project_root() / "runs" / "lab")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PermissionError(f"cannot make the folder {folder} ({error.strerror}) for figures and results. Set "
-                              f"COURSE_OUT to a folder of yours.") from None
-    return folder
-
-
-def versions():
-    """Versions a number depends on, as a dict of strings."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "course": version("gan-few-shot-course")}
 
 
 def progress(iterable=None, desc="", **options):

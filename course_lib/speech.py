@@ -72,17 +72,3 @@ def classical(strength=1.0):
         field = torch.stack([normal(1.0, 1, 5).expand(-1, 5, 5), normal(0.6, 5, 1).expand(-1, 5, 5)], dim=1)
         return networks.warp(flat, affine, field, torch.zeros(len(flat), device=x.device)).view_as(x)
     return augmentation
-
-
-def masked(width=6):
-    """The other half of SpecAugment: a stretch of time and a band of pitch, of 0 to `width` pixels, go dark."""
-    def augmentation(x, rng, task=None):
-        for dim in (-1, -2):
-            n, each = x.shape[dim], (*x.shape[:2], 1)
-            wide = torch.randint(width + 1, each, device=x.device, generator=rng)
-            start = (torch.rand(each, device=x.device, generator=rng) * (n - wide + 1)).long()
-            place = torch.arange(n, device=x.device)
-            hidden = (place >= start) & (place < start + wide)                          # [T, M, n]
-            x = x.masked_fill(hidden[:, :, None, None] if dim == -1 else hidden[:, :, None, :, None], 0)
-        return x
-    return augmentation

@@ -79,10 +79,24 @@ def generator(seed):
     return G
 
 
+def masked(width=6):
+    """SpecAugment's masks: a stretch of time and a band of pitch, of 0 to `width` pixels, go dark."""
+    def augmentation(x, rng, task=None):
+        for dim in (-1, -2):
+            n, each = x.shape[dim], (*x.shape[:2], 1)
+            wide = torch.randint(width + 1, each, device=x.device, generator=rng)
+            start = (torch.rand(each, device=x.device, generator=rng) * (n - wide + 1)).long()
+            place = torch.arange(n, device=x.device)
+            hidden = (place >= start) & (place < start + wide)                          # [T, M, n]
+            x = x.masked_fill(hidden[:, :, None, None] if dim == -1 else hidden[:, :, None, :, None], 0)
+        return x
+    return augmentation
+
+
 def augmentation_of(arm, seed, factor=None):
     """What stands in for a training picture."""
     of_old = speech.classical(factor or STRENGTH["classical"])
-    masks = speech.masked()
+    masks = masked()
     if arm in ("none", "real voices"):
         return None
     if arm in ("classical", "masks"):

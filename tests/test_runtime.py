@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_files import writing
+from course_files import places, writing
 from course_lib import runtime
 
 
@@ -98,7 +98,7 @@ def test_a_device_that_is_full_is_named(tmp_path):
 def test_folders(monkeypatch, tmp_path):
     assert (runtime.project_root() / "notebooks" / "source").is_dir()
     monkeypatch.delenv("COURSE_OUT")
-    monkeypatch.setattr(runtime, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(places, "project_root", lambda: tmp_path)
     assert runtime.output_dir() == tmp_path / "runs" / "lab"
     monkeypatch.setenv("COURSE_OUT", str(tmp_path / "elsewhere"))
     assert runtime.output_dir() == Path(tmp_path / "elsewhere") and (tmp_path / "elsewhere").is_dir()
