@@ -27,7 +27,8 @@ FLOORS = {      # each wing from the ground up
         ["handout", "doctor", "grading"],
         ["cli"],
     ],
-    "studies": [["shared", "torchvision_guard"], ["few_shot", "judging", "strokes", "trial"], ["little_data"], ["*"]],
+    "studies": [["shared", "torchvision_guard"], ["few_shot", "judging", "strokes", "trial"], ["little_data"],
+                ["other_generators"], ["*"]],
 }
 
 

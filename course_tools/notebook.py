@@ -11,8 +11,11 @@ def setup(stem, profile, dataset, device, seed, **context):
     """(sizes, device, results) of the notebook called `stem`, whose figures get the course's style.
 
     sizes: a `runtime.Profile`. device: a torch.device. results: `records.Results`, whose records all carry the
-    parameters and `context`. Raises ValueError for an unknown profile or device.
+    parameters and `context`. Raises ValueError for an unknown profile or device, DataError for data without pictures.
     """
+    if dataset == "names":
+        raise DataError("names holds rows of counts and no pictures. Notebook 14 takes it as it is, whatever the "
+                        "dataset. Choose another one, such as glyphs.")
     plots.use_style()
     sizes, device = runtime.profile(profile), runtime.device(device)
     return sizes, device, Results(stem, dataset=dataset, **context, profile=profile, seed=seed, device=device)

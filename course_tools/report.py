@@ -52,6 +52,9 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
                                  "budget": "short"}),
            ("little_data", {"name": ["distance to the truth", "D's overfit", "share of runs within 10 % of the best",
                                      "spread between seeds, relative"]})],
+    "13": [("worlds", {"name": ["mean accuracy", "mean gain", "mean gain, 5-way 1-shot", "gain"]})],
+    "14": [("speech", {"name": ["accuracy", "accuracy, difference"]}),
+           ("text", {"name": ["gain, prototypes", "against regression, prototypes"], "k_shot": 1})],
 }
 
 
@@ -168,6 +171,58 @@ def _little_data(results):
     return rows
 
 
+def _worlds(results):
+    first = select(results, "worlds", name="accuracy", copies="none")
+    worlds = list(dict.fromkeys(r["world"] for r in first))
+    homes = [name for name in worlds if any(r["arm"] == name for r in first)]
+
+    def cell(home, world):
+        return next((r for r in first if (r["arm"], r["world"]) == (home, world)), "-")
+    rows = [["trained in", *worlds], *([home, *(cell(home, world) for world in worlds)] for home in homes)]
+    others = [cell(f"all but {world}" if world in homes else "all", world) for world in worlds]
+    return [*rows, ["all other worlds", *others], *([name, *(cell(name, world) for world in worlds)]
+                                                    for name in ("all", "pixels"))]
+
+
+def _worlds_gains(results):
+    gains = select(results, "worlds", name="gain")
+    worlds = list(dict.fromkeys(r["world"] for r in gains))
+    homes = [name for name in worlds if any(r["arm"] == name for r in gains)]
+    return [["trained in", "copies", *worlds]] + [
+        [home, copies, *(_one(results, "worlds", name="gain", arm=home, copies=copies, world=world)
+                         for world in worlds)]
+        for home in homes for copies in ("classical", "G, own", "G, other worlds")]
+
+
+def _crossing(results):
+    name = "gain, 5-way 1-shot"
+    gains = select(results, "worlds", name=name)
+    worlds, arms = (list(dict.fromkeys(r[key] for r in gains)) for key in ("world", "arm"))
+    return [["copies by", *worlds]] + [
+        [arm if arm == "classical" else f"G of {arm}", *(_one(results, "worlds", name=name, arm=arm, world=world)
+                                                        for world in worlds)] for arm in arms]
+
+
+def _speech(results):
+    people = ("two people", "one person")
+    rows = [["learner or difference", *(f"example and queries by {who}" for who in people)]]
+    for name in ("accuracy", "accuracy, difference"):
+        arms = dict.fromkeys(r["arm"] for r in select(results, "speech", name=name))
+        rows += [[arm, *(_one(results, "speech", name=name, arm=arm, who=who) for who in people)] for arm in arms]
+    return rows
+
+
+def _text(results):
+    kinds = [(learner, k) for learner in ("prototypes", "logistic head") for k in (1, 5)]
+    rows = [["languages", "arm", *(f"{learner}, {k}-shot" for learner, k in kinds)]]
+    for plain in select(results, "text", name="accuracy, prototypes", k_shot=1):
+        same = {"arm": plain["arm"], "world": plain["world"]}
+        name = "accuracy" if plain["arm"] == "none" else "gain"
+        rows.append([plain["world"], plain["arm"] if name == "accuracy" else f"{plain['arm']}, gain",
+                     *(_one(results, "text", name=f"{name}, {learner}", k_shot=k, **same) for learner, k in kinds)])
+    return rows
+
+
 def _ratio(record):
     return unbroken(f"{record['value']:.2f} ± {(record['high'] - record['low']) / 2:.2f}")
 
@@ -252,6 +307,7 @@ def _one(results, file, **fields):
 
 TABLES = {"trial": _trial, "chances": _chances, "predicted": _predicted, "augmentation": _augmentation,
           "test_time": _test_time, "other_generators": _other_generators, "little_data": _little_data,
+          "worlds": _worlds, "worlds_gains": _worlds_gains, "crossing": _crossing, "speech": _speech, "text": _text,
           "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 

@@ -9,8 +9,9 @@ validate, the other three test. (An earlier pilot of the features had looked at 
 example and the queries are of two different people, or of one.
 
 All networks see `speech.liftered` pictures. The arms differ in what stands in for each training picture: itself; a copy
-by `speech.classical`; masks; both; a copy by G, a generator of warps trained against a discriminator on pairs of voices
-saying one word; either of G's and the classical copies. "Real voices" is the oracle: the digits of the people who
+by `speech.classical`; the picture behind masks; a copy by a generator of warps; either of G's and the classical copies.
+G is trained against a discriminator on pairs of voices saying one word. "G, across programs" sees pairs of one voice of
+eSpeak NG and one of Flite, which differ more. "Regression" is notebook 12's, without a discriminator. "Real voices" is the oracle: the digits of the people who
 validate, in place of the words.
 """
 
@@ -22,6 +23,7 @@ import shared
 from course_lib import (
     checkpoints,
     datasets,
+    flows,
     gan,
     learners,
     losses,
@@ -32,13 +34,16 @@ from course_lib import (
     speech,
 )
 from course_lib.episodes import Episodes
+from other_generators import nearest_of_four
 
 SEEDS = (0, 1, 2)
 FOLDER = runtime.project_root() / "runs" / "speech"
 STEPS, G_STEPS, N_EPISODES, Q = 400, 600, 200, 10
 FACTORS = (0.5, 1.0, 2.0)
-STRENGTH = {"classical": 1.0, "G": 1.0}         # from `tune`
-ARMS = ("none", "classical", "masks", "classical + masks", "G", "G + classical", "real voices")
+STRENGTH = {"classical": 1.0, "G": 0.5, "G, across programs": 1.0, "regression": 1.0}      # from `tune`
+N_ESPEAK = 20           # the first voices of `spoken` are eSpeak NG's, the others Flite's
+GENERATORS = ("G", "G, across programs", "regression")
+ARMS = ("none", "classical", "masks", *GENERATORS, "G + classical", "real voices")
 SPEAKERS = {"val": (0, 1, 2), "test": (3, 4, 5)}
 
 
@@ -64,18 +69,38 @@ def episodes_of(images, n, rng, one_person):
                     labels.repeat_interleave(Q).expand(n, 5 * Q))
 
 
-def generator(seed):
-    """G of warps, trained on pairs of voices that say one word of the training words."""
-    path, G = FOLDER / f"G-{seed}.safetensors", networks.WarpGenerator()
+def across(classes, n_words=12, n_tasks=2):
+    """A `draw` for `gan.fit` as `pairs.sampler`, but of each pair one voice is eSpeak NG's and one is Flite's."""
+    themes = [torch.tensor([i for i, a in enumerate(classes.alphabets) if a == theme])
+              for theme in dict.fromkeys(classes.alphabets)]
+
+    def draw(rng):
+        chosen = torch.randint(len(themes), (n_tasks,), generator=rng).tolist()
+        words = torch.stack([themes[t][torch.randperm(len(themes[t]), generator=rng)[:n_words]] for t in chosen])
+        espeak = torch.randint(N_ESPEAK, words.shape, generator=rng)
+        flite = torch.randint(N_ESPEAK, classes.images.shape[1], words.shape, generator=rng)
+        swap = torch.rand(words.shape, generator=rng) < 0.5
+        x, real = (classes.images[words, voice].float() / 255 for voice in (
+            torch.where(swap, flite, espeak), torch.where(swap, espeak, flite)))
+        return real.flatten(0, 1), x.flatten(0, 1)[:, None], x
+    return draw
+
+
+def generator(kind, seed):
+    """A G of warps, trained on pairs of voices that say one word: adversarially, or by regression (`flows.fit`)."""
+    path, G = FOLDER / f"{kind}-{seed}.safetensors", networks.WarpGenerator()
     if path.exists():
         return checkpoints.load_into(G, path).eval()
     runtime.seed_everything(seed)
-    draw = pairs.sampler(datasets.load("spoken"), n_tasks=2)
-    G = gan.fit(networks.WarpGenerator(), networks.PairDiscriminator(), draw,
-                n_steps=G_STEPS, loss=losses.NON_SATURATING, penalty=pairs.PENALTY, lr=(2e-4, 4e-4), betas=(0.0, 0.99),
-                ema=0.998, rng=runtime.rng(seed)).G
-    checkpoints.save(path, G.state_dict(), dataset="spoken", profile="cpu", seed=seed, kind="warp",
-                     steps=G_STEPS, made_by="studies/speech.py")
+    G, words = networks.WarpGenerator(), datasets.load("spoken")
+    draw = across(words) if "across" in kind else pairs.sampler(words, n_tasks=2)
+    if kind == "regression":
+        G = flows.fit(G, draw, n_steps=G_STEPS, rng=runtime.rng(seed), lr=3e-3, objective=nearest_of_four)
+    else:
+        G = gan.fit(G, networks.PairDiscriminator(), draw, n_steps=G_STEPS, loss=losses.NON_SATURATING,
+                    penalty=pairs.PENALTY, lr=(2e-4, 4e-4), betas=(0.0, 0.99), ema=0.998, rng=runtime.rng(seed)).G
+    checkpoints.save(path, G.state_dict(), dataset="spoken", profile="cpu", seed=seed, kind="warp", steps=G_STEPS,
+                     made_by="studies/speech.py")
     return G
 
 
@@ -101,10 +126,8 @@ def augmentation_of(arm, seed, factor=None):
         return None
     if arm in ("classical", "masks"):
         return of_old if arm == "classical" else masks
-    if arm == "classical + masks":
-        return lambda x, rng, task=None: masks(of_old(x, rng), rng)
-    of_G = shared.scaled(generator(seed), (factor if arm == "G" else None) or STRENGTH["G"])
-    if arm == "G":
+    of_G = shared.scaled(generator(arm.split(" +")[0], seed), factor or STRENGTH[arm.split(" +")[0]])
+    if arm in GENERATORS:
         return of_G
 
     def either(x, rng, task=None):
@@ -115,7 +138,7 @@ def augmentation_of(arm, seed, factor=None):
 
 def learner(arm, seed, factor=None):
     """The network of an arm; from its file where there is one."""
-    path = FOLDER / f"{arm}-{factor or 'chosen'}-{seed}.safetensors"
+    path = FOLDER / f"{arm}-{factor or STRENGTH.get(arm, 'chosen')}-{seed}.safetensors"
     network = new_network()
     if path.exists():
         return checkpoints.load_into(network, path).eval()
@@ -139,8 +162,8 @@ def accuracies(labels_of, tasks):
 def tune():
     """Print the accuracy of each strength on the people who validate, seed 0, across two people."""
     tasks = episodes_of(digits("val"), N_EPISODES, runtime.rng(0), one_person=False)
-    tried = [("none", None), *(("classical", f) for f in FACTORS), *(("G", f) for f in FACTORS), ("masks", None),
-             ("classical + masks", None)]
+    tried = [("none", None), *((arm, f) for arm in ("classical", *GENERATORS) for f in FACTORS), ("masks", None),
+             ("G + classical", None)]
     for arm, factor in tried:
         found = accuracies(learners.protonet(learner(arm, 0, factor)), tasks)
         print(arm, factor, f"{100 * found.mean():.1f}", flush=True)
@@ -160,7 +183,7 @@ def with_dtw(network):
     return labels
 
 
-PAIRS = (("classical", "none"), ("masks", "none"), ("classical + masks", "classical"), ("G", "none"),
+PAIRS = (("classical", "none"), ("masks", "none"), ("G", "none"),
          ("G", "classical"), ("G + classical", "classical"), ("real voices", "G + classical"),
          ("classical", "time warping"), ("classical, with time warping", "classical"),
          ("classical, with time warping", "time warping"))

@@ -38,6 +38,7 @@ from course_lib import (
     placements,
     quality,
     runtime,
+    statistics,
 )
 
 SEEDS = (0, 1)
@@ -259,6 +260,12 @@ def crossed(world, seed):
     return found
 
 
+def standing(gains):
+    """Which of the gains, a list of values [n] each, differ from 0 at level 0.05, all taken together (Holm 1979)."""
+    z = torch.stack([values.mean() / values.std() * len(values) ** 0.5 for values in gains])
+    return statistics.holm(torch.erfc(z.nan_to_num().abs() / 2 ** 0.5), 0.05).tolist()
+
+
 def test(seeds=SEEDS):
     """Every arm in every world, on the same episodes; every difference is paired, over the episodes of all seeds."""
     results = shared.results("worlds", profile="cpu", seed=0, device="cpu", dataset="-")
@@ -267,39 +274,61 @@ def test(seeds=SEEDS):
     def add(name, values, arm, unit="accuracy", **details):
         results.add(name, values, unit=unit, arm=arm, setting="inductive", seeds=len(seeds), **details)
 
+    found, small = {}, {}       # {(world, learner, arm): values [seeds * N_EPISODES]}, {(world, who draws): values}
     for world in WORLDS:
         rows = [*TRAINED, but(world), *(["all"] if world in TRAINED else [])]
-        found, small = {}, {}
         for seed in seeds:
             tried = {(row, arm): train_learner(row, how, seed) for row in rows for arm, how in arms_of(row).items()}
             tried["pixels", "none"] = Pixels()
             for key, values in accuracies_of(tried, varied(world, "test", seed)).items():
-                found.setdefault(key, []).append(values)
+                found.setdefault((world, *key), []).append(values)
             for name, values in crossed(world, seed).items():
-                small.setdefault(name, []).append(values)
-        found, small = ({key: torch.cat(each) for key, each in parts.items()} for parts in (found, small))
-        for (row, arm), values in found.items():
-            add("accuracy", values, row, copies=arm, world=world)
-            if arm != "none":
-                add("gain", values - found[row, "none"], row, copies=arm, world=world)
-            if arm.startswith("G"):
-                add("gain over classical", values - found[row, "classical"], row, copies=arm, world=world)
+                small.setdefault((world, name), []).append(values)
+        print(world, flush=True)
+    found, small = ({key: torch.cat(each) for key, each in parts.items()} for parts in (found, small))
+    gains = {key: values - found[*key[:2], "none"] for key, values in found.items() if key[2] != "none"}
+    cells = [key for key in gains if key[1] in TRAINED]
+    stands = dict(zip(cells, standing([gains[key] for key in cells])))
+    for (world, row, arm), values in found.items():
+        add("accuracy", values, row, copies=arm, world=world)
+        if arm != "none":
+            add("gain", gains[world, row, arm], row, copies=arm, world=world, stands=stands.get((world, row, arm)))
+        if arm.startswith("G"):
+            add("gain over classical", values - found[world, row, "classical"], row, copies=arm, world=world)
+    for (world, name), values in small.items():
+        add("accuracy, 5-way 1-shot", values, name, world=world)
+        if name != "none":
+            add("gain, 5-way 1-shot", values - small[world, "none"], name, world=world)
+    for world in WORLDS:
         for row in ("all", but(world)) if world in TRAINED else ():
-            add("accuracy, difference", found[row, "none"] - found[world, "none"], f"{row} - own", world=world)
-        for name, values in small.items():
-            add("accuracy, 5-way 1-shot", values, name, world=world)
-            if name != "none":
-                add("gain, 5-way 1-shot", values - small["none"], name, world=world)
-        for one, other in (("all", "all, no task"), *([("all", world)] if world in TRAINED else [])):
-            add("gain, 5-way 1-shot, difference", small[one] - small[other], f"{one} - {other}", world=world)
+            add("accuracy, difference", found[world, row, "none"] - found[world, world, "none"], f"{row} - own",
+                world=world)
+        pairs_of_G = [("all", "all, no task"), *([("all", world)] if world in TRAINED else [])]
         apart = [distances(world, seed) for seed in seeds]
         apart = {name: torch.cat([each[name] for each in apart]) for name in apart[0]}
         for name, values in apart.items():
             add("distance to the truth", values, name, unit="usual distances", world=world)
-        for one, other in (("all", "all, no task"), *([("all", world)] if world in TRAINED else [])):
+        for one, other in pairs_of_G:
+            add("gain, 5-way 1-shot, difference", small[world, one] - small[world, other], f"{one} - {other}",
+                world=world)
             add("distance to the truth, difference", apart[one] - apart[other], f"{one} - {other}",
                 unit="usual distances", world=world)
-        print(world, {key: round(100 * values.mean().item(), 1) for key, values in found.items()}, flush=True)
+
+    def mean(values):
+        return torch.stack(list(values)).mean(0)
+
+    for arm, row in (("own", "{}"), ("all other worlds", "all but {}"), ("all", "all"), ("pixels", "pixels")):
+        add("mean accuracy", mean(found[w, row.format(w), "none"] for w in TRAINED), arm, copies="none")
+    for copies in ("classical", "G, own", "G, other worlds"):
+        add("mean gain", mean(gains[key] for key in cells if key[2] == copies), "all cells", copies=copies)
+        add("mean gain", mean(gains[w, w, copies] for w in TRAINED), "at home", copies=copies)
+    crossing = {(w, name): small[w, name] - small[w, "none"] for w, name in small}
+    add("mean gain, 5-way 1-shot", mean(crossing[w, w] for w in TRAINED), "the world's own G")
+    add("mean gain, 5-way 1-shot", mean(crossing[w, "classical"] for w in TRAINED), "classical")
+    add("mean gain, 5-way 1-shot", mean(crossing[w, g] for w in TRAINED for g in TRAINED if g != w),
+        "another world's G")
+    add("mean gain, 5-way 1-shot", mean(small[w, "all"] - small[w, "all, no task"] for w in WORLDS),
+        "all - all, no task")
     each = [cosines(seed) for seed in seeds]
     for player in ("learner", "G"):
         for i, j in itertools.combinations_with_replacement(range(len(TRAINED)), 2):

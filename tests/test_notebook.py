@@ -27,6 +27,11 @@ def test_a_notebook_begins_with_sizes_device_and_an_empty_file_of_results():
     assert records.read(results.path) == [record] == [json.loads(results.path.read_text(encoding="utf-8"))]
 
 
+def test_data_without_pictures_are_refused():
+    with pytest.raises(DataError, match=r"names holds rows of counts and no pictures.* Choose another one"):
+        notebook.setup("NN_name", "smoke", "names", "cpu", 0)
+
+
 def test_auto_becomes_the_device_that_is_taken():
     _, device, results = notebook.setup("NN_name", "cpu", "digits", "auto", 0)
     assert device == runtime.device("auto")

@@ -24,7 +24,7 @@
 # | parameter | means | try |
 # |---|---|---|
 # | `profile` | the *sizes* of the run: `smoke` (seconds), `cpu` (a laptop), `gpu` (published scale); the code is the same | `"smoke"` |
-# | `dataset` | which drawings: `glyphs` and `digits` are built in; `omniglot-small1`, `omniglot-small2`, `omniglot`, `mnist`, `fashion-mnist` are downloaded once; `folder:/path` is yours, a subfolder for each class | `"digits"` |
+# | `dataset` | which drawings: `glyphs`, `digits`, `print`, `textures` and `spoken` are built in; `omniglot-small1`, `omniglot-small2`, `omniglot`, `mnist`, `fashion-mnist`, `kmnist` and `spoken-digits` are downloaded once; `emnist` you fetch yourself; `folder:/path` is yours, a subfolder for each class | `"digits"` |
 # | `device` | `auto` takes a GPU where there is one | `"cpu"` |
 # | `seed` | where all random numbers start | `1` |
 

@@ -424,15 +424,15 @@ who = [name for name in ("classical", *homes, "all", "all, no task")
        if (SMALL, name, None, places[0]) in study]
 crossing = torch.tensor([[100 * value(SMALL, name, None, place) for place in places]
                          for name in who])
-at_home = torch.tensor([crossing[who.index(name), places.index(name)] for name in homes]).mean()
-foreign = torch.stack([crossing[who.index(a), places.index(b)]
-                       for a in homes for b in homes if a != b]).mean()
+means = {(r["name"], r["arm"], r.get("copies")): r for r in stored if r["name"].startswith("mean")}
+at_home, foreign = (means[f"mean {SMALL}", f"{whose} G", None]
+                    for whose in ("the world's own", "another world's"))
 figure, ax = plt.subplots(figsize=(12, 5.6))
 heat(ax, crossing, [name if name == "classical" else f"G of {name}" for name in who], places,
      (-8, 8), "PuOr", "{:+.1f}")
 ax.set(xlabel="support of", ylabel="copies by")
-ax.set_title(f"Gain in points: copies by the world's own G {at_home:+.1f}, "
-             f"by another world's {foreign:+.1f}")
+ax.set_title(f"Gain in points: copies by the world's own G {100 * at_home['value']:+.1f}, "
+             f"by another world's {100 * foreign['value']:+.1f}")
 plots.save(figure, "13_crossing")
 plt.show()
 
@@ -455,9 +455,8 @@ for home, record in kept.items():
 display(Markdown("\n".join(lines)))
 
 # %%
-native = torch.tensor([value("accuracy", home, "none", home) for home in homes]).mean()
-others = torch.tensor([value("accuracy", f"all but {home}", "none", home) for home in homes]).mean()
-untrained = torch.tensor([value("accuracy", "pixels", "none", home) for home in homes]).mean()
+native, others, untrained = (records.percent(means["mean accuracy", whose, "none"])
+                             for whose in ("own", "all other worlds", "pixels"))
 task_gains = [study["gain, 5-way 1-shot, difference", "all - all, no task", None, place]
               for place in places]
 earned = [place for place, r in zip(places, task_gains) if r["low"] > 0]
@@ -476,14 +475,14 @@ def cell(record):
 
 # %%
 display(Markdown(
-    f"Features carry over, in part. A learner of the world itself names **{100 * native:.0f} %** of "
-    f"the queries, one of all *other* worlds **{100 * others:.0f} %**, and plain pixels "
-    f"{100 * untrained:.0f} %.\n\n"
+    f"Features carry over, in part. A learner of the world itself names **{native}** of the queries, "
+    f"one of all *other* worlds **{others}**, and plain pixels {untrained}.\n\n"
     f"The generator's knowledge belongs to its world. In training, copies gain "
-    + ", ".join(f"{gains[copies].mean():+.1f} points on average ({copies})" for copies in ARMS)
+    + ", ".join(f"{points(means['mean gain', 'all cells', copies])} points on average ({copies})"
+                for copies in ARMS)
     + f". Of {len(cells_of)} cells, {ups} gains and {downs} losses stand. The best is {cell(top)}, "
     f"and the worst is {cell(worst)}. In a support, copies by a world's own generator bring "
-    f"**{at_home:+.1f}** points, and those by another world's **{foreign:+.1f}**.\n\n"
+    f"**{points(at_home)}** points, and those by another world's **{points(foreign)}**.\n\n"
     "One generator for all worlds needs to know the task: with the description, its copies are worth "
     "clearly more in " + (", ".join(earned) if earned else "no world")
     + f" ({len(earned)} of {len(places)} worlds)."

@@ -43,6 +43,12 @@ from course_tools import notebook, plots, records
 sizes, device, results = notebook.setup("14_speech_and_text", profile, dataset, device, seed,
                                         split="test")
 train, test = (datasets.load("spoken", split=split).to(device) for split in ("train", "test"))
+heard = {"new words, synthetic": test}
+if dataset not in ("glyphs", "spoken"):
+    heard[datasets.short_name(dataset)] = datasets.load(dataset).to(device)
+for name, classes in heard.items():
+    notebook.at_least(name, "drawings of each class", classes.images.shape[1], 3)
+    notebook.at_least(name, "classes", len(classes.names), 5)
 
 # %% [markdown]
 # # Part I · Speech
@@ -130,14 +136,9 @@ def trained(augmentation=None):
 
 tried = {"nearest in pixels": learners.nearest_neighbour, "time warping": speech.dtw,
          "ProtoNet": trained(), "ProtoNet, warped copies": trained(speech.classical())}
-heard = {"new words, synthetic": test}
-if dataset not in ("glyphs", "spoken"):
-    heard[datasets.short_name(dataset)] = datasets.load(dataset).to(device)
 n_episodes = sizes.pick(smoke=20, cpu=200, gpu=2_000)
 lines = ["| tested on | " + " | ".join(tried) + " |", "|---" * (len(tried) + 1) + "|"]
 for name, classes in heard.items():
-    notebook.at_least(name, "classes", len(classes.names), 5)
-    notebook.at_least(name, "drawings of each class", classes.images.shape[1], 3)
     found = [results.add("5-way 1-shot", episodes.accuracies(
         learner, classes, n_way=5, k_shot=1, q_query=2, n_episodes=n_episodes,
         rng=runtime.rng(seed + 1, device)), arm=arm, world=name, setting="inductive",
@@ -181,10 +182,11 @@ folder = runtime.project_root() / "figures" / "results"
 spoken = records.read(folder / "speech.jsonl")
 by_arm = {(r["name"], r["arm"], r["who"]): r for r in spoken}
 ARMS = ["nearest", "nearest, liftered", "time warping", "none", "masks", "classical",
-        "classical + masks", "G", "G + classical", "classical, with time warping", "real voices"]
+        "G", "G, across programs", "regression", "G + classical", "classical, with time warping",
+        "real voices"]
 NAMES = {"nearest": "nearest in pixels", "nearest, liftered": "nearest, liftered",
          "none": "ProtoNet, no copies", "classical": "ProtoNet, classical warps",
-         "G": "ProtoNet, copies by G", "masks": "ProtoNet, masks",
+         "G": "ProtoNet, copies by G", "regression": "ProtoNet, regression", "masks": "ProtoNet, masks",
          "real voices": "ProtoNet, trained on people"}
 figure, ax = plt.subplots(figsize=(12, 6.2))
 for who, colour, mark in (("two people", 0, "o"), ("one person", 1, "s")):
