@@ -11,8 +11,8 @@ example and the queries are of two different people, or of one.
 All networks see `speech.liftered` pictures. The arms differ in what stands in for each training picture: itself; a copy
 by `speech.classical`; the picture behind masks; a copy by a generator of warps; either of G's and the classical copies.
 G is trained against a discriminator on pairs of voices saying one word. "G, across programs" sees pairs of one voice of
-eSpeak NG and one of Flite, which differ more. "Regression" is notebook 12's, without a discriminator. "Real voices" is the oracle: the digits of the people who
-validate, in place of the words.
+eSpeak NG and one of Flite, which differ more. "Regression" is notebook 12's, without a discriminator. "Real voices" is
+the oracle: the digits of the people who validate, in place of the words.
 """
 
 import argparse
@@ -34,12 +34,13 @@ from course_lib import (
     speech,
 )
 from course_lib.episodes import Episodes
+from little_data import RATES
 from other_generators import nearest_of_four
 
 SEEDS = (0, 1, 2)
 FOLDER = runtime.project_root() / "runs" / "speech"
 STEPS, G_STEPS, N_EPISODES, Q = 400, 600, 200, 10
-FACTORS = (0.5, 1.0, 2.0)
+FACTORS = (1.0, 2.0)
 STRENGTH = {"classical": 1.0, "G": 0.5, "G, across programs": 1.0, "regression": 1.0}      # from `tune`
 N_ESPEAK = 20           # the first voices of `spoken` are eSpeak NG's, the others Flite's
 GENERATORS = ("G", "G, across programs", "regression")
@@ -98,7 +99,7 @@ def generator(kind, seed):
         G = flows.fit(G, draw, n_steps=G_STEPS, rng=runtime.rng(seed), lr=3e-3, objective=nearest_of_four)
     else:
         G = gan.fit(G, networks.PairDiscriminator(), draw, n_steps=G_STEPS, loss=losses.NON_SATURATING,
-                    penalty=pairs.PENALTY, lr=(2e-4, 4e-4), betas=(0.0, 0.99), ema=0.998, rng=runtime.rng(seed)).G
+                    penalty=pairs.PENALTY, lr=RATES, betas=(0.0, 0.99), ema=0.99, rng=runtime.rng(seed)).G
     checkpoints.save(path, G.state_dict(), dataset="spoken", profile="cpu", seed=seed, kind="warp", steps=G_STEPS,
                      made_by="studies/speech.py")
     return G

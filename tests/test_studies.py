@@ -14,8 +14,10 @@ from scipy.stats import permutation_test, ttest_1samp
 
 import few_shot
 import little_data
+import speech
 import trial
-from course_lib import checkpoints, losses, runtime
+import worlds
+from course_lib import checkpoints, datasets, losses, runtime
 from course_lib.episodes import Episodes
 from course_tools import records
 
@@ -132,3 +134,55 @@ def test_stability_counts_runs_near_the_best(monkeypatch, tmp_path):
         assert share["value"] == pytest.approx(sum(near) / 25) and share["n"] == 25
     overfit = [r["value"] for r in found if r["name"] == "D's overfit"]
     assert overfit == [pytest.approx(0.5)] * 25
+
+
+def test_episodes_of_digits_are_by_one_person_or_by_two():
+    images = torch.zeros(10, 3, 12, 1, 2, 2, dtype=torch.uint8)
+    images[..., 0, 0, 0] = torch.arange(10)[:, None, None]                      # which digit
+    images[..., 0, 0, 1] = torch.arange(3)[None, :, None]                       # who
+    images[..., 0, 1, 0] = torch.arange(12)                                     # which recording
+    for one_person in (False, True):
+        tasks = speech.episodes_of(images, 40, torch.Generator().manual_seed(0), one_person)
+        support, query = ((255 * x).round().long()[:, :, 0] for x in (tasks.support_x, tasks.query_x))
+        assert support.shape == (40, 5, 2, 2) and query.shape == (40, 5 * speech.Q, 2, 2)
+        for s, q, labels in zip(support, query, tasks.query_y):
+            assert len(set(s[:, 0, 0].tolist())) == 5 and torch.equal(s[labels, 0, 0], q[:, 0, 0])
+            assert len(set(s[:, 0, 1].tolist())) == len(set(q[:, 0, 1].tolist())) == 1
+            assert (s[0, 0, 1] == q[0, 0, 1]) == one_person
+            assert not set(map(tuple, s.flatten(1).tolist())) & set(map(tuple, q.flatten(1).tolist()))
+
+
+def test_pairs_across_programs_say_one_word_in_two_programs():
+    images = torch.zeros(30, 28, 1, 2, 2, dtype=torch.uint8)
+    images[..., 0, 0, 0] = torch.arange(30)[:, None]
+    images[..., 0, 0, 1] = torch.arange(28)
+    classes = datasets.ImageClasses(images, ("a",) * 15 + ("b",) * 15, tuple(map(str, range(30))))
+    real, x, task = speech.across(classes)(torch.Generator().manual_seed(0))
+    assert real.shape == (24, 1, 2, 2) and x.shape == (24, 1, 1, 2, 2) and task.shape == (2, 12, 1, 2, 2)
+    real, x = ((255 * images).round().long().view(24, 2, 2) for images in (real, x))
+    assert torch.equal(real[:, 0, 0], x[:, 0, 0])
+    by_espeak = (x[:, 0, 1] < speech.N_ESPEAK)
+    assert torch.equal(by_espeak, real[:, 0, 1] >= speech.N_ESPEAK) and 0 < by_espeak.sum() < 24
+    assert all(len(set(words.tolist())) == 12 for words in x[:, 0, 0].view(2, 12))
+
+
+def test_masks_hide_a_stretch_of_time_and_a_band_of_pitch():
+    x = torch.ones(2, 50, 1, 28, 28)
+    masked = speech.masked()(x, torch.Generator().manual_seed(0))
+    rows, columns = (masked.amax(dim)[:, :, 0] == 0 for dim in (-1, -2))
+    assert {int(n) for n in rows.sum(-1).flatten()} == {int(n) for n in columns.sum(-1).flatten()} == set(range(7))
+    assert torch.equal((masked == 0)[:, :, 0], rows[..., :, None] | columns[..., None, :])
+
+
+def test_cells_stand_only_when_all_are_taken_together():
+    rng = torch.Generator().manual_seed(0)
+    gains = [0.1 * torch.randn(80, generator=rng) + shift for shift in (*[0.0] * 98, 0.08, -0.08)]
+    stands = worlds.standing(gains)
+    assert stands[98:] == [True, True] and not any(stands[:98])
+    assert sum(abs(g.mean()) > 1.96 * g.std() / 80 ** 0.5 for g in gains[:98]) > 0, "alone, some would"
+
+
+def test_every_world_is_left_out_of_its_others():
+    for world in worlds.WORLDS:
+        assert world not in worlds.SETS[worlds.but(world)]
+        assert len(worlds.SETS[worlds.but(world)]) == len(worlds.TRAINED) - (world in worlds.TRAINED)

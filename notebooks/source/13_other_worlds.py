@@ -194,10 +194,10 @@ def heat(ax, numbers, rows, columns, limits, cmap, text="{:.0f}"):
     ax.imshow(numbers, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for r, row in enumerate(numbers.tolist()):
         for c, number in enumerate(row):
-            strong = abs(number - (low + high) / 2) > 0.32 * (high - low)
+            share = (number - low) / (high - low)
+            dark = share < 0.45 if cmap == "cividis" else abs(share - 0.5) > 0.35
             ax.text(c, r, text.format(number), ha="center", va="center", fontsize=13,
-                    color="white" if strong and (cmap != "cividis" or number < low + 0.4 *
-                                                 (high - low)) else "black")
+                    color="white" if dark else "black")
     ax.set(xticks=range(len(columns)), yticks=range(len(rows)))
     ax.set_xticklabels(columns, rotation=25, ha="right", fontsize=12)
     ax.set_yticklabels(rows, fontsize=13)
@@ -322,9 +322,8 @@ for copies in ARMS:
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (Holm's correction over all cells of the three maps. The intervals are over the episodes of three
-# seeds, which share three trainings of each network; other trainings would move the cells by more
-# than these intervals say.)
+# (Holm's correction over all cells of the three maps. The intervals are over episodes. Each network
+# was trained once, and another training would move the cells by more than these intervals say.)
 #
 # ## 5 · One generator for all worlds
 #
@@ -486,7 +485,7 @@ display(Markdown(
     "One generator for all worlds needs to know the task: with the description, its copies are worth "
     "clearly more in " + (", ".join(earned) if earned else "no world")
     + f" ({len(earned)} of {len(places)} worlds)."
-    "\n\nOn pictures of 28×28, with small networks, a few hundred steps and three seeds."))
+    "\n\nOn pictures of 28×28, with small networks and a few hundred steps, each trained once."))
 
 # %% [markdown]
 # **Read next.** Triantafillou, Zhu, Dumoulin and others 2020, *Meta-Dataset: a dataset of datasets

@@ -494,8 +494,8 @@ plt.show()
 #
 # Ink, voice and text, side by side. The dot is what the generator's copies bring over no copies at
 # all. The square is what they bring over the **simplest thing** that one could do in their place:
-# classical warps for ink and for voice, and for text a step towards the mean of all names
-# (*regression*), which has no noise and no generator. Ink is the trial of notebook 09, on real
+# classical warps for ink and for voice, and for text the *regression*: the same network without noise
+# and without a critic, trained by squared error, so that its one copy is a mean. Ink is the trial of notebook 09, on real
 # characters; voice is one person's example and another's queries; text is 1-shot with class means.
 # **Predict**: in how many of the three does the square stand clearly to the right of 0?
 
@@ -544,8 +544,8 @@ display(Markdown(
     f"classical warps. When one person gives the examples and the queries, it is {one} with "
     "classical warps.\n\n"
     f"For names in features, the generator brings **{points(media['text'][0])}** points, and "
-    f"{points(media['text'][1])} over a step towards the mean, which needs no generator. Fifteen "
-    f"more real names would bring {points(gain_of('real', 'prototypes', 'all scripts', 1))}.\n\n"
+    f"{points(media['text'][1])} over a regression, whose one copy is a mean. Twenty more real names "
+    f"would bring {points(gain_of('real', 'prototypes', 'all scripts', 1))}.\n\n"
     f"Over the simplest rival, it wins clearly in **{len(won)} of 3** media. What carries over from "
     "ink to voice is the *form* of the copies, a warp, and that can be had without training."))
 
