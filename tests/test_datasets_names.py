@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 import torch
 
+from course_files import languages as names
 from course_lib import datasets, episodes, runtime
-from course_lib.datasets import names
 
 
 def test_pieces_of_a_word_are_counted_in_their_columns():
@@ -31,7 +31,7 @@ def test_where_a_word_begins_matters():
 
 
 def test_another_process_counts_alike():
-    code = "from course_lib.datasets.names import hashed; print(hashed(['żółw', '日本語'], 64).tolist())"
+    code = "from course_files.languages import hashed; print(hashed(['żółw', '日本語'], 64).tolist())"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                            env={"PYTHONHASHSEED": "7"}).stdout
     assert found.strip() == str(names.hashed(["żółw", "日本語"], 64).tolist())

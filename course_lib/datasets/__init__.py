@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import course_files
-from course_files import folders, labelled, made, omniglot, spoken_digits
+from course_files import folders, labelled, languages, made, omniglot, spoken_digits
 from course_files.cache import cache_folder, data_root, fingerprint, kept
 from course_files.opening import DataError, plain
 from course_files.recipes import Recipe
 
 from ..runtime import one_of
-from . import glyphs, names
+from . import glyphs
 from .classes import ImageClasses
 
 DATASETS = {
@@ -37,7 +37,7 @@ DATASETS = {
     "kmnist": labelled.KMNIST,
     "emnist": labelled.EMNIST,
     "spoken-digits": spoken_digits.RECIPE,
-    "names": names.NAMES,
+    "names": languages.NAMES,
 }
 SPLITS = ("all", "train", "val", "test")
 FOLDER = "folder:"      # what the name of a reader's own dataset begins with

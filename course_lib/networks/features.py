@@ -26,7 +26,7 @@ def described(x, task):
     return torch.cat([x.mean(1), task.mean(1).repeat_interleave(len(x) // len(task), dim=0)], dim=1)
 
 
-def mlp(n_in, width, n_out):
+def _mlp(n_in, width, n_out):
     return nn.Sequential(nn.Linear(n_in, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2),
                          nn.Linear(width, n_out))
 
@@ -40,7 +40,7 @@ class FeatureGenerator(nn.Module):
 
     def __init__(self, z_dim=32, *, n=64, width=128):
         super().__init__()
-        self.z_dim, self.layers = z_dim, mlp(z_dim + 2 * n, width, n)
+        self.z_dim, self.layers = z_dim, _mlp(z_dim + 2 * n, width, n)
         nn.init.zeros_(self.layers[-1].weight), nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, z, x, task):
@@ -52,7 +52,7 @@ class FeatureDiscriminator(nn.Module):
 
     def __init__(self, *, n=64, width=128):
         super().__init__()
-        self.layers = mlp(4 * n, width, 1)
+        self.layers = _mlp(4 * n, width, 1)
 
     def forward(self, feature, x, task):
         return self.layers(torch.cat([feature, feature - x[:, 0], described(x, task)], dim=1)).squeeze(1)

@@ -169,7 +169,7 @@ sheets = {"other voices": tasks.query_x[0].view(5, 4, 1, 28, 28),
 figure, axes = plt.subplots(1, 3, figsize=(15, 5.2))
 for ax, (name, images) in zip(axes, sheets.items()):
     plots.sheet(torch.cat([x[0, :, None], images], dim=1).cpu(), ax, title=name)
-figure.suptitle("The first column is the example: five words that G has not heard", fontsize=18)
+figure.suptitle("Five examples (first columns): voices differ by more than a warp", fontsize=18)
 plots.save(figure, "14_copies")
 plt.show()
 
@@ -198,8 +198,8 @@ ax.set(yticks=[-i for i in range(len(ARMS))], yticklabels=[NAMES.get(arm, arm) f
        xlabel="accuracy in %, 5-way 1-shot, real digits (chance: 20)", xlim=(20, 100))
 ax.legend(title="example and query by", loc="lower left", frameon=False)
 two = {arm: 100 * by_arm["accuracy", arm, "two people"]["value"] for arm in ARMS}
-ax.set_title(f"From one person to another: {two['none']:.0f} % without copies, "
-             f"{two['classical']:.0f} % with classical warps, {two['G']:.0f} % with G's")
+figure.suptitle(f"From one person to another: {two['none']:.0f} % without copies, "
+                f"{two['classical']:.0f} % by classical warps, {two['G']:.0f} % by G", fontsize=17)
 plots.save(figure, "14_people")
 plt.show()
 

@@ -4,8 +4,8 @@ import zlib
 
 import torch
 
-from course_files import names as files
-from course_files.recipes import Classes, Recipe
+from . import names as files
+from .recipes import Classes, Recipe
 
 M = 120         # names of each language
 
