@@ -64,6 +64,8 @@ def files(wanted=(), dataset="glyphs"):
     content = {name: _text(root / name) for name in installing}
     content |= {path.relative_to(root).as_posix(): _text(path)
                 for wing in WINGS if wing != "studies" for path in (root / wing).rglob("*.py")}
+    content |= {path.relative_to(root).as_posix(): path.read_bytes()
+                for path in (root / "course_files" / "embedded").iterdir()}
     for file in (file for _, notebook in notebooks for file in _read_by(notebook, dataset)):
         content[file] = _text(root / file) if file.endswith(".jsonl") else (root / file).read_bytes()
     content |= _data(dataset)
@@ -116,6 +118,8 @@ def _data(dataset):
     if dataset.startswith(datasets.FOLDER):
         raise ValueError(f"{dataset} stays outside a handout. Put the folder on the share, too, and have students set "
                          f"dataset = \"folder:/path/to/it\" in the parameters cell.")
+    if not datasets.DATASETS[dataset].fetch:        # built in
+        return {}
     datasets.load(dataset)          # fetched, if need be, and whole
     root, content = datasets.data_root(), {}
     for source in datasets.DATASETS[dataset].find(root):
@@ -142,7 +146,7 @@ def download_wheels(folder):
 def _readme(notebooks, dataset):
     pins = re.findall(r"^(?:torch|torchvision)==\S+", (project_root() / "constraints.txt").read_text("utf-8"), re.M)
     titles = (f"* [{_title(notebook)}](notebooks/{name})" for name, notebook in notebooks)
-    here = "" if dataset in ("glyphs", "digits") else DATA.format(dataset=dataset)
+    here = "" if not datasets.DATASETS[dataset].fetch else DATA.format(dataset=dataset)
     return README.format(notebooks="\n".join(titles), data=here, torch=" ".join(pins))
 
 

@@ -30,6 +30,8 @@ class Results:
         details: whatever differs from the shared context. Raises ValueError, and writes nothing, where a number is
         nan or infinite, and OSError where the file cannot be written.
         """
+        if taken := {"value", "low", "high", "n"} & {*details, *self.context}:
+            raise ValueError(f"{name!r} has details called {', '.join(sorted(taken))}, which every record has. Rename.")
         mean, half = mean_interval(values)
         record = {"name": name, "value": mean, "low": mean - half, "high": mean + half, "n": len(values), "unit": unit,
                   "arm": arm, "setting": setting, "threads": torch.get_num_threads(), **self.context, **details,

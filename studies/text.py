@@ -307,6 +307,11 @@ def imitation(functions, encode, classes):
             torch.stack([torch.pdist(a).mean() / torch.pdist(b).mean() for a, b in zip(copies, truth)]))
 
 
+def told(choice):
+    """A Choice as a record tells it, where n is the number of values."""
+    return {"copies" if key == "n" else key: value for key, value in choice._asdict().items()}
+
+
 def raw(x):
     return normalize(x.flatten(1))
 
@@ -341,7 +346,7 @@ def test(splits, chosen, tried):
     for (world, k, learner, arm), runs in found.items():
         runs, plain = torch.stack(runs), torch.stack(found[world, k, learner, "none"])
         about = {"unit": "accuracy", "setting": "inductive", "arm": arm, "world": world, "k_shot": k, "n_way": N_WAY,
-                 "seeds": len(runs), **chosen[arm, learner, k]._asdict()}
+                 "seeds": len(runs), **told(chosen[arm, learner, k])}
         results.add(f"accuracy, {learner}", runs.mean(0), **about, by_seed=runs.mean(1).tolist())
         if arm == "none":
             continue
@@ -360,7 +365,7 @@ def test(splits, chosen, tried):
     for (arm, learner, k, choice), values in tried.items():
         if learner == "prototypes" and choice.n != 4:
             results.add(f"while tuning, {learner}", values, unit="accuracy", setting="inductive", arm=arm, k_shot=k,
-                        split="val", seed=TUNING_SEED, n_way=N_WAY, **choice._asdict())
+                        split="val", seed=TUNING_SEED, n_way=N_WAY, **told(choice))
     results.add("seconds", torch.tensor(seconds), unit="seconds", setting="-")
 
 

@@ -46,6 +46,7 @@ SEEDS = (0,)
 FOLDER = runtime.project_root() / "runs" / "worlds"
 COPIES, N_EPISODES, N_SMALL = 5, 40, 200        # episodes for each seed: varied ones, and 5-way 1-shot ones
 LEARNER_STEPS, G_STEPS = 600, 600
+REPEATS = 5             # means of gradients in each world
 FACTORS = (0.25, 0.5, 1.0)
 STRENGTH = {"classical": 0.25, "G": 1.0}         # from `tune`
 
@@ -209,16 +210,16 @@ def distances(world, seed):
     return found
 
 
-def gradients(losses_of, parameters):
-    """The mean gradient of losses_of() over 20 calls, as one vector."""
+def gradient(loss_of, parameters, n=20):
+    """The direction of the mean gradient of loss_of() over n calls: a vector of length 1."""
     total = 0
-    for _ in range(20):
-        total = total + torch.cat([g.flatten() for g in torch.autograd.grad(losses_of(), parameters)])
-    return total
+    for _ in range(n):
+        total = total + torch.cat([g.flatten() for g in torch.autograd.grad(loss_of(), parameters)])
+    return torch.nn.functional.normalize(total, dim=0)
 
 
 def cosines(seed):
-    """{player: gradients [2 * worlds, n], each of length 1}: two independent means of each world."""
+    """{player: directions of gradients [worlds, REPEATS, n]}, REPEATS independent ones of each world."""
     network, rng = train_learner("all", "none", seed).train(), runtime.rng(seed)
     G = shared.load(networks.WarpGenerator, path_of("G", "all", seed))
     D = shared.load(networks.PairDiscriminator, path_of("D", "all", seed))
@@ -238,8 +239,8 @@ def cosines(seed):
 
         for player, loss, parameters in (("learner", learner_loss, [*network.blocks.parameters()]),
                                          ("G", g_loss, [*G.parameters()])):
-            of[player] += [gradients(loss, parameters) for _ in range(2)]
-    return {player: torch.stack([torch.nn.functional.normalize(g, dim=0) for g in each]) for player, each in of.items()}
+            of[player].append(torch.stack([gradient(loss, parameters) for _ in range(REPEATS)]))
+    return {player: torch.stack(each) for player, each in of.items()}
 
 
 CROSS = ("classical", *TRAINED, "all", "all, no task")      # who draws copies for the learner of all worlds
@@ -320,8 +321,16 @@ def test(seeds=SEEDS):
 
     for arm, row in (("own", "{}"), ("all other worlds", "all but {}"), ("all", "all"), ("pixels", "pixels")):
         add("mean accuracy", mean(found[w, row.format(w), "none"] for w in TRAINED), arm, copies="none")
+    columns = {"all cells": WORLDS, "tested abroad, in worlds that train": TRAINED,
+               "tested where nothing trains": [w for w in WORLDS if w not in TRAINED]}
+    for where, tested in columns.items():
+        cells_of = [(w, row) for w in tested for row in TRAINED if "abroad" not in where or w != row]
+        of = {copies: mean(gains[*cell, copies] for cell in cells_of)
+              for copies in ("classical", "G, own", "G, other worlds")}
+        for copies, values in of.items():
+            add("mean gain", values, where, copies=copies)
+        add("mean gain over classical", of["G, other worlds"] - of["classical"], where, copies="G, other worlds")
     for copies in ("classical", "G, own", "G, other worlds"):
-        add("mean gain", mean(gains[key] for key in cells if key[2] == copies), "all cells", copies=copies)
         add("mean gain", mean(gains[w, w, copies] for w in TRAINED), "at home", copies=copies)
     crossing = {(w, name): small[w, name] - small[w, "none"] for w, name in small}
     add("mean gain, 5-way 1-shot", mean(crossing[w, w] for w in TRAINED), "the world's own G")
@@ -333,7 +342,7 @@ def test(seeds=SEEDS):
     each = [cosines(seed) for seed in seeds]
     for player in ("learner", "G"):
         for i, j in itertools.combinations_with_replacement(range(len(TRAINED)), 2):
-            values = torch.tensor([(g[player][2 * i] @ g[player][2 * j + 1]).item() for g in each])
+            values = torch.cat([(g[player][i] * g[player][j].roll(1, 0)).sum(1) for g in each])
             add("cosine of gradients", values, player, unit="cosine", worlds=[TRAINED[i], TRAINED[j]])
 
 

@@ -164,3 +164,10 @@ def test_scalars_that_are_python_numbers_are_kept_and_others_refused(results):
 def test_no_sign_in_a_name_ends_a_line(results, sign):
     kept = [add(results, name=f"one{sign}two"), add(results)]
     assert records.read(results.path) == kept
+
+
+@pytest.mark.parametrize("name", ["n", "value", "low", "high"])
+def test_a_detail_cannot_take_the_place_of_a_measured_number(results, name):
+    with pytest.raises(ValueError, match=rf"x' has details called {name}, which every record has\. Rename"):
+        add(results, **{name: 3})
+    assert results.path.read_bytes() == b""

@@ -226,13 +226,17 @@ plt.show()
 # spoken word? And what will the $G$ of textures do to a letter?
 
 # %%
-def generator(home):
-    path = runtime.project_root() / "checkpoints" / f"G-{home}_worlds.safetensors"
+FILES = ("G-glyphs_worlds.safetensors", "G-print_worlds.safetensors",
+         "G-spoken_worlds.safetensors", "G-textures_worlds.safetensors")
+
+
+def generator(file):
+    path = runtime.project_root() / "checkpoints" / file
     G = networks.WarpGenerator().to(device).eval()
     return augmentations.generated(checkpoints.load_into(G, path, device))
 
 
-copiers = {f"G of {home}": generator(home) for home in HOMES}
+copiers = {f"G of {home}": generator(file) for home, file in zip(HOMES, FILES)}
 copiers["classical"] = augmentations.classical()
 figure, axes = plt.subplots(1, len(HOMES), figsize=(15, 5.6))
 for ax, place in zip(axes, HOMES):

@@ -464,7 +464,7 @@ figure, axes = plt.subplots(1, 2, figsize=(15, 5.4), width_ratios=(1, 1.15))
 tuned = [r for r in stored if r["name"] == "while tuning, prototypes" and r["k_shot"] == 1]
 plain = next(r["value"] for r in tuned if r["arm"] == "none")
 for arm, colour in (("Gaussian", 2), ("GAN, WGAN-GP", 1), ("regression", 0)):
-    line = [(r["n"] * r["weight"], 100 * (r["value"] - plain)) for r in tuned
+    line = [(r["copies"] * r["weight"], 100 * (r["value"] - plain)) for r in tuned
             if r["arm"] == arm and r["knob"] in (0, 1.0)]
     axes[0].plot(*zip(*line), "o-", color=plots.COLOURS[colour])
     axes[0].annotate(arm, line[-1], xytext=(-4, 8), ha="right", textcoords="offset points",
