@@ -344,6 +344,12 @@ lines.append("| G, other worlds, less classical | – | " + " | ".join(
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
+# So a generator that has seen many worlds knows something that is of use in a world that neither it
+# nor the learner has met. A learner of textures alone gains the most by it, for textures teach the
+# least. At home it costs, because there the learner would rather know its own world exactly. The
+# generator of the learner's *own* world brings little: it knows nothing that the learner has not
+# been shown (notebook 11).
+#
 # ## 5 · One generator for all worlds
 #
 # Instead of one $G$ for each world, one may serve all. It sees the task: the support images of the
@@ -396,6 +402,10 @@ plots.save(figure, "13_cosines")
 plt.show()
 
 # %% [markdown]
+# The learner's worlds hardly agree, and textures pull against print and against speech. The
+# generator's worlds all pull to one side. (One $D$ judges all of them, so what it asks for
+# everywhere is in every gradient.) So sharing should cost the learner more than the generator.
+#
 # Now the price and the worth of sharing. The learner of all worlds had as many steps as each
 # learner of one world, so each world had a fifth of them. The copies are judged twice: by their
 # *distance to the truth*, that is the energy distance to other drawings of the class (notebook 08),
