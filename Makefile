@@ -46,9 +46,8 @@ checkpoints: .venv/student    ## train anew what notebooks 03, 07 to 14 load (tw
 	@rm -f runs/other_generators/*-long-0.* && .venv/bin/python studies/other_generators.py train --budgets long && \
 	    for kind in GAN-warps GAN-pixels flow-warps flow-pixels regression-best-of-4; do for end in json safetensors; do \
 	    cp runs/other_generators/$$kind-long-0.$$end checkpoints/$${kind}_glyphs.$$end || exit 1; done; done
-	@rm -f runs/worlds/* runs/speech/* && .venv/bin/python studies/worlds.py train && \
-	    .venv/bin/python studies/speech.py tune && for end in json safetensors; do \
-	    cp runs/speech/G-0.$$end checkpoints/G-voices_spoken.$$end && for home in glyphs print spoken textures; do \
+	@rm -f runs/worlds/* && .venv/bin/python studies/worlds.py train && for end in json safetensors; do \
+	    for home in glyphs print spoken textures; do \
 	    cp runs/worlds/G-$$home-0.$$end checkpoints/G-$${home}_worlds.$$end || exit 1; done; done
 
 PROFILE ?= cpu

@@ -163,7 +163,7 @@ display(Markdown("\n".join(lines)))
 # time and pitch, so its form fits, and its discriminator sees pairs of voices that say one word.
 
 # %%
-path = runtime.project_root() / "checkpoints" / "G-voices_spoken.safetensors"
+path = runtime.project_root() / "checkpoints" / "G-spoken_worlds.safetensors"
 G = checkpoints.load_into(networks.WarpGenerator().to(device).eval(), path, device)
 of_G, rng = augmentations.generated(G), runtime.rng(seed + 2, device)
 tasks = episodes.sample(test, n_way=5, k_shot=1, q_query=4, n_tasks=1, rng=rng)
@@ -174,7 +174,8 @@ sheets = {"other voices": tasks.query_x[0].view(5, 4, 1, 28, 28),
 figure, axes = plt.subplots(1, 3, figsize=(15, 5.2))
 for ax, (name, images) in zip(axes, sheets.items()):
     plots.sheet(torch.cat([x[0, :, None], images], dim=1).cpu(), ax, title=name)
-figure.suptitle("Five examples (first columns): voices differ by more than a warp", fontsize=18)
+figure.suptitle("Words that G has not heard (first columns): voices differ by more than a warp",
+                fontsize=18)
 plots.save(figure, "14_copies")
 plt.show()
 
