@@ -26,15 +26,16 @@ def shots(answer):
         require(not k.is_floating_point(), "whole numbers", f"{k.dtype}", ".long() makes them of floored ones.")
         mistakes = [(lambda *given, wrong=wrong: wrong(*given)[1], hint) for wrong, hint in _SHOTS_MISTAKES]
         compare(k, right_k, mistakes, (n_images, torch.tensor(beta), alpha),
-                "work out the size of the whole support first, then the share of each class.", tolerance=1e-9)
+                "compare with the formulas one by one: |S|, then R, then k. What is rounded, and when?", tolerance=1e-9)
     done("shots are as Meta-Dataset draws them: 1 or more for each class, by weight and size, up to 500 in all.")
 
 
-def _wrong_shots(n, beta, alpha, *, cap=True, hundred=True, rest=True, one=True, sizes=True, weights=True, limit=True):
+def _wrong_shots(n, beta, alpha, *, cap=True, hundred=True, rest=True, one=True, sizes=True, weights=True, limit=True,
+                 late=False):
     """Queries and shots, with parts of the formula left out."""
     q = min(10, int(n.min()) // 2)
     room = (n - q).clamp(max=100) if hundred else n - q
-    support = int((beta * room).ceil().sum())
+    support = int((beta * room).sum().ceil() if late else (beta * room).ceil().sum())
     support = min(500, support) if cap else support
     share = (alpha.exp() if weights else torch.ones_like(alpha)) * (n if sizes else 1)
     k = (share / share.sum() * (support - len(n) * rest)).floor().long() + int(one)
@@ -48,6 +49,10 @@ _SHOTS_MISTAKES = [
     (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, rest=False),
      "every class gets one example first. How many are then left to share out?"),
     (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, one=False), "every class has one example in any case."),
+    (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, rest=False, one=False),
+     "that shares out all of |S|. Give each class its one example first, then share out what is left."),
+    (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, late=True),
+     "each class's part of |S| is rounded up before it is added. Where does your rounding stand?"),
     (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, sizes=False),
      "a large class gets more: where does its size enter?"),
     (lambda n, beta, alpha: _wrong_shots(n, beta, alpha, weights=False), "where does alpha enter?"),

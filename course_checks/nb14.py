@@ -15,7 +15,8 @@ def dtw(answer):
               torch.rand(1, 4, generator=rng), torch.rand(3, 1, generator=rng)]
     path = torch.full((4, 4), 5.0)
     path[0, 0] = path[0, 1] = path[0, 2] = path[1, 3] = path[2, 3] = path[3, 3] = 1.0       # along the edges
-    for apart in (torch.rand(7, 7, generator=rng), path, *tables):
+    wrapped = torch.tensor([[0.72, 0.48], [0.98, 0.15], [0.69, 0.95], [0.41, 0.90]])       # the last is near the first
+    for apart in (torch.rand(7, 7, generator=rng), wrapped, path, *tables):
         given = apart.clone()
         came = one_number(*returned(answer(given), "the cost"), "the cost", "where is the way infinitely far, and why?")
         check_unchanged(apart=(given, apart))
@@ -46,7 +47,18 @@ def _greedy(apart):
     return cost
 
 
+def _wrapping(apart):
+    """Places before the first are taken from the end, as Python does with an index of -1."""
+    best = torch.full(apart.shape, torch.inf, dtype=apart.dtype)
+    for i in range(apart.shape[0]):
+        for j in range(apart.shape[1]):
+            before = min(best[i - 1, j], best[i, j - 1], best[i - 1, j - 1])
+            best[i, j] = apart[i, j] + (0 if i == j == 0 else before)
+    return best[-1, -1]
+
+
 _DTW_MISTAKES = [
+    (_wrapping, "in Python, index -1 is the last place. What lies before the first?"),
     (lambda apart: _cost(apart, ((1, 0), (0, 1))),
      "both sounds may go on at once: is a step along the diagonal there?"),
     (lambda apart: _cost(apart, first="free"), "the first two moments are compared, too: what does [0, 0] cost?"),

@@ -9,8 +9,8 @@
 # row of features, and a generator draws features. Both times the question is the one of notebook
 # 09: does it help the learner, and more than the simplest things that one could do instead?
 #
-# **You need** notebooks 08, 09 and 13. **Time**: 45 minutes, and about 45 more with the three
-# exercises.
+# **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 45 minutes, and about 45 more with the
+# three exercises.
 #
 # Parameters as in notebook 00. Recordings of your own, one subfolder for each word with its `.wav`
 # files inside, join the test in section 3: `dataset = "folder:/path"`. The real digits of six
@@ -56,9 +56,9 @@ for name, classes in heard.items():
 # ## 1 · A word is a picture
 #
 # Sound is pressure over time, thousands of numbers a second. What the ear makes of it is slower:
-# how strong is each *pitch* at each *moment*? `course_files/sound.py` computes that. It cuts the
-# recording into windows of 32 ms, takes the power of 28 bands of pitch in each (as wide as the
-# ear's, the **mel** scale), and then the logarithm. The result, stretched to 28 moments, is a
+# how strong is each *pitch* (frequency) at each *moment*? `course_files/sound.py` computes that. It
+# cuts the recording into windows of 32 ms, takes the power of 28 bands of pitch in each (as wide as
+# the ear's, the **mel** scale), and then the logarithm. The result, stretched to 28 moments, is a
 # picture of 28×28.
 #
 # The embedded set `spoken` has 150 words of one syllable in 28 voices. Nobody was recorded: two
@@ -80,17 +80,16 @@ plt.show()
 # %% [markdown]
 # The dark bands are *formants*, the resonances of the mouth. They make the vowel, and they move
 # when the tongue does. The voices differ in three ways: the bands lie higher or lower, because one
-# mouth is longer than another; they come earlier or later; and all is brighter or fainter by the
-# microphone.
+# mouth is longer than another; they come earlier or later; and all is louder or softer.
 #
 # ## 2 · What simple methods can do
 #
-# Before any network, take away what is not the word. `speech.liftered` keeps the broad shape of
-# each moment's spectrum and subtracts the mean over time. That is how speech recognisers of the
-# 1980s began. Their second tool is **dynamic time warping**. Two people do not say a word at the
-# same speed, so moment 5 of the one may be moment 8 of the other. Let $c_{ij}$ be the distance of
-# moment $i$ of the one sound and moment $j$ of the other. The cheapest way to walk through both in
-# order is
+# Before any network, take away what is not the word. `speech.liftered` (speech science reads
+# *filter* backwards where it filters a spectrum) keeps the broad shape of each moment's spectrum
+# and subtracts the mean over time. That is how speech recognisers of the 1980s began. Their second
+# tool is **dynamic time warping**. Two people do not say a word at the same speed, so moment 5 of
+# the one may be moment 8 of the other. Let $c_{ij}$ be the distance of moment $i$ of the one sound
+# and moment $j$ of the other. The cheapest way to walk through both in order is
 #
 # $$ C_{ij} = c_{ij} + \min\,(C_{i-1,\,j},\ C_{i,\,j-1},\ C_{i-1,\,j-1}), \qquad C_{00} = c_{00}. $$
 #
@@ -151,7 +150,8 @@ for name, classes in heard.items():
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# These are the voices that the networks were trained on, so there is little for a warp to add.
+# The synthetic voices are those that the networks were trained on, so there is little for a warp to
+# add.
 # People are another matter. `studies/speech.py` trained on all 150 synthetic words and tested on
 # real people, the **Free Spoken Digit Dataset**: ten digits, none of them among the words. Three
 # people served to choose every strength; the numbers below are of the other three. The example is
@@ -160,7 +160,8 @@ display(Markdown("\n".join(lines)))
 #
 # Beside classical warps and masks (parts of the picture go dark: SpecAugment), a **generator**
 # makes the copies. It is $G$ of notebook 08 without any change. A warp of the picture is a warp of
-# time and pitch, so its form fits, and its discriminator sees pairs of voices that say one word.
+# time and pitch, so its form fits, and its discriminator sees pairs of voices that say the same
+# word.
 
 # %%
 path = runtime.project_root() / "checkpoints" / "G-spoken_worlds.safetensors"
@@ -193,6 +194,9 @@ ARMS = ["nearest", "nearest, liftered", "time warping", "none", "masks", "classi
 NAMES = {"nearest": "nearest in pixels", "nearest, liftered": "nearest, liftered",
          "none": "ProtoNet, no copies", "classical": "ProtoNet, classical warps",
          "G": "ProtoNet, copies by G", "regression": "ProtoNet, regression",
+         "G, across programs": "ProtoNet, G across programs",
+         "G + classical": "ProtoNet, G + classical",
+         "classical, with time warping": "ProtoNet, classical, with time warping",
          "masks": "ProtoNet, masks",
          "real voices": "ProtoNet, trained on people"}
 figure, ax = plt.subplots(figsize=(12, 6.2))
@@ -226,19 +230,20 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # (Intervals: over the episodes of two seeds. The three people who were tested stay the same three.)
 #
-# * **Classical warps bring about five points, and the generator none.** A likely reason is what it
-#   was shown. Its pairs are two voices of programs, and programs say a word in almost the same way.
-#   So $G$ learned how *programs* differ. Classical warps were written by people who know how
+# * **Classical warps bring about five points, and the generator none.** A likely reason is what
+#   it was shown. Its pairs are two voices of programs, and programs say a word in almost the same
+#   way. So $G$ learned how *programs* differ. Classical warps were written by people who know how
 #   *people* differ. A generator can only know the variation that is in its data.
 # * **Other pairs or another loss do not mend that.** Pairs across the two programs and the
 #   regression of notebook 12 do no better. Nor does $G$ add anything to classical warps.
 # * **The old method is as good as the network.** From one person to another, time warping without
-#   any training is level with the best ProtoNet. With examples of one person, it is ahead. The two
-#   make different mistakes: across two people, they are better together than either alone.
-# * **The step between people is the hard one.** Whoever teaches the machine five words of their own
-#   is understood in more than eight of ten cases. Across two people it is about six. Even a network
-#   trained on other people's digits gets only a little farther, for it had three voices to learn
-#   from.
+#   any training is level with the best ProtoNet that programs trained. With examples of one
+#   person, it is ahead. The two make different mistakes: across two people, they are better
+#   together than either alone.
+# * **The step between people is the hard one.** Whoever teaches the machine five words of their
+#   own is understood in more than eight of ten cases. Across two people it is about six. Even a
+#   network trained on other people's digits gets only a little farther, for it had three voices
+#   to learn from.
 
 # %% [markdown]
 # # Part II · Text
@@ -249,16 +254,16 @@ display(Markdown("\n".join(lines)))
 # stands: *which language is this name?* You get one or five names of each of five languages.
 # `names` holds the names of countries, languages, months and weekdays, from Unicode's collection
 # CLDR. A class is a language, and a sample is a name. A name that two languages share ("angola") is
-# left out, because no learner could say whose it is. **Predict**: which pairs of languages are
-# hard?
+# left out, because no learner could say whose it is. **Predict**: which are
+# hard to tell apart?
 #
 # ### Exercise 2 · Pieces of words as numbers (★, important, 10 minutes)
 #
-# The spelling of a language shows in short pieces: *sch*, *ção*, *ij*. Put a space at either end of
-# the name, and take all its pieces of 1, 2 and 3 characters. There are far too many pieces for a
-# column each. So each piece goes to column `zlib.crc32(piece.encode()) % n`, and pieces may share a
-# column (Weinberger et al. 2009, *feature hashing*). Return the counts, a tensor `[n]`. Python's
-# own `hash` will not do, because it is salted anew in each session.
+# The spelling of a language shows in short pieces: *sch*, *ção*, *ij*. Put a space at both ends of
+# the name, and take all its pieces of 1, 2 and 3 characters, a lone space included. There are far
+# too many pieces for a column each. So each piece goes to column `zlib.crc32(piece.encode()) % n`,
+# and pieces may share a column (Weinberger et al. 2009, *feature hashing*). Return the counts, a
+# tensor `[n]`. Python's own `hash` will not do, because it is salted anew in each session.
 
 # %%
 def my_hashed_counts(name, n):
@@ -298,9 +303,9 @@ print(f"{len(text_train.names)} languages train, {len(text_val.names)} validate,
 # did, on tasks of training languages. **Predict**: is it better on languages that it trained on, or
 # on new ones, and by how much?
 #
-# It learns from two of three training languages. The others are kept for the generator. A language
-# that the encoder knows has its names in a tight heap, and a generator of tight heaps would have
-# learned the wrong thing.
+# It learns from two of every three training languages. The others are kept for the generator. A
+# language that the encoder knows has its names in a tight cluster, and a generator of tight
+# clusters would have learned the wrong thing.
 
 # %%
 order = sorted(range(len(text_train.names)),
@@ -371,6 +376,10 @@ checks.pooled_covariance(my_pooled_covariance)
 # $$ \max_D \; \mathbb{E}\, D(f, x) - \mathbb{E}\, D(G(z, x), x)
 #    - \lambda\, \mathbb{E} \bigl( \lVert \nabla_{\hat f} D(\hat f, x) \rVert - 1 \bigr)^2. $$
 #
+# Here $\hat f$ is a random point between a real and a generated feature, and $\lambda$ is the
+# weight of the penalty. $G$ is trained to raise $D(G(z, x), x)$. In the code, both also see the
+# task's examples.
+#
 # Theirs knows a class by its description. Ours knows it by an example $x$, and $f$ is another name
 # of the same language. As in the *Delta-encoder* (Schwartz et al. 2018), $G$ makes a **difference**
 # that is added to the example. Compare this with notebook 08:
@@ -378,8 +387,8 @@ checks.pooled_covariance(my_pooled_covariance)
 # * There, $G$ warped ink, and could do little else. A feature can move anywhere, so nothing keeps
 #   it in its class but $D$.
 # * There, a look at the copies told us what went wrong. Nobody can look at 64 numbers.
-# * There, one step took a convolution. Here it takes two small matrices, and the GAN is trained in
-#   seconds.
+# * There, one step took a convolution. Here it takes two small matrices, and the GAN is trained
+#   in seconds.
 
 # %%
 def draw(rng, n_tasks=16, n_way=5):
@@ -418,10 +427,11 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # The metrics of notebook 08 need no eyes. The *distance to the truth* is the energy distance of
-# copies of one name to other names of its language. *Diversity* compares two copies with two names.
-# *Class preservation* asks whether the nearest of the other real names is of the right language.
-# All languages are new to the encoder and to $G$. For comparison there is Gaussian noise with your
-# covariance. **Predict**: which of the two is nearer to the truth?
+# copies of one name to other names of its language. *Diversity* is the mean distance of two copies,
+# divided by that of two real names. *Class preservation* asks whether the nearest of the other real
+# names is of the right language. All languages are new to the encoder and to $G$. For comparison
+# there is Gaussian noise with the covariance of exercise 3. **Predict**: which of the two is nearer
+# to the truth?
 
 # %%
 within = (features["rest"] - features["rest"].mean(1, keepdim=True)).flatten(0, 1)
@@ -477,7 +487,7 @@ for world in ("all scripts", "Latin"):
     head = [f"{learner}, {k}-shot" for learner in TEXT_LEARNERS for k in (1, 5)]
     lines = [f"| {world} | " + " | ".join(head) + " |", "|---" * 5 + "|"]
     for arm in ("none", *ARMS):
-        lines.append(f"| {arm} | " + " | ".join(
+        lines.append(f"| {arm}{', accuracy' if arm == 'none' else ', gain'} | " + " | ".join(
             points(gain_of(arm, learner, world, k)) if arm != "none" else
             records.percent(text_study[f"accuracy, {learner}", arm, world, k])
             for learner in TEXT_LEARNERS for k in (1, 5)) + " |")
@@ -519,33 +529,36 @@ plt.show()
 # languages. *Shuffled*: each class gets the difference that was made for another one. *Regression*:
 # the same network without noise and without a critic, trained by squared error, so its one copy is
 # a mean. *Shrinkage*: the copy is the mean of the task's examples. *Whitening*: no copies, but
-# features scaled by the within-class covariance.)
+# features scaled by the within-class covariance. *Interpolation*: a point on the way to another
+# example of the class, or at 1-shot to the nearest example of another class. *For the task*: the
+# learner's loss on queries is added to G's. *Real*: twenty more real names.)
 #
 # * **The GAN helps a little, in one place.** Its copies bring 1-shot class means about half a
-#   point. The logistic head gains nothing from them, and with five examples no gain is clear. Real
-#   names bring some sixteen points, so copies are no substitute for them.
-# * **It helps because its copies have a good mean.** The regression has no noise and no critic. It
-#   brings class means more than the GAN does, and the head, too. So variety is not what a mean
+#   point. The logistic head gains nothing from them, and with five examples no gain is clear.
+#   Real names bring some sixteen points, so copies are no substitute for them.
+# * **It helps because its copies have a good mean.** The regression has no noise and no critic.
+#   It brings class means more than the GAN does, and the head, too. So variety is not what a mean
 #   needs (notebook 11), and the GAN's variety costs something.
 # * **It looks at the example.** With shuffled differences, the gain is gone. Among all scripts it
-#   is more than a step towards the mean of the task, for this costs accuracy there. Among languages
-#   in Latin letters, that step brings class means as much as the GAN does.
-# * **Near the truth is not useful, again.** The GAN is much nearer to the truth than Gaussian noise
-#   and as diverse as real names. But a copy's nearest real name is seldom of its own language. Give
-#   the copies four times the weight of the example, and they take points away (left panel).
+#   is more than a step towards the mean of the task, for that step alone costs accuracy there.
+#   Among languages in Latin letters, that step brings class means as much as the GAN does.
+# * **Near the truth is not useful, again.** The GAN is much nearer to the truth than Gaussian
+#   noise and as diverse as real names. But a copy's nearest real name is seldom of its own
+#   language. Give the copies four times the weight of the example, and they take points away
+#   (left panel).
 # * **The loss matters less than the form.** WGAN-GP is ahead of the non-saturating game by about
 #   half a point. The learner's own loss, added to G's, changes nothing that can be seen here.
 # * **A scale can do more than copies.** With five examples, whitening brings both learners about
 #   half a point. With one example, class means lose as much by it.
-# * **The encoder is weak.** With one example, it is some five points better than class means of the
-#   raw counts. With five examples it is no better. A hundred languages teach it little about
-#   others.
+# * **The encoder is weak.** With one example, it is some five points better than class means of
+#   the raw counts (in RESULTS.md). With five examples it is no better. A hundred languages teach
+#   it little about others.
 
 # %% [markdown]
 # # Part III · Three media
 #
 # Ink, voice and text, side by side. The dot is what the generator's copies bring over no copies at
-# all. The square is what they bring over the **simplest thing** that one could do in their place:
+# all. The square is what they bring over the **strongest simple rival**:
 # classical warps for ink and for voice, and for text the *regression*: the same network without
 # noise and without a critic, trained by squared error, so that its one copy is a mean. Ink is the
 # trial of notebook 09, on real characters; voice is one person's example and another's queries;
@@ -564,7 +577,7 @@ for i, both in enumerate(media.values()):
     for r, mark, shift, colour in zip(both, "os", (0.12, -0.12), (0, 1)):
         ax.errorbar(100 * r["value"], shift - i, xerr=50 * (r["high"] - r["low"]), fmt=mark,
                     markersize=11, color=plots.COLOURS[colour], label=("over no copies",
-                    "over the simplest rival")[mark == "s"] if i == 0 else None)
+                    "over the strongest simple rival")[mark == "s"] if i == 0 else None)
 ax.axvline(0, color="black", linestyle=":")
 ax.set(yticks=[0, -1, -2], yticklabels=list(media), xlabel="points gained by G's copies",
        ylim=(-2.5, 0.6))
@@ -573,7 +586,7 @@ helped = [medium for medium, (plain, _) in media.items() if plain["low"] > 0]
 won = [medium for medium, (_, other) in media.items() if other["low"] > 0]
 figure.suptitle(f"G helps in {len(helped)} of 3 media"
                 + (f" ({', '.join(helped)})" if helped else "")
-                + f", and beats the simplest rival in {len(won)}", fontsize=18)
+                + f", and beats the strongest simple rival in {len(won)}", fontsize=18)
 plots.save(figure, "14_media")
 plt.show()
 
@@ -589,8 +602,8 @@ one = accuracy("classical", "one person")
 
 # %%
 display(Markdown(
-    f"No, the idea runs without them. Over the simplest rival, it wins clearly in **{len(won)} of "
-    f"3** media: ink, voice and text.\n\nA word in another person's voice is named rightly in "
+    f"No, the idea runs without them. Of ink, voice and text, it wins clearly over the strongest "
+    f"simple rival in **{len(won)}**.\n\nA word in another person's voice is named correctly in "
     f"**{accuracy('none')}** of the cases without copies, in **{accuracy('G')}** with copies by a "
     f"generator of warps, and in {accuracy('classical')} with classical warps. (5-way 1-shot, real "
     f"digits, trained on synthetic words alone.) So the generator brings "
@@ -607,4 +620,5 @@ display(Markdown(
 # **Read next.** Park, Chan, Zhang and others 2019, *SpecAugment: a simple data augmentation method
 # for automatic speech recognition* (arXiv 1904.08779). Xian, Lorenz, Schiele & Akata 2018, *Feature
 # generating networks for zero-shot learning* (arXiv 1712.00981). Wang, Girshick, Hebert &
-# Hariharan 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401).
+# Hariharan 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401). Schwartz, Karlinsky,
+# Shtok and others 2018, *Delta-encoder* (arXiv 1806.04734).
