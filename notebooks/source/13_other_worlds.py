@@ -140,8 +140,8 @@ k = max(shots, key=lambda k: int(k.max()) / int(k.min()))
 axes[1].bar(range(len(k)), k.sort(descending=True).values.tolist(), color=plots.COLOURS[1])
 axes[1].set(xlabel="class, the largest first", ylabel="examples", title="The most uneven of them")
 figure.suptitle(f"From {min(map(len, shots))} to {max(map(len, shots))} ways; the largest class "
-                f"has up to {max(int(k.max()) / int(k.min()) for k in shots):.0f} times the examples "
-                "of the smallest", fontsize=17)
+                f"has up to {max(int(k.max()) / int(k.min()) for k in shots):.0f} times the "
+                "examples of the smallest", fontsize=17)
 plots.save(figure, "13_sizes")
 plt.show()
 
@@ -504,8 +504,8 @@ best_here = max([*homes, "all"], key=lambda home: kept[home]["value"])
 # %%
 display(Markdown(
     f"In part. A learner of the world itself names **{native}** of the queries correctly, one of "
-    f"all *other* worlds **{others}**, and plain pixels {untrained}. In Fashion-MNIST, the world that "
-    f"was kept back, pixels reach {records.percent(kept['pixels'])}, and the best learner "
+    f"all *other* worlds **{others}**, and plain pixels {untrained}. In Fashion-MNIST, the world "
+    f"that was kept back, pixels reach {records.percent(kept['pixels'])}, and the best learner "
     f"({best_here}) {records.percent(kept[best_here])}.\n\n"
     "A generator that has seen *many* worlds helps a learner that has seen one, and helps it away "
     "from home (points gained by copies in training):\n\n"
