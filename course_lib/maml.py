@@ -236,7 +236,7 @@ def learner(model, params, *, inner_lr, steps, only="", inductive=False):
     @torch.no_grad()
     def task_labels(model, support_x, support_y, query_x, query_y):
         n_way = int(support_y.max()) + 1
-        rows = {name: p[:n_way] for name, p in params.items() if name.startswith("head.")}
+        rows = {name: params[name][:n_way] for name in ("head.weight", "head.bias") if name in params}
         if any(len(p) < n_way for p in rows.values()):
             raise ValueError(f"a task of {n_way} classes needs a head of {n_way} rows. Train with a larger n_way.")
         adapted = adapt(model, params | rows, support_x, support_y, lr=inner_lr, steps=steps, first_order=True,

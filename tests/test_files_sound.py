@@ -62,14 +62,14 @@ def test_a_rising_sound_rises():
 
 
 def test_levels_are_decibels_below_the_loudest():
-    """Of two tones, one 20 dB weaker: its row is 20 / 50 of 255 darker, but for what pre-emphasis adds."""
+    """Of two tones, one 20 dB weaker: its row is 20 / 35 of 255 darker, but for what pre-emphasis adds."""
     def raised(f):
         return 20 * numpy.log10(abs(1 - 0.97 * numpy.exp(-2j * numpy.pi * f / 8000)))
 
     picture = sound.spectrogram(tone(562.5) + 0.1 * tone(2000), 8000)       # both at the middle of a window's frequency
     one, other = (sound._bands()[:, round(f / 31.25)].max() for f in (562.5, 2000))
     expected = 20 - raised(2000) + raised(562.5) + 10 * numpy.log10(one / other)
-    shown = (int(picture[:14].max()) - int(picture[14:].max())) / 255 * 50
+    shown = (int(picture[:14].max()) - int(picture[14:].max())) / 255 * sound.RANGE
     assert -shown == pytest.approx(expected, abs=1)
 
 

@@ -281,6 +281,7 @@ def points(record):
     return f"{100 * record['value']:+.1f} ± {50 * (record['high'] - record['low']):.1f}"
 
 
+# %%
 gains = {copies: torch.tensor([[100 * value("gain", home, copies, place) for place in places]
                                for home in homes]) for copies in ARMS}
 figure, axes = plt.subplots(1, 3, figsize=(19, 5), sharey=True)
@@ -434,6 +435,7 @@ rows = {"one learner for all, minus one each (points)":
         ("gain, 5-way 1-shot, difference", "all - {}", homes),
         "with the task's description, minus without: worth of copies (points)":
         ("gain, 5-way 1-shot, difference", "all - all, no task", places)}
+# %%
 lines = ["| | " + " | ".join(places) + " |", "|---" * (len(places) + 1) + "|"]
 for title, (name, arm, where) in rows.items():
     lines.append(f"| {title} | " + " | ".join(

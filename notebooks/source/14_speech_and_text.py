@@ -199,6 +199,8 @@ NAMES = {"nearest": "nearest in pixels", "nearest, liftered": "nearest, liftered
          "classical, with time warping": "ProtoNet, classical, with time warping",
          "masks": "ProtoNet, masks",
          "real voices": "ProtoNet, trained on people"}
+
+# %%
 figure, ax = plt.subplots(figsize=(12, 6.2))
 for who, colour, mark in (("two people", 0, "o"), ("one person", 1, "s")):
     for i, arm in enumerate(ARMS):
@@ -494,9 +496,14 @@ for world in ("all scripts", "Latin"):
     display(Markdown("\n".join(lines)))
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.4), width_ratios=(1, 1.15))
 tuned = [r for r in stored if r["name"] == "while tuning, prototypes" and r["k_shot"] == 1]
 plain = next(r["value"] for r in tuned if r["arm"] == "none")
+best = {arm: gain_of(arm, "prototypes", "all scripts", 1) for arm in ("GAN, WGAN-GP", "real")}
+title = (f"1-shot class means gain {points(best['GAN, WGAN-GP'])} points by the GAN, "
+         f"{points(best['real'])} by real names")
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(15, 5.4), width_ratios=(1, 1.15))
 for arm, colour in (("Gaussian", 2), ("GAN, WGAN-GP", 1), ("regression", 0)):
     line = [(r["copies"] * r["weight"], 100 * (r["value"] - plain)) for r in tuned
             if r["arm"] == arm and r["knob"] in (0, 1.0)]
@@ -518,9 +525,7 @@ axes[1].axvline(0, color="black", linestyle=":")
 axes[1].set(yticks=[-i for i in range(len(ARMS) - 1)], yticklabels=ARMS[:-1],
             title="test languages", xlabel="points gained", xlim=(-0.9, 1.9))
 axes[1].legend(fontsize=11, frameon=False)
-best = {arm: gain_of(arm, "prototypes", "all scripts", 1) for arm in ("GAN, WGAN-GP", "real")}
-figure.suptitle(f"1-shot class means gain {points(best['GAN, WGAN-GP'])} points by the GAN, "
-                f"{points(best['real'])} by real names", fontsize=17)
+figure.suptitle(title, fontsize=17)
 plots.save(figure, "14_text")
 plt.show()
 
