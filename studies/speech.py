@@ -1,7 +1,7 @@
 """From synthetic voices to people: what augments the training of a learner of words, and what is the generator's share?
 
     COURSE_DATA=... python studies/speech.py tune       (strengths, on the people who validate; seed 0)
-    COURSE_DATA=... python studies/speech.py test       (TIME on one core; writes speech.jsonl)
+    COURSE_DATA=... python studies/speech.py test       (half an hour on one core; writes speech.jsonl)
 
 A ProtoNet is trained on the words of `spoken`, which two programs say, and on nothing else. It is tested on the Free
 Spoken Digit Dataset: no digit is among the words, and no person's voice among the voices. Three of the six people
@@ -192,7 +192,6 @@ PAIRS = (("classical", "none"), ("masks", "none"), ("G", "none"),
 
 def test(seeds):
     results = shared.results("speech", profile="cpu", seed=0, device="cpu", dataset="spoken, spoken-digits")
-    results.path.unlink(missing_ok=True)
     for who, one_person in (("two people", False), ("one person", True)):
         found = {}
         for seed in seeds:

@@ -1,6 +1,6 @@
 """What carries over to other worlds: a learner's features, and a generator's knowledge of how copies differ.
 
-    COURSE_DATA=... python studies/worlds.py train [--seeds 0 1 2]      (TIME on one core; goes on where it stopped)
+    COURSE_DATA=... python studies/worlds.py train [--seeds 0 1 2]      (an hour on one core; goes on where it stopped)
     COURSE_DATA=... python studies/worlds.py tune                       (strengths, on validation classes)
     COURSE_DATA=... python studies/worlds.py test                       (writes worlds.jsonl)
 
@@ -13,7 +13,8 @@ Fashion-MNIST, which no choice of this study ever saw. Drawings of ink are norma
 A learner is trained on 1-shot tasks, in which every image gives way to a copy: by nobody, by classical augmentation,
 by the generator of its own world, or by the generator of all other worlds. It is tested on Meta-Dataset's episodes,
 `episodes.sample_varied`, of test classes. All arms see the same episodes. Classical augmentation and the generators
-have one knob each, a factor of their strength, chosen on validation classes. Then samples cross worlds: in 5-way 1-shot
+have one knob each, a factor of their strength, chosen on validation classes, with generators of slower rates and an
+earlier `spoken`; it was not chosen again for these. Then samples cross worlds: in 5-way 1-shot
 episodes the support gets COPIES copies of each example by another world's generator, and one learner judges them all.
 """
 
@@ -271,7 +272,6 @@ def standing(gains):
 def test(seeds=SEEDS):
     """Every arm in every world, on the same episodes; every difference is paired, over the episodes of all seeds."""
     results = shared.results("worlds", profile="cpu", seed=0, device="cpu", dataset="-")
-    results.path.unlink(missing_ok=True)
 
     def add(name, values, arm, unit="accuracy", **details):
         results.add(name, values, unit=unit, arm=arm, setting="inductive", seeds=len(seeds), **details)

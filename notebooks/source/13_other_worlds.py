@@ -256,13 +256,13 @@ plt.show()
 # Four kinds of knowledge. Each $G$ makes the changes that it learned in its own world, whatever it
 # is given.
 #
-# Do they help a learner? The study trained a learner in each world (rows) four times: on plain
-# drawings, on classical copies, on copies by the $G$ of its own world, and on copies by the $G$ of
-# *all other* worlds. Classical copies and generators had one knob each, their strength, chosen on
-# validation classes. Then all were tested in every world (columns) on the same varied episodes. A
-# number is the gain in points over plain training. Omniglot joins as a fifth world that trains.
-# Nothing was trained in three more: `digits`, real people's spoken digits, and Fashion-MNIST.
-# **Predict**: where is the gain largest?
+# Do they help a learner? The study trained a learner in each world (rows) four times. It saw plain
+# drawings, classical copies, copies by the $G$ of its own world, or copies by the $G$ of *all
+# other* worlds. Classical copies and generators had one knob each, their strength. It was chosen on
+# validation classes, with earlier generators that learned more slowly, and not again. Then all were
+# tested in every world (columns) on the same varied episodes. A number is the gain in points over
+# plain training. Omniglot joins as a fifth world that trains. Nothing was trained in three more:
+# `digits`, real people's spoken digits, and Fashion-MNIST. **Predict**: where is the gain largest?
 
 # %%
 stored = records.read(runtime.project_root() / "figures" / "results" / "worlds.jsonl")

@@ -563,12 +563,12 @@ plt.show()
 # # Part III · Three media
 #
 # Ink, voice and text, side by side. The dot is what the generator's copies bring over no copies at
-# all. The square is what they bring over the **strongest simple rival**:
-# classical warps for ink and for voice, and for text the *regression*: the same network without
-# noise and without a critic, trained by squared error, so that its one copy is a mean. Ink is the
-# trial of notebook 09, on real characters; voice is one person's example and another's queries;
-# text is 1-shot with class means. **Predict**: in how many of the three does the square stand
-# clearly to the right of 0?
+# all. The square is what they bring over the **strongest simple rival**. For ink and for voice,
+# these are classical warps. For text it is the *regression*, the same network without noise and
+# without a critic. It is trained by squared error, so its one copy is a mean. Ink is the trial of
+# notebook 09, on real characters; voice is one person's example and another's queries; text is
+# 1-shot with class means. **Predict**: in how many of the three does the square stand clearly to
+# the right of 0?
 
 # %%
 trial = {r["arm"]: r for r in records.read(folder / "trial.jsonl") if r["name"] == "difference"}
