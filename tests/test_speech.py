@@ -96,9 +96,10 @@ def test_classical_copies_move_time_and_pitch_apart():
     lines = torch.zeros(1, 40, 1, 28, 28)
     lines[..., 14, 4:24] = 1            # a band that sounds for a while: warped, it still lies along the time
     copies = speech.classical()(lines, runtime.rng(2))[0, :, 0]
-    pitch = (copies.sum(2) * bands[:, 0]).sum(1) / copies.sum((1, 2))
-    spread = ((copies.sum(2) * (bands[:, 0] - pitch[:, None]) ** 2).sum(1) / copies.sum((1, 2))).sqrt()
-    assert pitch.std() > 0.5 and spread.max() < 1.5, "the band moves as one"
+    heard = copies.sum(1)                                                                   # [N, T]
+    pitch = (copies * bands).sum(1) / heard.clamp(min=1e-6)
+    first = pitch.gather(1, heard.argmax(1, keepdim=True))
+    assert first.std() > 0.5 and ((pitch - first).abs() < 0.05)[heard > 0.5].all(), "at all times, the band moves alike"
 
 
 def test_a_learner_of_prototypes_takes_it():
