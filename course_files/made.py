@@ -1,8 +1,8 @@
-"""Worlds that the course brings along: printed letters, textures by a formula, words in synthetic voices."""
+"""Worlds that the course brings along: simulated handwriting, print, textures by a formula, synthetic voices."""
 
 import numpy
 
-from . import fonts, sound, textures
+from . import fonts, glyphs, sound, textures
 from .opening import DataError, opened
 from .recipes import Recipe, of_arrays, split_by_fives
 
@@ -13,6 +13,7 @@ def spoken(sources):
         return of_arrays(kept["themes"].tolist(), kept["words"].tolist(), kept["images"])
 
 
+GLYPHS = Recipe(lambda sources: glyphs.make(), glyphs.split)
 PRINT = Recipe(lambda sources: of_arrays(*fonts.letters()), split_by_fives)
 TEXTURES = Recipe(lambda sources: of_arrays(*textures.make()), split_by_fives)
 SPOKEN = Recipe(spoken, split_by_fives, lambda root: [sound.EMBEDDED])

@@ -8,13 +8,12 @@ import ast
 
 FLOORS = {      # each wing from the ground up
     "course_files": [["opening", "writing", "places", "recipes", "textures"], ["pictures", "download", "states"],
-                     ["cache", "fonts", "idx", "names", "omniglot", "sound"],
+                     ["cache", "fonts", "glyphs", "idx", "names", "omniglot", "sound"],
                      ["folders", "labelled", "languages", "made"],
                      ["spoken_digits"]],
     "course_lib": [
         ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
-         "networks/images", "networks/examples", "networks/features", "networks/convnet", "normalisation",
-         "datasets/glyphs"],
+         "networks/images", "networks/examples", "networks/features", "networks/convnet", "normalisation"],
         ["checkpoints", "quality", "episodes", "networks/flows", "datasets/classes"],
         ["gan", "maml", "networks/"],
         ["classifier", "flows", "augmentations", "pairs", "learners", "speech"],

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import torch
 
+from course_files import glyphs
 from course_lib import checkpoints, classifier, datasets, networks, normalisation, quality, runtime
-from course_lib.datasets import glyphs
 
 N_DRAWINGS, STEPS = 20, 1500        # drawings of each character for each side of a comparison; of the classifier
 

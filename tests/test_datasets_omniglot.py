@@ -9,9 +9,8 @@ import torch
 from PIL import Image, ImageDraw
 
 import torchvision_guard
-from course_files import omniglot
+from course_files import glyphs, omniglot
 from course_lib import datasets
-from course_lib.datasets import glyphs
 from data_files import PART, archive, empty_root, png, small_omniglot
 
 

@@ -17,14 +17,12 @@ import course_files
 from course_files import folders, labelled, languages, made, omniglot, spoken_digits
 from course_files.cache import cache_folder, data_root, fingerprint, kept
 from course_files.opening import DataError, plain
-from course_files.recipes import Recipe
 
 from ..runtime import one_of
-from . import glyphs
 from .classes import ImageClasses
 
 DATASETS = {
-    "glyphs": Recipe(lambda sources: glyphs.make(), glyphs.split),
+    "glyphs": made.GLYPHS,
     "digits": labelled.DIGITS,
     "print": made.PRINT,
     "spoken": made.SPOKEN,

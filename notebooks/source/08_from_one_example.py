@@ -36,11 +36,11 @@ from torch import nn
 from torch.nn.functional import max_pool2d
 
 from course_checks import nb08 as checks
+from course_files import glyphs
 from course_lib import (
     augmentations, checkpoints, classifier, datasets, episodes, learners, networks, pairs, quality,
     runtime, statistics,
 )
-from course_lib.datasets import glyphs
 from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("08_from_one_example", profile, dataset, device, seed,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from course_files.pictures import to_28
+from .pictures import to_28
 
 CANVAS, STYLE = 105, 8  # pixels, as in Omniglot; numbers that describe a drawer
 WORDS, HABITS = 6, 4  # strokes in an alphabet's vocabulary, and ways in which it joins them

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 import torch
 
+from course_files import glyphs
 from course_lib import datasets
-from course_lib.datasets import glyphs
 
 
 @pytest.fixture(scope="module")
