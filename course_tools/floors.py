@@ -7,13 +7,14 @@ tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/
 import ast
 
 FLOORS = {      # each wing from the ground up
-    "course_files": [["opening", "writing", "places", "recipes", "textures"], ["pictures", "download", "states"],
-                     ["cache", "fonts", "glyphs", "idx", "names", "omniglot", "sound"],
+    "course_files": [["acting", "opening", "writing", "places", "recipes", "textures"], ["pictures", "download", "states"],
+                     ["cache", "drawings", "fonts", "glyphs", "idx", "names", "omniglot", "sound"],
                      ["folders", "labelled", "languages", "made"],
                      ["spoken_digits"]],
     "course_lib": [
         ["runtime", "losses", "penalties", "statistics", "parallel", "placements", "networks/points",
-         "networks/images", "networks/examples", "networks/features", "networks/convnet", "normalisation"],
+         "networks/images", "networks/examples", "networks/features", "networks/convnet", "networks/acting",
+         "normalisation", "acting"],
         ["checkpoints", "quality", "episodes", "networks/flows", "datasets/classes"],
         ["gan", "maml", "networks/"],
         ["classifier", "flows", "augmentations", "pairs", "learners", "speech"],
@@ -21,8 +22,8 @@ FLOORS = {      # each wing from the ground up
     ],
     "course_checks": [["_base", "anew"], ["nb*"]],
     "course_tools": [
-        ["source", "records", "plots", "games"],
-        ["floors", "notebook", "authoring", "challenge", "report", "pages"],
+        ["source", "records", "plots", "games", "pad"],
+        ["floors", "notebook", "authoring", "challenge", "play", "report", "pages"],
         ["running"],
         ["handout", "doctor", "grading"],
         ["cli"],
