@@ -34,7 +34,7 @@ bench: .venv/author           ## time the episode sampler, the GAN steps, the me
 	@.venv/bin/python studies/meta_steps.py
 	@.venv/bin/python studies/threads.py
 
-checkpoints: .venv/student    ## train anew what notebooks 03, 07 to 14 load (two hours on 2 cores)
+checkpoints: .venv/student    ## train anew what notebooks 03, 07 to 15 load (two hours on 2 cores)
 	@$(COURSE) run 03 -p retrain=True && cp runs/latest/checkpoints/characters_* checkpoints/
 	@rm -f runs/few_shot/glyphs-0-MAML* && .venv/bin/python studies/few_shot.py train --datasets glyphs --seeds 0 \
 	    --learners MAML && for end in json safetensors; do \
@@ -49,9 +49,12 @@ checkpoints: .venv/student    ## train anew what notebooks 03, 07 to 14 load (tw
 	@rm -f runs/worlds/* && .venv/bin/python studies/worlds.py train && for end in json safetensors; do \
 	    for home in glyphs print spoken textures; do \
 	    cp runs/worlds/G-$$home-0.$$end checkpoints/G-$${home}_worlds.$$end || exit 1; done; done
+	@rm -f runs/acting/*-navigator-0.* && .venv/bin/python studies/acting.py train --families navigator --seeds 0 && \
+	    for end in json safetensors; do for kind in MAML GAN; do \
+	    cp runs/acting/$$kind-navigator-0.$$end checkpoints/$${kind}_navigator.$$end || exit 1; done; done
 
 PROFILE ?= cpu
-study: .venv/student          ## all numbers of 06 to 14 and of the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
+study: .venv/student          ## all numbers of 06 to 15 and of the challenge anew; PROFILE=gpu on cuda (needs COURSE_DATA)
 	@printf 'glyphs\nomniglot\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} .venv/bin/python studies/few_shot.py train --datasets {}
 	@.venv/bin/python studies/few_shot.py test && .venv/bin/python studies/augmentation.py test
 	@printf '0\n1\n2\n' | OMP_NUM_THREADS=1 xargs -P 2 -I{} .venv/bin/python studies/trial.py train --folds {} --profile $(PROFILE)
@@ -62,6 +65,8 @@ study: .venv/student          ## all numbers of 06 to 14 and of the challenge an
 	    xargs -P 2 -I{} .venv/bin/python studies/{}.py $$what || exit 1; done
 	@.venv/bin/python studies/worlds.py train && for study in worlds speech; do \
 	    .venv/bin/python studies/$$study.py test || exit 1; done && .venv/bin/python studies/text.py
+	@printf 'navigator\ncart\n' | xargs -P 2 -I{} .venv/bin/python studies/acting.py train --families {} --profile $(PROFILE)
+	@for what in tune test; do .venv/bin/python studies/acting.py $$what || exit 1; done
 
 # torch and torchvision belong together: 0.28 with 2.13, 0.27 with 2.12, 0.26 with 2.11
 constraints:                  ## compile the pins anew (needs uv)

@@ -39,6 +39,7 @@ TELLING = {     # by notebook: the fields of the one or two records that say mos
     "12": {"name": "distance to the truth", "arm": ["GAN, warps", "flow, warps"]},
     "13": {"name": "accuracy", "arm": ["glyphs", "spoken"], "world": "spoken"},
     "14": {"name": "5-way 1-shot", "arm": ["time warping", "ProtoNet, warped copies"], "world": "new words, synthetic"},
+    "15": {"name": "return after one real episode", "arm": ["real", "GAN"]},
 }
 
 # MathJax 3 in one file, out of a package that carries it

@@ -56,6 +56,8 @@ HEADLINES = {       # by the text that states them: (file, fields of the records
            ("worlds", {"name": "accuracy", "world": "fashion", "copies": "none"})],
     "14": [("speech", {"name": ["accuracy", "accuracy, difference"]}),
            ("text", {"name": ["gain, prototypes", "against regression, prototypes"], "k_shot": 1})],
+    "15": [("acting", {"name": ["return", "return, against real", "return, against ridge", "return, against regression",
+                                "log of steps saved", "return of meta-learners"]})],
 }
 
 
@@ -224,6 +226,22 @@ def _text(results):
     return rows
 
 
+def _acting(results):
+    families = list(dict.fromkeys(r["family"] for r in select(results, "acting", name="return")))
+    budgets = [1, 4, 5, 16, 40]
+    columns = [(f, k) for f in families for k in budgets if any(
+        r["family"] == f and r["episodes"] == k for r in select(results, "acting", name="return"))]
+    rows = [["arm", *(f"{f}, {k} real episode{'s' * (k > 1)}" for f, k in columns)]]
+    for arm in ("real", "ridge", "regression", "GAN", "GAN + real"):
+        found = [_one(results, "acting", name="return", arm=arm, family=f, episodes=k) for f, k in columns]
+        rows.append([arm, *map(_plain, found)])
+    return rows
+
+
+def _plain(record):
+    return unbroken(f"{record['value']:.1f} ± {(record['high'] - record['low']) / 2:.1f}")
+
+
 def _ratio(record):
     return unbroken(f"{record['value']:.2f} ± {(record['high'] - record['low']) / 2:.2f}")
 
@@ -308,7 +326,7 @@ def _one(results, file, **fields):
 
 TABLES = {"trial": _trial, "chances": _chances, "predicted": _predicted, "augmentation": _augmentation,
           "test_time": _test_time, "other_generators": _other_generators, "little_data": _little_data,
-          "worlds": _worlds, "worlds_gains": _worlds_gains, "crossing": _crossing, "speech": _speech, "text": _text,
+          "worlds": _worlds, "worlds_gains": _worlds_gains, "crossing": _crossing, "speech": _speech, "text": _text, "acting": _acting,
           "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 
