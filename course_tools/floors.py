@@ -7,7 +7,8 @@ tests/test_floors.py holds the code to it, and CONTRIBUTING.md prints it. `name/
 import ast
 
 FLOORS = {      # each wing from the ground up
-    "course_files": [["acting", "opening", "writing", "places", "recipes", "textures"], ["pictures", "download", "states"],
+    "course_files": [["acting", "opening", "writing", "places", "recipes", "textures"],
+                     ["pictures", "download", "states"],
                      ["cache", "drawings", "fonts", "glyphs", "idx", "names", "omniglot", "sound"],
                      ["folders", "labelled", "languages", "made"],
                      ["spoken_digits"]],

@@ -63,7 +63,8 @@ def files(wanted=(), dataset="glyphs"):
     installing = ("pyproject.toml", "course_threads.pth", "constraints.txt", "LICENSE")
     content = {name: _text(root / name) for name in installing}
     content |= {path.relative_to(root).as_posix(): _text(path)
-                for wing in WINGS if wing != "studies" for path in (root / wing).rglob("*.py")}
+                for wing in WINGS if wing != "studies" for kind in ("*.py", "*.js")
+                for path in (root / wing).rglob(kind)}
     content |= {path.relative_to(root).as_posix(): path.read_bytes()
                 for path in (root / "course_files" / "embedded").iterdir()}
     for file in (file for _, notebook in notebooks for file in _read_by(notebook, dataset)):

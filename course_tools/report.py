@@ -326,8 +326,8 @@ def _one(results, file, **fields):
 
 TABLES = {"trial": _trial, "chances": _chances, "predicted": _predicted, "augmentation": _augmentation,
           "test_time": _test_time, "other_generators": _other_generators, "little_data": _little_data,
-          "worlds": _worlds, "worlds_gains": _worlds_gains, "crossing": _crossing, "speech": _speech, "text": _text, "acting": _acting,
-          "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
+          "worlds": _worlds, "worlds_gains": _worlds_gains, "crossing": _crossing, "speech": _speech, "text": _text,
+          "acting": _acting, "parts": _parts, "placements": _placements, "official": _official, "few_shot": _few_shot,
           "threads": _threads, "meta_steps": _meta_steps}
 
 

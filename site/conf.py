@@ -14,6 +14,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.addnodes import download_reference
 
+from course_files.opening import DataError
+from course_tools import play
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
@@ -21,6 +24,8 @@ project = "GANs for few-shot learning"
 author = ""
 extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx.ext.githubpages"]
 root_doc = "README"
+TRY = """<p><a href="play/index.html"><b>Try it here</b></a>: draw a few characters, and see what the networks make of
+them.</p>"""
 TEXTS = ["RESULTS", "INSTALL", "TEACHING", "CONTRIBUTING"]
 include_patterns = [f"{root_doc}.md", *(f"{name}.md" for name in TEXTS), "notebooks/[0-9][0-9]_*.ipynb"]
 exclude_patterns = [".*", "runs", "build", "**/.*"]         # not even looked through
@@ -46,10 +51,21 @@ mathjax_path = mathjax.name
 
 
 def setup(app):
+    app.connect("builder-inited", page_to_play_with)
     app.connect("source-read", extend)
     app.connect("doctree-read", unbroken)
     app.connect("doctree-read", two_names)
     app.connect("build-finished", front_page)
+
+
+def page_to_play_with(app):
+    """Build play/, or say in one line why it is left out. The front page links to it only where it is there."""
+    folder = Path(app.outdir, "play")
+    try:
+        play.build(folder)
+    except DataError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"play/ is left out. {error}")
 
 
 def extend(app, name, source):
@@ -68,6 +84,9 @@ def extend(app, name, source):
     else:
         source[0] = re.sub(r"\[([^\]]+)\]\(([^)#]+)\)", without_page, source[0])
     if name == root_doc:
+        if Path(app.outdir, "play", "index.html").is_file():
+            title, first, rest = source[0].split("\n\n", 2)
+            source[0] = "\n\n".join([title, first, TRY, rest])
         texts = [name for name in TEXTS if (ROOT / f"{name}.md").is_file()]
         pages = [*texts, *(f"notebooks/{n}" for n in NOTEBOOKS)]
         source[0] += "\n".join(["", "```{toctree}", ":hidden:", "The course <self>", *pages, "```", ""])

@@ -38,6 +38,7 @@ IMAGINED = {"navigator": 40, "cart": 20}         # episodes of a step
 BUDGETS = {"navigator": (1, 2, 5, 10, 20, 40), "cart": (1, 2, 4, 8, 16)}
 META = {"navigator": dict(n_steps=400, n_tasks=40, episodes=20, lr=0.05, outer_lr=1e-3),
         "cart": dict(n_steps=100, n_tasks=20, episodes=5, lr=0.1, outer_lr=3e-3)}
+WORST = {"navigator": -60.0, "cart": 0.0}       # the return of a policy that runs away, or whose numbers did
 MOST_ROWS, N_ROWS = 128, 600            # of a set that describes a task; kept of each task, to learn from
 REGRESSION_STEPS, START_STEPS, GAN_STEPS = 8000, 3000, 1500         # the last two together take as long as the first
 
@@ -253,7 +254,8 @@ def lived(family, network, envs, n_tasks, lr, steps, rng, params=None):
 def score(family, network, params, tasks, seed):
     """The mean return of each task's policy: [T]."""
     envs, horizon = environments(family, tasks, TEST_EPISODES), FAMILIES[family].horizon
-    return acting.collect(envs, network, detached(params), horizon, runtime.rng(seed)).returns().mean(1)
+    returns = acting.collect(envs, network, detached(params), horizon, runtime.rng(seed)).returns().mean(1)
+    return returns.nan_to_num(WORST[family]).clamp(min=WORST[family])
 
 
 # RL^2
@@ -329,7 +331,7 @@ def score_memory(family, memory, tasks, budgets, rng, repeats=TEST_EPISODES):
 # Arms
 
 ARMS = ("real", "ridge", "regression", "GAN", "GAN + real")
-GRID = {"real": [(lr, steps) for lr in (0.02, 0.05, 0.1, 0.2, 0.5) for steps in (1, 3)],
+GRID = {"real": [(lr, steps) for lr in (0.01, 0.02, 0.05, 0.1, 0.2) for steps in (1, 3)],
         "model": [(lr, steps) for lr in (0.02, 0.05, 0.1, 0.2) for steps in (1, 3, 10)]}
 TUNED = {"navigator": (1, 5, 40), "cart": (1, 4, 16)}       # K for which settings are chosen; others take the nearest
 RIDGES = (0.01, 0.1, 1)
@@ -491,7 +493,7 @@ def apart(family, seed, network, models, results, chosen, n_steps=30, every=3):
         def watch(step, params, imagined, arm=arm):
             if step % every == 0:
                 real = score(family, network, params, tasks, 900 + seed)
-                for what, values in (("imagined", imagined.returns().mean(1)), ("real", real)):
+                for what, values in (("imagined", imagined.returns().mean(1).nan_to_num(0.0)), ("real", real)):
                     results.add(f"{what} return on the way", values, unit="return", setting="inductive", arm=arm,
                                 family=family, step=step, run=seed)
         dreamed(family, network, model, e, nearest(chosen, family, arm, 1)[0], n_steps, runtime.rng(700 + seed),

@@ -73,6 +73,7 @@ def test_it_holds_what_the_notebooks_read_and_no_more():
     assert [n for n in some if n.endswith(".ipynb")] == ["notebooks/01_the_gan_game.ipynb",
                                                          "notebooks/02_making_it_train.ipynb"]
     assert not [name for name in some if name.startswith(("checkpoints", "figures", "data"))]
+    assert "course_tools/pad.js" in some and "course_files/drawings.py" in some
     everything = handout.files()
     for name in ("figures/glyphs_vs_omniglot.png", "figures/results/few_shot.jsonl", "figures/results/meta_steps.jsonl",
                  "figures/results/published.jsonl", "checkpoints/characters_glyphs.safetensors",

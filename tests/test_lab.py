@@ -19,12 +19,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import lab
+from course_files import drawings
 from course_lib import runtime
 from course_tools import authoring
 
 NOTEBOOKS = runtime.project_root() / "notebooks"
 SECONDS = 300       # for one notebook; it takes about 10 on a quiet machine
 DRAW = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+TENT = drawings.FIVE[1]
 PICTURE = new_output("display_data", {"image/png": "iVBORw0KGgo="})
 
 
@@ -114,6 +116,42 @@ def test_the_slider_of_notebook_01_redraws_its_picture(browser, server):
             expect(picture).not_to_have_attribute("src", before, timeout=20_000)
             expect(value).to_have_text(expected)
             assert picture.evaluate("picture => picture.naturalWidth") > 0
+
+
+@pytest.mark.browser
+def test_what_is_drawn_on_the_pads_of_notebook_00_reaches_the_cell_below(browser, server):
+    from playwright.sync_api import expect
+
+    name = "notebooks/00_start_here.ipynb"
+    with lab.opened(browser, server, name) as page:
+        lab.run_all(page, Path(server["root_dir"], name), SECONDS)
+        canvas = page.get_by_role("img", name="one of them again", exact=True)
+        below = page.locator(".jp-CodeCell", has_text="named = learners.nearest_neighbour(yours)")
+        picture = below.locator(".jp-OutputArea img")
+
+        def run_below():
+            below.locator(".jp-InputPrompt").click()
+            page.keyboard.press("ControlOrMeta+Enter")
+
+        page.get_by_role("button", name="Clear: one of them again").press("Enter")
+        expect(page.locator(".jp-mod-editMode.jp-Notebook")).to_have_count(0)
+        run_below()
+        expect(below).to_contain_text("the pad 'one of them again' is empty. Draw on it", timeout=20_000)
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        for stroke in TENT:
+            for i, (x, y) in enumerate(stroke):
+                page.mouse.move(box["x"] + x / 105 * box["width"], box["y"] + y / 105 * box["height"])
+                if i == 0:
+                    page.mouse.down()
+            page.mouse.up()
+        run_below()
+        expect(picture).to_be_visible(timeout=20_000)
+        first = picture.get_attribute("src")
+        page.get_by_role("button", name="Undo: one of them again").click()
+        run_below()
+        expect(picture).not_to_have_attribute("src", first, timeout=20_000)
+        assert picture.evaluate("picture => picture.naturalWidth") > 0
 
 
 BROKEN = {

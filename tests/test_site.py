@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -41,8 +42,11 @@ class Page(HTMLParser):
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
     command = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "-c", "site", "-d", folder / "doctrees", "."]
-    done = subprocess.run([*command, folder / "site"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run([*command, folder / "site"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8",
+                          env={**os.environ, "PATH": ""})       # without npm: test_play.py builds what needs it
     assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"play/ is left out\. npm is not installed\..*\n", done.stdout)
+    assert not (folder / "site" / "play").exists()
     return folder / "site"
 
 

@@ -44,8 +44,9 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from course_checks import nb00 as checks
+from course_files import drawings
 from course_lib import datasets, episodes, learners, networks, runtime, statistics
-from course_tools import notebook, plots, records
+from course_tools import notebook, pad, plots, records
 
 sizes, device, results = notebook.setup("00_start_here", profile, dataset, device, seed,
                                         split="train")
@@ -277,6 +278,39 @@ ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
        title="Single episodes scatter widely; their mean is known far better")
 plots.save(figure, "00_baseline")
 plt.show()
+
+# %% [markdown]
+# ## Draw your own
+#
+# Now an episode of your own. In JupyterLab, run the next cell: it shows six pads with drawings of ours. Clear them. Invent five
+# characters and draw each of them once, with the mouse, a finger or a pen. Then draw one of the five again on the last pad,
+# as another person would. **Predict**: will the nearest neighbour find it?
+#
+# Then run the cell *below* the pads again, because Jupyter does not run it by itself. (The cell of the pads itself would bring
+# our drawings back.) A static page has no pads, so its picture shows our drawings.
+
+# %% tags=["machine"]
+mine = pad.Pads(5, strokes=drawings.FIVE)
+again = pad.Pads(1, label="one of them again", strokes=[drawings.AGAIN])
+display(mine, again)
+
+# %%
+support, query = (pads.classes().ink.view(1, -1, 1, 28, 28) for pads in (mine, again))
+yours = episodes.Episodes(support, torch.arange(5)[None], query, None)      # you know its label
+named = learners.nearest_neighbour(yours).item()
+distances = torch.cdist(query.flatten(2), support.flatten(2))[0, 0].tolist()
+figure, axes = plt.subplots(1, 6, figsize=(14, 3.6))
+for ax, image, name, distance in zip(axes, support[0], mine.labels, distances):
+    plots.show(ax, image, f"{name}\ndistance {distance:.1f}")
+plots.show(axes[5], query[0, 0], "one of them again")
+axes[named].spines[:].set(visible=True, color=plots.COLOURS[1], linewidth=4)
+figure.suptitle(f"The nearest in pixels is {mine.labels[named]}", fontsize=18)
+plots.save(figure, "00_yours")
+plt.show()
+
+# %% [markdown]
+# Was the nearest neighbour right? Draw the same character again, but smaller or nearer to a corner. Which of your five does it
+# name now, and why?
 
 # %% [markdown]
 # ## A number without an interval is a rumour

@@ -36,12 +36,12 @@ from torch import nn
 from torch.nn.functional import max_pool2d
 
 from course_checks import nb08 as checks
-from course_files import glyphs
+from course_files import drawings, glyphs
 from course_lib import (
     augmentations, checkpoints, classifier, datasets, episodes, learners, networks, pairs, quality,
     runtime, statistics,
 )
-from course_tools import notebook, plots, records
+from course_tools import notebook, pad, plots, records
 
 sizes, device, results = notebook.setup("08_from_one_example", profile, dataset, device, seed,
                                         split="val")
@@ -294,7 +294,32 @@ plt.show()
 
 # %% [markdown]
 # Cover the titles: which block would you take for people's? Which rows have changed into another character? Do the five
-# differ as much as five people would? Your eye asks the right questions; now the numbers.
+# differ as much as five people would?
+#
+# ### $G$ redraws yours
+#
+# In JupyterLab, run the next cell, clear the five pads and draw characters that nobody has seen. The five are one
+# task. **Predict**: which of them will $G$ vary well, and which will it spoil? Then run the cell *below* the pads
+# again, because Jupyter does not run it by itself. (The cell of the pads itself would bring our drawings back, which
+# the picture on a static page shows.)
+
+# %% tags=["machine"]
+mine = pad.Pads(5, strokes=drawings.FIVE)
+display(mine)
+
+# %%
+yours = mine.classes().ink.view(1, -1, 1, 28, 28).to(device)        # one task: [1, 5, 1, 28, 28]
+rng = runtime.rng(seed + 7, device)
+redrawn = torch.stack([arms["warp"](yours, rng)[0] for _ in range(8)], dim=1)  # [5, 8, 1, 28, 28]
+figure, axes = plt.subplots(1, 2, figsize=(10, 5.8), width_ratios=(1, 8))
+plots.sheet(yours[0, :, None].cpu(), axes[0], title="x")
+plots.sheet(redrawn.cpu(), axes[1], title="warp")
+figure.suptitle("Your drawing at the left, and eight that G makes of it", fontsize=18)
+plots.save(figure, "08_yours")
+plt.show()
+
+# %% [markdown]
+# Your eye asks the right questions; now the numbers.
 #
 # ## 6 · Judged on alphabets never seen
 #

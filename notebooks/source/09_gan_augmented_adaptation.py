@@ -35,11 +35,12 @@ from IPython.display import Markdown, display
 from scipy.stats import t as student
 
 from course_checks import nb09 as checks
+from course_files import drawings
 from course_lib import (
     augmentations, checkpoints, classifier, datasets, episodes, learners, networks, pairs,
     placements, runtime, statistics,
 )
-from course_tools import notebook, plots, records
+from course_tools import notebook, pad, plots, records
 
 sizes, device, results = notebook.setup("09_gan_augmented_adaptation", profile, dataset, device,
                                         seed, split="val")
@@ -293,6 +294,53 @@ plots.save(figure, "09_paired")
 plt.show()
 
 # %% [markdown]
+# ### Draw your own
+#
+# One episode, drawn by you. In JupyterLab, run the next cell and clear the pads. Draw five
+# characters once each, and one of them again on the last pad. **Predict**: does the ProtoNet name
+# it? Is it surer with five drawings of $G$ for each character, or less sure? Then run the cells
+# *below* the pads again, because Jupyter does not run them by itself. (The cell of the pads itself
+# would bring our drawings back. They are in the picture on a static page.)
+
+# %% tags=["machine"]
+mine = pad.Pads(5, strokes=drawings.FIVE)
+again = pad.Pads(1, label="one of them again", strokes=[drawings.AGAIN])
+display(mine, again)
+
+# %%
+examples, asked = (pads.classes().normalised().to(device).ink.view(1, -1, 1, 28, 28)
+                   for pads in (mine, again))
+
+
+@torch.no_grad()
+def shares(n_extra):
+    """The ProtoNet's probabilities [5], with n_extra drawings of G for each character."""
+    enlarged = placements.adding(generated, n_extra)
+    x, y = enlarged(examples, torch.arange(5, device=device)[None], runtime.rng(seed, device))
+    yours = episodes.Episodes(x, y, asked, None)            # only you know the label of the query
+    return learners.protonet_logits(network.eval().features, yours).softmax(2)[0, 0].cpu()
+
+
+alone, with_G = shares(0), shares(N_EXTRA)
+
+# %%
+figure, axes = plt.subplots(2, 6, figsize=(14, 5.4), height_ratios=(1, 1.1))
+for ax, image, name in zip(axes[0], [*examples[0], asked[0, 0]], [*mine.labels, *again.labels]):
+    plots.show(ax, image, name)
+for ax, *both in zip(axes[1], (100 * alone).tolist(), (100 * with_G).tolist()):
+    bars = ax.bar(("alone", "with G"), both, color=("#666666", plots.COLOURS[1]))
+    ax.bar_label(bars, fmt="%.0f %%")
+    ax.set(ylim=(0, 115), yticks=[])
+axes[1, 0].set_ylabel("probability")
+axes[1, 5].axis("off")
+figure.suptitle(f"ProtoNet alone: {mine.labels[alone.argmax()]}; with G's drawings: "
+                f"{mine.labels[with_G.argmax()]}", fontsize=18)
+plots.save(figure, "09_yours")
+plt.show()
+
+# %% [markdown]
+# One query is an anecdote, also when it is yours. The measurement is the figure above the pads.
+#
 # ## 5 · Why it may help, and why it may not
 #
 # A prototype is the mean of a class's support in feature space. From one example it *is* the
