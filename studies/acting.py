@@ -18,6 +18,7 @@ Returns are means over TEST_EPISODES episodes after adaptation. Intervals: over 
 """
 
 import argparse
+import copy
 import json
 import time
 from functools import partial
@@ -33,20 +34,21 @@ from course_files.acting import FAMILIES
 from course_lib import acting, checkpoints, flows, gan, losses, penalties, runtime
 from course_lib.networks.acting import Policy, TransitionDiscriminator, TransitionGenerator
 
-SEEDS, N_TRAIN, N_VAL, N_TEST, TEST_EPISODES = (0, 1, 2), 500, 40, 100, 20
+SEEDS, TEST_EPISODES = (0, 1, 2), 20
+N_TASKS = {"navigator": {"train": 500, "val": 40, "test": 100}, "cart": {"train": 500, "val": 20, "test": 50}}
 IMAGINED = {"navigator": 40, "cart": 20}         # episodes of a step
-BUDGETS = {"navigator": (1, 2, 5, 10, 20, 40), "cart": (1, 2, 4, 8, 16)}
+BUDGETS = {"navigator": (1, 2, 5, 10, 20, 40), "cart": (1, 2, 4, 16)}
 META = {"navigator": dict(n_steps=400, n_tasks=40, episodes=20, lr=0.05, outer_lr=1e-3),
         "cart": dict(n_steps=100, n_tasks=20, episodes=5, lr=0.1, outer_lr=3e-3)}
 WORST = {"navigator": -60.0, "cart": 0.0}       # the return of a policy that runs away, or whose numbers did
 MOST_ROWS, N_ROWS = 128, 600            # of a set that describes a task; kept of each task, to learn from
-REGRESSION_STEPS, START_STEPS, GAN_STEPS = 8000, 3000, 1500         # the last two together take as long as the first
+REGRESSION_STEPS, GAN_STEPS = 8000, 1500
 
 
 def pool(family, split):
     """The tasks of a split, the same at every call: [N, ...]."""
-    start, n = {"train": (0, N_TRAIN), "val": (1, N_VAL), "test": (2, N_TEST)}[split]
-    return FAMILIES[family].tasks(numpy.random.default_rng(1000 + start), n)
+    rng = numpy.random.default_rng(1000 + ("train", "val", "test").index(split))
+    return FAMILIES[family].tasks(rng, N_TASKS[family][split])
 
 
 def environments(family, tasks, episodes):
@@ -161,24 +163,27 @@ def squared_error(G, y, before, task, rng):
     return (G(torch.zeros(len(y), G.z_dim), before, task) - y).square().mean()
 
 
-def train_model(family, kind, known, asked, seed, times=1):
-    """A `TransitionGenerator` by "regression", or by "GAN": a shorter regression, and then the adversarial game.
+def regression(family, known, asked, seed, times=1):
+    """A `TransitionGenerator` that learned to predict by squared error."""
+    f = FAMILIES[family]
+    runtime.seed_everything(seed)
+    G = TransitionGenerator(len(f.scale), f.n_action)
+    G.scale.copy_(spread(asked))
+    return flows.fit(G, sampler(known, asked, G.scale, G.n_before), n_steps=times * REGRESSION_STEPS,
+                     rng=runtime.rng(seed), lr=2e-3, objective=squared_error)
+
+
+def adversarial(G, family, known, asked, seed, times=1):
+    """A copy of the regression G, after the game against a discriminator.
 
     A GAN from random weights learned what a world looks like, and next to nothing of the task.
     """
-    f, draw_rng = FAMILIES[family], runtime.rng(seed)
+    f, G = FAMILIES[family], copy.deepcopy(G)
     runtime.seed_everything(seed)
-    G, n_state = TransitionGenerator(len(f.scale), f.n_action), len(f.scale)
-    G.scale.copy_(spread(asked))
-    draw = sampler(known, asked, G.scale, G.n_before)
-    flows.fit(G, draw, n_steps=times * (REGRESSION_STEPS if kind == "regression" else START_STEPS), rng=draw_rng,
-              lr=2e-3, objective=squared_error)
-    if kind == "regression":
-        return G
     penalty = penalties.lazily(partial(penalties.r1, gamma=0.1), every=4)
-    return gan.fit(G, TransitionDiscriminator(n_state, f.n_action), draw, n_steps=times * GAN_STEPS,
-                   loss=losses.NON_SATURATING, penalty=penalty, lr=(2e-4, 8e-4), betas=(0.0, 0.99), ema=0.99,
-                   rng=draw_rng).G
+    return gan.fit(G, TransitionDiscriminator(len(f.scale), f.n_action), sampler(known, asked, G.scale, G.n_before),
+                   n_steps=times * GAN_STEPS, loss=losses.NON_SATURATING, penalty=penalty, lr=(2e-4, 8e-4),
+                   betas=(0.0, 0.99), ema=0.99, rng=runtime.rng(seed)).G
 
 
 class Ridge(nn.Module):
@@ -332,9 +337,9 @@ def score_memory(family, memory, tasks, budgets, rng, repeats=TEST_EPISODES):
 
 ARMS = ("real", "ridge", "regression", "GAN", "GAN + real")
 GRID = {"real": [(lr, steps) for lr in (0.01, 0.02, 0.05, 0.1, 0.2) for steps in (1, 3)],
-        "model": [(lr, steps) for lr in (0.02, 0.05, 0.1, 0.2) for steps in (1, 3, 10)]}
-TUNED = {"navigator": (1, 5, 40), "cart": (1, 4, 16)}       # K for which settings are chosen; others take the nearest
-RIDGES = (0.01, 0.1, 1)
+        "model": [(lr, steps) for lr in (0.02, 0.05, 0.1) for steps in (1, 3, 10)]}
+TUNED = {"navigator": (1, 5, 40), "cart": (1, 8)}       # K for which settings are chosen; others take the nearest
+RIDGES = (0.1, 1)
 
 
 def folder():
@@ -465,7 +470,8 @@ def test_arms(family, results, chosen):
                 params = after(arm, family, network, models, e, nearest(chosen, family, arm, k), 600 + seed)
                 found.setdefault((arm, k), []).append(score(family, network, params, tasks, 900 + seed))
             print(family, seed, k, {arm: round(float(found[arm, k][-1].mean()), 2) for arm in ARMS}, flush=True)
-        apart(family, seed, network, models, results, chosen)
+        if family == "navigator":
+            apart(family, seed, network, models, results, chosen)
     steps = {k: float(numpy.mean(each)) for k, each in steps.items()} | {0: 0.0}
     for (arm, k), values in found.items():
         settings = chosen[family, arm, 0] if arm == "oracle" else () if arm == "before" else nearest(
@@ -542,10 +548,11 @@ def train(family, seed, times=1):
         network = kept(kind, lambda how=how: meta_train(family, seed, **meta, **how)[0], policy(family))
         if kind == "MAML":
             rows = experience(family, network, seed, meta["lr"])
-            for model in ("regression", "GAN"):
-                f = FAMILIES[family]
-                kept(model, partial(train_model, family, model, *rows, seed, times),
-                     TransitionGenerator(len(f.scale), f.n_action))
+            f = FAMILIES[family]
+            first = kept("regression", partial(regression, family, *rows, seed, times),
+                         TransitionGenerator(len(f.scale), f.n_action))
+            kept("GAN", partial(adversarial, first, family, *rows, seed, times),
+                 TransitionGenerator(len(f.scale), f.n_action))
     memory = RL2[family] | {"n_steps": RL2[family]["n_steps"] * times}
     kept("RL2", lambda: train_memory(family, seed, **memory), Memory(family))
 

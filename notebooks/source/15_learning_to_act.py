@@ -545,33 +545,27 @@ display(Markdown("\n".join(lines)))
 # (solid). **Predict** for which model they part first.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.2))
-for ax, family in zip(axes, families):
-    for arm in ("ridge", "regression", "GAN"):
-        for what, style in (("imagined", "--"), ("real", "-")):
-            rows = [r for r in study if r["name"] == f"{what} return on the way"
-                    and (r["family"], r["arm"]) == (family, arm)]
-            at = sorted({r["step"] for r in rows})
-            mean = [numpy.mean([r["value"] for r in rows if r["step"] == step]) for step in at]
-            ax.plot(at, mean, style, color=COLOURS[arm], lw=2,
-                    label=arm if what == "real" else None)
-    ax.set(xlabel="steps of practice in imagination", title=family)
-axes[0].set_ylabel("return")
-axes[0].legend(frameon=False, fontsize=12)
+def on_the_way(what, arm):
+    """Steps of practice [S], and the imagined or real return after them, mean over three seeds."""
+    rows = [r for r in study if r["name"] == f"{what} return on the way" and r["arm"] == arm]
+    at = sorted({r["step"] for r in rows})
+    return at, [numpy.mean([r["value"] for r in rows if r["step"] == step]) for step in at]
 
 
-def belief(family, arm):
-    """By how much the imagined return exceeds the real one at the end of the practice."""
-    last = {what: [r["value"] for r in study if r["name"] == f"{what} return on the way"
-                   and (r["family"], r["arm"], r["step"]) == (family, arm, 27)]
-            for what in ("imagined", "real")}
-    return numpy.mean(last["imagined"]) - numpy.mean(last["real"])
-
-
-figure.suptitle("Navigator, imagined less real return after 27 steps: "
-                + ", ".join(f"{arm} {belief('navigator', arm):+.1f}"
-                            for arm in ("ridge", "regression", "GAN"))
-                + " (dashed: imagined; solid: real)", fontsize=15)
+figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), sharey=True)
+beliefs = {}
+for ax, arm in zip(axes, ("ridge", "regression", "GAN")):
+    for what, style in (("imagined", "--"), ("real", "-")):
+        at, returns = on_the_way(what, arm)
+        ax.plot(at, returns, style, color=COLOURS[arm], lw=2.5)
+        ax.text(at[-1], returns[-1], what, ha="right", va="bottom", fontsize=13)
+        beliefs[arm, what] = returns[-1]
+    ax.set(xlabel="steps of practice in imagination", title=arm)
+axes[0].set_ylabel("return, navigator")
+gap = {arm: beliefs[arm, "imagined"] - beliefs[arm, "real"]
+       for arm in ("ridge", "regression", "GAN")}
+figure.suptitle("At the end, imagination promises more than the world gives, by "
+                + ", ".join(f"{value:.1f} ({arm})" for arm, value in gap.items()), fontsize=16)
 plots.save(figure, "15_exploitation")
 plt.show()
 
@@ -643,7 +637,7 @@ display(table(["notebook", "medium", "what", "found"],
 # plus means that $G$ is better.
 
 # %%
-def gap(first, second):
+def without_interval(first, second):
     """The difference of two gains, where the pairs were not stored: without an interval."""
     return f"{100 * (first['value'] - second['value']):+.1f} points"
 
@@ -663,7 +657,8 @@ rows = [
     ("11", "ink, normalised",
      shown(found_in(**errors, world="normalised", arm="G - no augmentation"), -1),
      "classical copies", shown(found_in(**errors, world="normalised", arm="classical × 0.5 - G"))),
-    ("12", "ink, matcher", shown(matched), "regression, best of 4", gap(matched, regression)),
+    ("12", "ink, matcher", shown(matched), "regression, best of 4",
+     without_interval(matched, regression)),
     ("13", "pictures, G from other worlds", shown(found_in(**abroad, name="mean gain")),
      "classical copies", shown(found_in(**abroad, name="mean gain over classical")))]
 
