@@ -28,7 +28,7 @@ from course_lib.runtime import project_root
 
 from .source import imported, meaning
 
-MACHINE_NOTE = "(Run this cell: its output describes your machine, so none is stored.)\n"
+MACHINE_NOTE = "(Run this cell: what it shows is yours or of your machine, so none is stored.)\n"
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]     # a kernel's own log is no message to the reader
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
