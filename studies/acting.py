@@ -37,7 +37,7 @@ from course_lib.networks.acting import Policy, TransitionDiscriminator, Transiti
 SEEDS, TEST_EPISODES = (0, 1, 2), 20
 N_TASKS = {"navigator": {"train": 500, "val": 40, "test": 100}, "cart": {"train": 500, "val": 20, "test": 50}}
 IMAGINED = {"navigator": 40, "cart": 20}         # episodes of a step
-BUDGETS = {"navigator": (1, 2, 5, 10, 20, 40), "cart": (1, 2, 4, 16)}
+BUDGETS = {"navigator": (1, 2, 5, 10, 20, 40), "cart": (1, 4, 16)}
 META = {"navigator": dict(n_steps=400, n_tasks=40, episodes=20, lr=0.05, outer_lr=1e-3),
         "cart": dict(n_steps=100, n_tasks=20, episodes=5, lr=0.1, outer_lr=3e-3)}
 WORST = {"navigator": -60.0, "cart": 0.0}       # the return of a policy that runs away, or whose numbers did
@@ -426,7 +426,8 @@ def needed(steps, returns, wanted):
     steps [K] rising, returns [K] means. Beyond either end it is that end: the number is then a bound.
     """
     best = numpy.maximum.accumulate(returns)
-    return float(numpy.interp(wanted, best, numpy.log(steps)))
+    rises = numpy.r_[True, numpy.diff(best) > 0]        # more steps for the same return are no use
+    return float(numpy.interp(wanted, best[rises], numpy.log(steps)[rises]))
 
 
 def saved(steps, real, model_steps, model):

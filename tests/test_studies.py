@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy.stats import permutation_test, ttest_1samp
 
+import acting
 import few_shot
 import little_data
 import speech
@@ -186,3 +187,47 @@ def test_every_world_is_left_out_of_its_others():
     for world in worlds.WORLDS:
         assert world not in worlds.SETS[worlds.but(world)]
         assert len(worlds.SETS[worlds.but(world)]) == len(worlds.TRAINED) - (world in worlds.TRAINED)
+
+
+def test_steps_saved_are_read_off_the_curve_of_real_steps():
+    steps, shape = [20, 40, 80], torch.tensor([0.5, -0.5, 1.0, -1.0])              # what tasks differ by cancels
+    real = torch.tensor([-5.0, -4.0, -3.0])[:, None] + shape
+    for returned, expected in ((-4.0, math.log(2)), (-3.5, math.log(2) + math.log(2) / 2), (-5.0, 0.0),
+                               (-1.0, math.log(4)), (-9.0, 0.0)):                   # the last two: bounds
+        found = acting.saved(steps, real, 20, returned + shape)
+        assert found.mean() == pytest.approx(expected, abs=1e-6) and found.std() < 1e-6
+    apart = acting.saved(steps, real, 20, -4.0 + torch.tensor([0.4, 0.0, 0.0, -0.4]) + shape)
+    assert apart.mean() == pytest.approx(math.log(2), abs=1e-6)
+    assert sorted(apart.tolist()) == pytest.approx([math.log(2) * (1 + move) for move in (-0.4, 0, 0, 0.4)], abs=1e-6)
+    dip = acting.needed([20, 40, 80], torch.tensor([-3.0, -6.0, -2.0]).numpy(), -3.0)       # worse with more is no use
+    assert dip == pytest.approx(math.log(20), abs=1e-6)
+
+
+def test_ridge_finds_a_world_that_is_quadratic():
+    rng = runtime.rng(0)
+    state, action = torch.randn(2, 60, 2, generator=rng), torch.rand(2, 60, 2, generator=rng) * 2 - 1
+    wind = torch.tensor([[0.3, -0.1], [0.0, 0.2]])[:, None]
+
+    def world(state, action):
+        return state + 0.5 * action + wind, -(state - 0.4).square().sum(2) + 0.2 * action[..., 0] * state[..., 1]
+
+    after, reward = world(state, action)
+    like = SimpleNamespace(scale=torch.tensor([1.0, 1, 1, 1, 0.3, 0.3, 2]), n_before=4)
+    rows = torch.cat([state, action, after - state, reward[..., None]], dim=2) / like.scale
+    filler = torch.full((2, 5, 8), 1e3)
+    filler[..., -1] = 0
+    task = torch.cat([torch.cat([rows, torch.ones(2, 60, 1)], dim=2), filler], dim=1)
+    model = acting.Ridge(like, 1e-4)
+    new = torch.randn(2, 10, 2, generator=rng), torch.rand(2, 10, 2, generator=rng) * 2 - 1
+    for found, expected in zip(model.what_follows(None, *new, model.encode_task(task)), world(*new)):
+        assert torch.allclose(found, expected, atol=2e-3)
+
+
+def test_a_description_keeps_living_rows():
+    task = torch.rand(3, 200, 4)
+    task[..., -1] = (torch.arange(200) % 4 == 0).float()                   # 50 living rows
+    kept = acting.described(task, 60)
+    assert kept.shape == (3, 60, 4) and (kept[..., -1].sum(1) == 50).all()
+    assert torch.equal(acting.described(task, 200), task)
+    rows = torch.tensor([[[1.0, 5, 1], [3.0, 5, 1], [99.0, 9, 0]]])
+    assert acting.spread(rows).tolist() == pytest.approx([2 ** 0.5, 1])
