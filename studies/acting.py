@@ -445,6 +445,7 @@ def test(families):
     results, chosen = shared.results("acting", profile="cpu", device="cpu", split="test", seed="all"), tuned(families)
     for family in families:
         test_arms(family, results, chosen)
+        test_descriptions(family, results, chosen)
         test_learners(family, results)
 
 
@@ -489,6 +490,25 @@ def test_arms(family, results, chosen):
             values = saved([steps[k] for k in BUDGETS[family]], real, steps[k], torch.stack(values).mean(0))
             results.add("log of steps saved", values, unit="log", setting="-", arm=arm, family=family,
                         episodes=k, real_steps=steps[k])
+
+
+def test_descriptions(family, results, chosen):
+    """Cheap explanations: does G need this task's own episode, or does any, or one of a task with the same sign, do?"""
+    tasks, found = pool(family, "test"), {}
+    same_sign = numpy.empty(len(tasks), int)
+    for sign in (False, True):
+        alike = numpy.flatnonzero((tasks[:, 0] > 0) == sign)
+        same_sign[alike] = numpy.roll(alike, 1)
+    others = {"another task": numpy.roll(numpy.arange(len(tasks)), 1), "another task of the same sign": same_sign}
+    for seed in SEEDS:
+        network, models = stored(family, seed)
+        e = real_episodes(family, network, tasks, 1, 400 + seed)
+        for whose, order in others.items():
+            theirs = acting.Experience(*(field[order] for field in e))
+            params = after("GAN", family, network, models, theirs, nearest(chosen, family, "GAN", 1), 600 + seed)
+            found.setdefault(whose, []).append(score(family, network, params, tasks, 900 + seed))
+    for whose, values in found.items():
+        results.add("return, described by another task", **told(values, arm=whose, family=family, episodes=1))
 
 
 def apart(family, seed, network, models, results, chosen, n_steps=30, every=3):
