@@ -16,8 +16,9 @@ lab: .venv/student            ## open JupyterLab on the course
 test: .venv/author            ## unit tests, lint, every notebook, every exercise
 	@.venv/bin/python -m pytest -n 2 --dist worksteal
 
-browser: .venv/browser        ## every notebook in JupyterLab, and the site on a phone, in a real browser (needs Chromium or Chrome)
-	@.venv/bin/python -m pytest -m browser tests/test_lab.py tests/test_site.py
+browser: .venv/browser        ## every notebook in JupyterLab, the pad, and the site on a phone, in a real browser (needs Chromium or Chrome)
+	@.venv/bin/python -m pytest -m browser tests/test_lab.py tests/test_site.py \
+	    tests/test_pad.py tests/test_play.py
 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
 	@$(COURSE) notebooks

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from course_files import omniglot
 from course_files.opening import opened
-from course_files.pictures import ink_of_png
+from course_files.pictures import ink_of_png, to_28
 from course_lib import (
     augmentations,
     checkpoints,
@@ -30,7 +30,7 @@ from course_lib import (
     runtime,
     statistics,
 )
-from course_lib.datasets import DataError, glyphs
+from course_lib.datasets import DataError
 from course_lib.normalisation import normalised
 
 from . import records
@@ -136,7 +136,7 @@ def _answers(name, files, training, test):
 def _images(names, files):
     """Drawings as float [N, 1, 28, 28] in [0, 1], ink bright: what `datasets.load` makes of Omniglot's."""
     ink = torch.stack([torch.from_numpy(ink_of_png(files[name](), name)) for name in names])
-    return glyphs.to_28(ink)[:, None].float() / 255
+    return to_28(ink)[:, None].float() / 255
 
 
 BACKGROUNDS = {"omniglot-small1": 5, "omniglot-small2": 5, "omniglot": 30}      # and their numbers of alphabets

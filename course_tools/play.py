@@ -218,7 +218,7 @@ PICTURE = """
     .copies {margin-top: 6px} .copies .drawing:nth-child(n + 7) {display: none}
     #exam {grid-template-columns: 156px 1fr; gap: 16px} #again {padding: 6px}
     #result {font-size: 23px; line-height: 1.3; min-height: 0}
-    #methods {grid-template-columns: repeat(3, 1fr); gap: 14px} #methods h3 {font-size: 15px; min-height: 40px}
+    #methods {grid-template-columns: repeat(3, 1fr); gap: 14px} #methods h3 {font-size: 14px; min-height: 57px}
     .bars li {grid-template-columns: 26px 1fr 58px; gap: 4px; font-size: 16px; line-height: 1; margin: 0}
 """
 

@@ -12,8 +12,9 @@ from scipy.stats import ttest_1samp
 from torch.nn.functional import pad
 
 from course_files import omniglot
+from course_files.pictures import to_28
 from course_lib import datasets, episodes, learners, normalisation, runtime
-from course_lib.datasets import DataError, glyphs
+from course_lib.datasets import DataError
 from course_tools import challenge, cli
 
 
@@ -90,8 +91,8 @@ def test_runs_hold_what_was_drawn(written):
         support_x, support_y, query_x, query_y = run.episodes
         assert support_x.shape == query_x.shape == (1, 20, 1, 28, 28)
         assert support_x.dtype == torch.float32 and query_y.dtype == torch.int64
-        assert torch.equal(support_x[0, :, 0], glyphs.to_28(training) / 255), "ink bright, in [0, 1]"
-        assert torch.equal(query_x[0, :, 0], glyphs.to_28(test)[order] / 255)
+        assert torch.equal(support_x[0, :, 0], to_28(training) / 255), "ink bright, in [0, 1]"
+        assert torch.equal(query_x[0, :, 0], to_28(test)[order] / 255)
         assert support_y.tolist() == [list(range(20))] and query_y.tolist() == [order]
 
 
