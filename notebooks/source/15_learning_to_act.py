@@ -197,11 +197,11 @@ def paths(ax, e, task, colour, label):
         ax.plot(*way.T, color=colour, lw=1.2, alpha=0.7)
     ax.plot([], [], color=colour, label=label)
     ax.plot(*tasks[task, :2], "*", color="black", markersize=16)
-    ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
+    ax.set(xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), aspect="equal")
 
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), sharey=True)
+figure, axes = plt.subplots(1, 4, figsize=(15, 5), sharey=True)
 for ax, task in zip(axes, range(4)):
     paths(ax, before, task, "#999999", "before")
     paths(ax, later, task, plots.COLOURS[0], "after one step")
@@ -215,6 +215,9 @@ plots.save(figure, "15_one_step")
 plt.show()
 
 # %% [markdown]
+# Before the step the policy stays near the start. There every push tells in which direction the
+# reward rises, and the step turns that into a way. One step does not reach the goal.
+#
 # ## 4 · The inner step has a hidden derivative
 #
 # MAML differentiates *through* the inner step, so it needs the second derivative of the return.
@@ -379,7 +382,7 @@ for ax, i in zip(axes, range(4)):
     image = ax.imshow(reward_map[i].view(41, 41).T, origin="lower", extent=(-1, 1, -1, 1),
                       cmap="cividis", vmin=-1.5, vmax=0)
     ax.plot(*one.next_state[i, 0].T, "o-", color="white", markersize=4, lw=1)
-    ax.plot(*goals[i], "*", color="#D55E00", markersize=18, markeredgecolor="white")
+    ax.plot(*goals[i], "*", color="black", markersize=18, markeredgecolor="white")
     ax.set(xlabel="across", xlim=(-1, 1), ylim=(-1, 1))
 axes[0].set_ylabel("up")
 figure.colorbar(image, ax=axes, label="imagined reward", shrink=0.8)
@@ -469,7 +472,7 @@ for arm, params in arms.items():
 # %%
 study = records.read(runtime.project_root() / "figures" / "results" / "acting.jsonl")
 COLOURS = {"real": "#666666", "ridge": plots.COLOURS[4], "regression": plots.COLOURS[2],
-           "GAN": plots.COLOURS[1], "RL^2": plots.COLOURS[0]}
+           "GAN": plots.COLOURS[1], "GAN + real": plots.COLOURS[3], "RL^2": plots.COLOURS[0]}
 
 
 def curve(family, arm):
@@ -486,24 +489,21 @@ def of(name, **fields):
 
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.6))
-for ax, family in zip(axes, families):
+def curves(ax, family):
+    """Return against real steps: a line and its interval for each arm, with its name at the end."""
     for arm, colour in COLOURS.items():
         points = curve(family, arm)
-        steps = [r["real_steps"] for r in points]
-        ax.plot(steps, [r["value"] for r in points], "o-", color=colour, lw=2,
-                label=arm.replace("^2", "²"))
-        ax.fill_between(steps, [r["low"] for r in points], [r["high"] for r in points],
-                        color=colour, alpha=0.2, lw=0)
+        steps, middle, low, high = zip(*[[r[key] for key in ("real_steps", "value", "low", "high")]
+                                         for r in points])
+        ax.plot(steps, middle, "o-", color=colour, lw=2, label=arm.replace("^2", "²"))
+        ax.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
     for arm, style in (("oracle", "--"), ("before", ":")):
         r = of("return", family=family, arm=arm)
         ax.axhline(r["value"], color="black", linestyle=style, lw=1)
-        ax.text(0.99, r["value"], arm, ha="right", va="bottom", fontsize=12,
-                transform=ax.get_yaxis_transform())
+        ax.text(18, r["value"], arm, va="bottom", fontsize=12)
     ax.set(xscale="log", xlabel="real steps", title=family)
-axes[0].set_ylabel("return after adaptation")
-axes[0].legend(frameon=False, fontsize=12)
-plt.close(figure)
+    ax.set_xticks([20, 50, 100, 200, 400, 800], labels=["20", "50", "100", "200", "400", "800"])
+    ax.minorticks_off()
 
 
 # %%
@@ -516,11 +516,17 @@ def times(arm):
     return f"{value:.0f} ({low:.0f} to {high:.0f})"
 
 
-figure.suptitle("One real episode in the navigator is worth as many times as many with practice: "
+figure, axes = plt.subplots(1, 2, figsize=(15, 6))
+for ax, family in zip(axes, families):
+    curves(ax, family)
+axes[0].set_ylabel("return after adaptation")
+figure.legend(*axes[0].get_legend_handles_labels(), ncols=6, frameon=False, fontsize=13,
+              loc="outside lower center")
+figure.suptitle("Navigator, practice after one real episode, worth how many times the real steps? "
                 f"GAN {times('GAN')}, ridge {times('ridge')}, regression {times('regression')}",
-                fontsize=15)
+                fontsize=14)
 plots.save(figure, "15_real_steps")
-display(figure)
+plt.show()
 
 # %%
 lines = ["| after one real episode | " + " | ".join(families) + " |", "|---|---|---|"]
@@ -590,6 +596,11 @@ plots.save(figure, "15_exploitation")
 plt.show()
 
 # %% [markdown]
+# The ridge regression promises a return above 0. No world can pay that, because every reward is
+# minus a distance. The agent has found a place where the quadratic is wrong, and lives there. The
+# networks learned from what policies do while they improve, so what they promise is nearly what the
+# world gives.
+#
 # ## 9 · The whole course in one table
 #
 # Sixteen notebooks end here. What was found in each, from the stored records, with 95 % intervals?
@@ -699,9 +710,9 @@ display(table(["notebook", "medium", "G against none", "strongest simple rival",
                "G against the rival"], rows))
 
 # %% [markdown]
-# Read the last column downwards. Where the rival is the right one, the adversarial part is ahead in one row: pictures from
-# other worlds. What does help, again and again, is the *form* of what is generated: warps of the one example, and
-# transitions conditioned on a set.
+# Read the last column downwards. Where the rival is the right one, the adversarial part is ahead in
+# one row: pictures from other worlds. What does help, again and again, is the *form* of what is
+# generated: warps of the one example, and transitions conditioned on a set.
 #
 # **What is still open.**
 #
