@@ -232,7 +232,7 @@ def _acting(results):
     columns = [(f, k) for f in families for k in budgets if any(
         r["family"] == f and r["episodes"] == k for r in select(results, "acting", name="return"))]
     rows = [["arm", *(f"{f}, {k} real episode{'s' * (k > 1)}" for f, k in columns)]]
-    for arm in ("real", "ridge", "regression", "GAN", "GAN + real"):
+    for arm in ("real", "ridge", "regression", "GAN", "regression + real", "GAN + real"):
         found = [_one(results, "acting", name="return", arm=arm, family=f, episodes=k) for f, k in columns]
         rows.append([arm, *map(_plain, found)])
     return rows

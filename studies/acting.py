@@ -10,7 +10,7 @@ episodes, and adapts. All arms of a task share these K episodes.
 * real: policy gradient on the K episodes
 * model: policy gradient on imagined episodes alone; the K episodes only describe the task. The models: a GAN, the same
   network by regression (squared error, no noise), and the cheapest one, a ridge regression for this task alone
-* GAN + real: the first step on the K real episodes, the others on imagined ones
+* regression + real, GAN + real: the first step on the K real episodes, the others on imagined ones
 * oracle: as many extra real episodes as a model imagines
 * RL^2: a recurrent policy that has the K episodes in its memory; there is no gradient (Duan et al. 2016)
 
@@ -335,7 +335,7 @@ def score_memory(family, memory, tasks, budgets, rng, repeats=TEST_EPISODES):
 
 # Arms
 
-ARMS = ("real", "ridge", "regression", "GAN", "GAN + real")
+ARMS = ("real", "ridge", "regression", "GAN", "regression + real", "GAN + real")
 GRID = {"real": [(lr, steps) for lr in (0.01, 0.02, 0.05, 0.1, 0.2) for steps in (1, 3)],
         "model": [(lr, steps) for lr in (0.02, 0.05, 0.1) for steps in (1, 3, 10)]}
 TUNED = {"navigator": (1, 5, 40), "cart": (1, 8)}       # K for which settings are chosen; others take the nearest
@@ -372,7 +372,7 @@ def after(arm, family, network, models, e, choice, seed):
         return adapted(network, e, lr, steps)
     if arm == "ridge":
         return dreamed(family, network, Ridge(models["GAN"], rest[0]), e, lr, steps, rng, n_imagined=imagined)
-    start = adapted(network, e, rest[0], 1) if arm == "GAN + real" else None
+    start = adapted(network, e, rest[0], 1) if arm.endswith(" + real") else None
     return dreamed(family, network, models[arm.removesuffix(" + real")], e, lr, steps, rng, start, n_imagined=imagined)
 
 
@@ -390,8 +390,8 @@ def choose(family, seed=0):
             grid = GRID["real" if arm == "real" else "model"]
             if arm == "ridge":
                 grid = [(*choice, ridge) for choice in grid for ridge in RIDGES]
-            if arm == "GAN + real":
-                grid = [(*chosen[family, "GAN", k], lr) for lr in (0.02, 0.05, 0.1, 0.2)]
+            if arm.endswith(" + real"):
+                grid = [(lr, steps, first) for lr, steps in grid if steps > 1 for first in (0.01, 0.02, 0.05)]
             found = {}
             for choice in grid:
                 params = after(arm, family, network, models, e, choice, 200)
@@ -480,7 +480,7 @@ def test_arms(family, results, chosen):
             chosen, family, arm, k)
         about = {"family": family, "episodes": k, "real_steps": steps[k], "settings": list(settings)}
         results.add("return", **told(values, arm=arm, **about))
-        for rival in ("real", "ridge", "regression"):
+        for rival in ("real", "ridge", "regression", "regression + real"):
             if arm in ARMS and arm != rival:
                 results.add(f"return, against {rival}", **told(
                     [a - b for a, b in zip(values, found[rival, k])], arm=arm, **about))
