@@ -1498,12 +1498,13 @@ def test_a_memory_learns_fast():
     assert returned("RL^2", 0, "cart", "return of meta-learners").value > 99
 
 
-@claims("15", "With one episode it is the worst arm, because that first step is then mostly noise.")
+@claims("15", "is ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the "
+              "GAN's place it is as good or a little better.")
 def test_real_and_imagined_together():
-    arms = ("real", "ridge", "regression", "GAN")
-    assert all(returned("GAN + real").high < returned(arm).low for arm in arms)
-    for k in (5, 10, 20, 40):
-        assert all(returned("GAN + real", k).value > returned(arm, k).value for arm in arms)
+    for k in (1, 2, 5, 10, 20, 40):
+        assert returned("GAN + real", k).value > max(returned(arm, k).value for arm in ("GAN", "real"))
+        assert returned("GAN + real", k, name="return, against real").low > 0
+        assert -0.5 < returned("GAN + real", k, name="return, against regression + real").value < 0.1
 
 
 @claims("15", "The hidden derivative of section 4 did not pay in the navigator.** Exact MAML, the naive one and FOMAML "
