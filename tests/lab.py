@@ -197,3 +197,10 @@ def faults(stored, cells, dialog="", seconds=0):
 
 def _has_picture(cell):
     return any(kind.startswith("image/") for output in cell.outputs for kind in output.get("data", {}))
+
+
+if __name__ == "__main__":      # what `make browser` asks first
+    try:
+        print(find_browser())
+    except RuntimeError as error:
+        sys.exit(str(error))
