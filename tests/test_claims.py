@@ -1526,8 +1526,8 @@ def test_the_hidden_derivative():
 
 
 @claims("15", "Describe the task to $G$ by an episode of *another* task whose force has the same sign, and the return "
-              "is as high. So $G$ found out which way the wires go, and nothing else was needed. In the navigator, another "
-              "task's episode is worse than no adaptation.")
+              "is as high. So $G$ found out which way the wires go, and nothing else was needed. In the navigator, "
+              "another task's episode is worse than no adaptation.")
 def test_what_an_episode_tells():
     name = "return, described by another task"
     assert returned("another task of the same sign", family="cart", name=name).value > 99.5

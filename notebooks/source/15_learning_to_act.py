@@ -724,7 +724,8 @@ display(table(["notebook", "medium", "G against none", "strongest simple rival",
 #
 # **What is still open.**
 #
-# * A better generator of ink. Real drawings bring some twelve points where copies bring none (notebook 09). No generator here closes that gap.
+# * A better generator of ink. Real drawings bring some twelve points where copies bring none (notebook 09). No
+#   generator here closes that gap.
 # * Why a generator from other worlds helps where one's own does not (notebook 13).
 # * A medium where the adversarial game itself beats a regression with the same network.
 # * Speech between people (notebook 14), and more than two worlds to act in, with pixels for states.
