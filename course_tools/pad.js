@@ -11,8 +11,9 @@ const STYLE = `
   .course-pad div {display: flex; gap: 6px; margin-top: 6px;}
   .course-pad button {flex: 1; min-height: 32px; padding: 0 4px; border: 1px solid #808691; border-radius: 6px;
     background: transparent; color: inherit; font: inherit; font-size: 14px; cursor: pointer;}
-  .course-pad button:hover {border-color: currentColor;}
-  .course-pad :focus-visible {outline: 2px solid #56b4e9; outline-offset: 2px;}
+  .course-pad button:enabled:hover {border-color: currentColor;}
+  .course-pad button:disabled {opacity: 0.5; cursor: default;}
+  .course-pad :focus-visible {outline: 2px solid #0072b2; outline-offset: 2px;}
   .course-pad [role=status] {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}`;
 
 // Puts a pad into the element `host`. label: what a screen reader calls it. onChange(strokes): called after every
@@ -48,6 +49,7 @@ export function createPad(host, {label, onChange = () => {}}) {
   }
 
   function draw() {
+    for (const one of row.children) one.disabled = !strokes.length;
     const width = canvas.clientWidth, sharp = Math.round(width * (window.devicePixelRatio || 1));
     if (canvas.width !== sharp) canvas.width = canvas.height = sharp;
     ink.setTransform(sharp / CANVAS, 0, 0, sharp / CANVAS, 0, 0);
@@ -92,7 +94,7 @@ export function createPad(host, {label, onChange = () => {}}) {
 
   return {
     get strokes() { return copy(strokes); },
-    set(next) { strokes = copy(next); current = null; draw(); },
+    set(next) { strokes = copy(next); current = null; status.textContent = ""; draw(); },
     clear() { change([]); },
     undo() { change(strokes.slice(0, -1)); },
     focus() { canvas.focus(); },

@@ -43,6 +43,7 @@ RUNTIME = "onnxruntime-web@1.30.0"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 N_COPIES = 15       # of each drawing: with it, as many versions as in the challenge
+N_ALPHABETS = 6     # ready-made ones
 WAY_OUT = "The page to play with needs npm, the internet (or npm's cache), and the extra `site`."
 METHODS = {"The learner alone": 2, "With the generator’s drawings": 1, "The matcher": 4}        # place in plots.COLOURS
 
@@ -59,7 +60,7 @@ def build(folder):
         shutil.copy(Path(__file__).with_name("pad.js"), made)
         fetch_runtime(made)
         export(made)
-        (made / "page.json").write_text(json.dumps(settings(), ensure_ascii=False), encoding="utf-8")
+        (made / "page.json").write_text(json.dumps(settings(), separators=(",", ":")), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(made, folder)
 
@@ -166,16 +167,20 @@ def _without_notes(model):
 
 
 def settings():
-    """What play.js reads: sizes, the methods with their colours, and an alphabet that no network has seen.
+    """What play.js reads: sizes, the methods with their colours, and alphabets that no network has seen.
 
-    The alphabet is the first of the test split of `glyphs`, with its first five characters, drawn by two people:
-    lists of 28 * 28 levels, 0 empty and 255 ink.
+    The alphabets are the first N_ALPHABETS of the test split of `glyphs`. Each has a name and its first five
+    characters, drawn by two simulated people: lists of 28 * 28 levels, 0 empty and 255 ink.
     """
-    classes = datasets.load("glyphs", split="test")
-    first, second = classes.images[:5, :2].flatten(2).unbind(1)
+    classes, alphabets = datasets.load("glyphs", split="test"), []
+    for name in list(dict.fromkeys(classes.alphabets))[:N_ALPHABETS]:
+        start = classes.alphabets.index(name)
+        first, second = classes.images[start:start + 5, :2].flatten(2).unbind(1)
+        alphabets.append({"name": name.replace("Glyph-", "Simulated alphabet "),
+                          "first": first.tolist(), "second": second.tolist()})
     return {"copies": N_COPIES, "z_dim": networks.WarpGenerator().z_dim,
             "methods": [{"name": name, "colour": plots.COLOURS[place]} for name, place in METHODS.items()],
-            "alphabet": {"first": first.tolist(), "second": second.tolist()}}
+            "alphabets": alphabets}
 
 
 @contextmanager
@@ -210,10 +215,10 @@ def draw(page, place, strokes):
 
 # Without what is no use in a picture, and large enough to be read at half its size.
 PICTURE = """
-    nav, h1, .lead, .steps, #waiting, .buttons, .notes {display: none !important}
+    nav, h1, .lead, .steps, #waiting, .buttons, .notes, .quiet {display: none !important}
     .course-pad div, .card h3, .bars span:first-child {display: none !important}
     .course-pad {min-width: 0 !important} body {padding: 10px 14px; max-width: none}
-    h2 {margin: 4px 0 6px; font-size: 24px} .step {width: 32px; border-radius: 16px; line-height: 32px; font-size: 20px}
+    h2 {margin: 4px 0 6px; font-size: 20px}
     #cards {grid-template-columns: repeat(5, 1fr); gap: 10px} .card {display: block; padding: 6px}
     .copies {margin-top: 6px} .copies .drawing:nth-child(n + 7) {display: none}
     #exam {grid-template-columns: 156px 1fr; gap: 16px} #again {padding: 6px}
@@ -236,7 +241,7 @@ def picture(folder, path):
         places = [f".card:nth-child({i + 1})" for i in range(5)] + ["#last-pad"]
         for place, strokes in zip(places, [*drawings.FIVE, drawings.AGAIN]):
             draw(page, place, [_rounded(stroke) for stroke in strokes])
-        page.get_by_text("The learner says").wait_for()
+        page.locator(".most").first.wait_for()
         bottom = page.locator("#exam").evaluate("exam => exam.getBoundingClientRect().bottom + scrollY")
         page.set_viewport_size({"width": 760, "height": math.ceil(bottom) + 8})
         taken = page.screenshot()

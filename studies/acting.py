@@ -560,7 +560,8 @@ def train(family, seed, times=1):
         if path.is_file():
             return checkpoints.load_into(like, path).eval()
         start, module = time.process_time(), make()
-        checkpoints.save(path, module.state_dict(), family=family, kind=kind, seed=seed)
+        checkpoints.save(path, module.state_dict(), dataset=family, profile="cpu" if times == 1 else "gpu", seed=seed,
+                         kind=kind, made_by="studies/acting.py")
         print(f"{path.name}: {time.process_time() - start:.0f} s", flush=True)
         return module
 

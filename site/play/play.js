@@ -5,7 +5,9 @@ import * as ort from "./ort.wasm.bundle.min.mjs";
 import {createPad, raster} from "./pad.js";
 
 const SIDE = 28, PIXELS = SIDE * SIDE, MOST = 5, SHOWN = 9;
-const HANDS = [2, 0, 4, 1, 3];              // in which order the second drawings of the unseen alphabet are offered
+const LITTLE = 5;                           // less ink, in pixels of the image, is a dot (1.5) or a slip of the hand
+const TIE = 0.02;                           // the two best shares are this near: a method does not decide
+const HANDS = [2, 0, 4, 1, 3];              // in which order the second drawings of a ready-made alphabet are offered
 const $ = (id) => document.getElementById(id);
 const make = (tag, properties = {}) => Object.assign(document.createElement(tag), properties);
 
@@ -13,10 +15,17 @@ ort.env.wasm.numThreads = 1;                // more would need headers that few 
 ort.env.wasm.wasmPaths = {wasm: new URL("ort-wasm-simd-threaded.wasm", import.meta.url).href};
 window.play = {ready: false, last: null, milliseconds: null};
 
-const page = await (await fetch("page.json")).json();       // copies, z_dim, methods, alphabet: see play.py
+const page = await (await fetch("page.json")).json();       // copies, z_dim, methods, alphabets: see play.py
 const networks = {};
+const texts = Object.fromEntries(Object.entries({           // {id: [the page's own text, the text for ready-made characters]}
+  "first-step": "<b>Here are five ready-made characters</b>, each drawn once by one simulated person.",
+  "last-step": "<b>Choose a drawing by another person</b>, and see which character each method chooses.",
+  "first-title": "one drawing of each character",
+  "again-title": "Choose a drawing by another person",
+  "must-choose": "Each method must choose one of the five characters.",
+}).map(([id, readyMade]) => [id, [$(id).innerHTML, readyMade]]));
 const pads = [], cards = [], drawings = Array(MOST + 1).fill(null);         // the last one is the one to recognise
-let given = null;                           // the unseen alphabet, while it is shown
+let given = null, next = 0;                 // the ready-made alphabet, while it is shown; the one to show next
 let wanted = false, busy = false;           // a round of answers is wanted; one is on its way
 
 async function run(name, ...inputs) {
@@ -96,6 +105,7 @@ async function refresh() {                  // one at a time; what was drawn mea
     try {
       await answer();
     } catch (error) {
+      $("load").disabled = true;
       $("result").textContent = `The networks stopped (${error.message}). Reload the page.`;
       throw error;
     }
@@ -116,7 +126,8 @@ async function answer() {
   if (shown.length < 2 || !asked) {
     const n = shown.length;
     say(n < 2 ? `Draw ${n ? "one more character" : "two or more characters"} first.`
-      : given ? "Choose one of the drawings by another person." : "Now draw one of them again.");
+      : given ? "Choose one of the drawings by another person." : pads[MOST].strokes.length ? "Draw a little more on the last pad."
+      : "Now draw one of them again.");
     bars(shown, null);
     window.play.last = null;
     return;
@@ -128,13 +139,17 @@ async function answer() {
   window.play.last = {support, asked, shares, copies, noise: [...shown, MOST].map(noise)};
 }
 
-function sentence(shown, shares) {
-  const best = shares.map((row) => row.indexOf(Math.max(...row)));
-  const share = (m) => percent(shares[m][best[m]]).replace(">", "over ");
-  const named = (m) => `character ${shown[best[m]] + 1}, ${share(m)}`;
-  const second = best[1] === best[0] ? share(1) : named(1);
+function sentence(shown, shares) {          // which characters the methods choose; the numbers are beside the bars
+  const chosen = shares.map((row) => {
+    const order = [...row.keys()].sort((a, b) => row[b] - row[a]);
+    return order.slice(0, row[order[0]] - row[order[1]] <= TIE ? 2 : 1).map((k) => shown[k] + 1).sort();
+  });
+  const says = (m, word = "") => chosen[m].length === 1 ? `chooses ${word && `${word} `}${chosen[m][0]}`
+    : `cannot decide between ${word && `${word}s `}${chosen[m].join(" and ")}`;
   const truth = given ? ` It is character ${given.second.indexOf(drawings[MOST]) + 1}.` : "";
-  return `The learner says: ${named(0)}. With the generator’s drawings: ${second}. The matcher says: ${named(2)}.${truth}`;
+  const agreed = chosen.every((one) => one.length === 1 && one[0] === chosen[0][0]);
+  return (agreed ? `All three choose character ${chosen[0][0]}.` : `The learner alone ${says(0, "character")}; ` +
+    `with the generator’s drawings it ${says(1)}; the matcher ${says(2)}.`) + truth;
 }
 
 function percent(share) {                   // never 0 or 100: nobody is so sure
@@ -179,16 +194,18 @@ function bars(shown, shares) {
 function build() {
   for (let i = 0; i < MOST; i++) {
     const card = make("section", {className: "card"}), host = make("div"), copies = make("div", {className: "copies"});
-    const picture = sheet();
+    const picture = sheet(), more = make("p");
     picture.hidden = true;
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", `Character ${i + 1}, drawn by one person`);
-    copies.setAttribute("role", "img");
+    more.setAttribute("role", "status");
+    copies.setAttribute("role", "group");
     copies.setAttribute("aria-label", `The generator’s drawings of character ${i + 1}`);
-    copies.append(...Array.from({length: SHOWN}, () => sheet()));
+    const sheets = Array.from({length: SHOWN}, () => sheet());
+    copies.append(...sheets, more);
     card.append(make("h3", {textContent: `Character ${i + 1}`}), host, picture, copies);
     $("cards").append(card);
-    cards.push({host, picture, copies: [...copies.children]});
+    cards.push({host, picture, more, copies: sheets});
     pads.push(createPad(host, {label: `Character ${i + 1}`, onChange: (strokes) => draw(i, strokes)}));
   }
   pads.push(createPad($("last-pad"), {label: "One of them again", onChange: (strokes) => draw(MOST, strokes)}));
@@ -198,22 +215,25 @@ function build() {
 }
 
 function draw(i, strokes) {
-  drawings[i] = strokes.length ? raster(strokes) : null;
+  const image = raster(strokes), enough = image.reduce((sum, ink) => sum + ink, 0) >= LITTLE;
+  drawings[i] = enough ? image : null;
+  if (i < MOST) cards[i].more.textContent = strokes.length && !enough ? "Draw a little more" : "";
   refresh();
 }
 
-function show(alphabet) {                   // the unseen alphabet in place of the pads; null: the pads again
+function show(alphabet) {                   // a ready-made alphabet in place of the pads; null: the pads again
   given = alphabet;
   drawings.fill(null);
   pads.forEach((pad) => pad.set([]));
   cards.forEach((card, i) => {
     card.host.hidden = Boolean(given);
     card.picture.hidden = !given;
+    card.more.textContent = "";
     if (given) paint(card.picture, drawings[i] = given.first[i]);
   });
   $("last-pad").hidden = Boolean(given);
-  $("first-title").textContent = given ? "Drawings by one person" : "Your drawings";
-  $("again-title").textContent = given ? "Choose a drawing by another person" : "Draw one of them again";
+  for (const [id, [own, readyMade]] of Object.entries(texts)) $(id).innerHTML = given ? readyMade : own;
+  if (given) $("first-title").prepend(`${given.name}: `);
   $("given").replaceChildren(...(given ? HANDS.map((c, k) => {
     const button = make("button", {type: "button", className: "asked", onclick: () => ask(button, given.second[c])});
     const picture = sheet();
@@ -234,7 +254,10 @@ function ask(chosen, image) {
 
 function load() {
   const image = (levels) => Float32Array.from(levels, (level) => level / 255);
-  show({first: page.alphabet.first.map(image), second: page.alphabet.second.map(image)});
+  const {name, first, second} = page.alphabets[next++ % page.alphabets.length];
+  show({name, first: first.map(image), second: second.map(image)});
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  $("exam").scrollIntoView({block: "nearest", behavior: still ? "instant" : "smooth"});
 }
 
 build();
@@ -245,9 +268,9 @@ try {
   const dot = new Float32Array(PIXELS).fill(1, 300, 305);
   await recognise(await redraw([dot, dot], [0, 1]), dot);           // the first run of a graph is slow: not while somebody waits
   window.play.ready = true;
-  $("waiting").hidden = true;
+  $("waiting").classList.add("ready");
+  $("load").disabled = false;
   refresh();
 } catch (error) {
   $("waiting").textContent = `The networks cannot be loaded (${error.message}). Reload the page, or try another browser.`;
-  $("waiting").classList.add("failed");
 }
