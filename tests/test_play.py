@@ -200,6 +200,7 @@ def opened(browser, page, request):
 
 
 DOT = [[[50, 50], [51, 50]]]
+LATER = "document.getAnimations().forEach(animation => animation.finish())"        # 8 seconds later
 
 
 def draw_by_touch(tab, place, strokes):
@@ -308,6 +309,8 @@ def test_without_a_network_the_button_stays_disabled_and_nothing_moves_while_loa
         tab.locator(".card").nth(4).wait_for()
         before = tab.locator("#cards").bounding_box()
         tab.locator("#load:enabled").wait_for(timeout=120_000)
+        tab.evaluate(LATER)
+        assert not tab.locator(".long").is_visible()
         assert tab.locator("#cards").bounding_box() == before and not tab.locator("#waiting").is_visible()
         tab.close()
 
@@ -353,7 +356,7 @@ def test_opened_as_a_file_it_says_what_to_do(browser, page):
     tab.goto((page / "index.html").as_uri())
     tab.wait_for_timeout(500)
     assert tab.inner_text("#waiting").strip() == "The networks are loading."
-    tab.evaluate("document.getAnimations().forEach(animation => animation.finish())")           # 8 seconds later
+    tab.evaluate(LATER)
     assert tab.locator("#waiting .long").is_visible() and "python -m http.server" in tab.inner_text("#waiting")
     assert tab.locator("#load").is_disabled()
     tab.close()

@@ -17,7 +17,7 @@ window.play = {ready: false, last: null, milliseconds: null};
 
 const page = await (await fetch("page.json")).json();       // copies, z_dim, methods, alphabets: see play.py
 const networks = {};
-const texts = Object.fromEntries(Object.entries({           // {id: [the page's own text, the text for ready-made characters]}
+const texts = Object.fromEntries(Object.entries({       // {id: [the page's own text, that for ready-made characters]}
   "first-step": "<b>Here are five ready-made characters</b>, each drawn once by one simulated person.",
   "last-step": "<b>Choose a drawing by another person</b>, and see which character each method chooses.",
   "first-title": "one drawing of each character",
@@ -126,7 +126,8 @@ async function answer() {
   if (shown.length < 2 || !asked) {
     const n = shown.length;
     say(n < 2 ? `Draw ${n ? "one more character" : "two or more characters"} first.`
-      : given ? "Choose one of the drawings by another person." : pads[MOST].strokes.length ? "Draw a little more on the last pad."
+      : given ? "Choose one of the drawings by another person."
+      : pads[MOST].strokes.length ? "Draw a little more on the last pad."
       : "Now draw one of them again.");
     bars(shown, null);
     window.play.last = null;
