@@ -316,8 +316,8 @@ for name, gradient in found.items():
 #
 # The *task* is the set of the few transitions that were seen in it, encoded as sets are everywhere
 # in this course, by the mean of what a network says of each. $D$ sees the transition beside the
-# same task, and judges. Both learn from 500 training tasks. One thing is new. (Such a generator of
-# transitions is called a **model** of the world.) Trained from random weights, the GAN made
+# same task, and judges. Both learn from 500 training tasks. Such a generator of transitions is
+# called a **model** of the world. One thing is new. Trained from random weights, the GAN made
 # plausible transitions that hardly depended on the task. So $G$ begins with a regression, which
 # predicts $(s', r)$ by squared error, and then plays the game against $D$.
 
@@ -339,7 +339,7 @@ units = torch.cat([G.scale, torch.ones(1)])
 known = (real[0] / units).unflatten(1, (20, FAMILY.horizon))                    # [T, 20, H, F+1]
 asked = torch.cat(real[1:], dim=1) / units                                      # [T, 60 * H, F+1]
 
-
+# %%
 def draw(rng):
     """What followed, what was before, and one to six episodes that describe each of 16 tasks."""
     which = torch.randint(len(known), (16,), generator=rng)
