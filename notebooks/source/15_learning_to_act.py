@@ -553,7 +553,21 @@ lines += [line(f"GAN less {rival}", f"return, against {rival}", "GAN")
           for rival in ("real", "ridge", "regression")]
 display(Markdown("\n".join(lines)))
 
+# %%
+lines = ["| learner or control | " + " | ".join(families) + " |", "|---|---|---|"]
+for learner in ("MAML", "MAML, naive", "FOMAML"):
+    for when in ("before", "after"):
+        cells = [text(of("return of meta-learners", family=family, arm=learner, when=when))
+                 for family in families]
+        lines.append(f"| {learner}, {when} its inner step | " + " | ".join(cells) + " |")
+for arm in ("another task of the same sign", "another task"):
+    lines.append(line(f"GAN, described by {arm}", "return, described by another task", arm))
+display(Markdown("\n".join(lines)))
+
 # %% [markdown]
+# (The first rows of the second table use as many real episodes as in training: 20 and 5. *Sign* is
+# that of the task's first number: of the cart's force, or of the goal's place across.)
+#
 # **Reading it.**
 #
 # * **With few real episodes, imagined experience saves real steps.** After one episode, practice with the GAN brings more
