@@ -164,7 +164,8 @@ def outer_objective(params, e):
 optimiser = torch.optim.Adam(policy.parameters(), 1e-3 if retrain else 1e-5)
 few = sizes.pick(smoke=2, cpu=3, gpu=3)
 outer_steps = sizes.pick(smoke=2, cpu=400, gpu=4_000) if retrain else few
-for _ in runtime.progress(range(outer_steps), "MAML"):
+for step in runtime.progress(range(outer_steps), "MAML"):
+    optimiser.param_groups[0]["lr"] = (1e-3 if retrain else 1e-5) * (1 - step / outer_steps)
     chosen = train_tasks[torch.randperm(500, generator=rng)[:40].numpy()]
     first = live(chosen, start(40), 20)
     adapted = acting.improve(policy, start(40), first, lr=INNER_LR)         # differentiable
@@ -327,9 +328,10 @@ D = TransitionDiscriminator(len(FAMILY.scale), FAMILY.n_action)
 with torch.no_grad():
     chosen = train_tasks[:sizes.pick(smoke=20, cpu=500, gpu=500) if retrain else 20]
     params, lived = start(len(chosen)), []
-    for step in range(4):           # what policies meet on their way from the start to good ones
+    for step in range(4):       # twice from the start, then on the way to good policies
         lived.append(live(chosen, params, 20))
-        params = acting.improve(policy, params, lived[-1], lr=INNER_LR / (1 + step))
+        if step:
+            params = acting.improve(policy, params, lived[-1], lr=INNER_LR / step)
 real = [acting.rows(e, 1.0) for e in lived]                                     # [T, 20 * H, F+1]
 if retrain:
     G.scale.copy_(torch.cat(real)[..., :-1].flatten(0, 1).std(0).clamp(min=1e-3))
