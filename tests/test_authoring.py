@@ -377,8 +377,9 @@ def test_all_badges_agree_with_the_address():
 def test_no_text_links_to_a_place_on_the_web_that_the_project_does_not_have():
     """Colab, Binder and GitHub under a name of this course: only at its address, if it has one."""
     root, address = authoring.project_root(), authoring.repository()
-    texts = [path for pattern in ("*.md", "pyproject.toml", "notebooks/**/*.ipynb", "notebooks/source/*.py",
-                                  "course_*/**/*.py", "site/*.*", "site/play/*", "*.yml") for path in root.glob(pattern)]
+    patterns = ("*.md", "pyproject.toml", "notebooks/**/*.ipynb", "notebooks/source/*.py", "course_*/**/*.py",
+                "site/*.*", "site/play/*", "*.yml")
+    texts = [path for pattern in patterns for path in root.glob(pattern)]
     for path in texts:
         for link in re.findall(r"https://(?:colab\.research|mybinder|github\.com)[^\s)\"'\\]*(?:gan|course)[^\s)\"'\\]*",
                                path.read_text(encoding="utf-8")):
