@@ -520,7 +520,7 @@ def apart(family, seed, network, models, results, chosen, n_steps=30, every=3):
         def watch(step, params, imagined, arm=arm):
             if step % every == 0:
                 real = score(family, network, params, tasks, 900 + seed)
-                for what, values in (("imagined", imagined.returns().mean(1).nan_to_num(0.0)), ("real", real)):
+                for what, values in (("imagined", imagined.returns().mean(1)), ("real", real)):
                     results.add(f"{what} return on the way", values, unit="return", setting="inductive", arm=arm,
                                 family=family, step=step, run=seed)
         dreamed(family, network, model, e, nearest(chosen, family, arm, 1)[0], n_steps, runtime.rng(700 + seed),

@@ -1505,7 +1505,7 @@ def test_a_memory_learns_fast():
     assert returned("RL^2", 0, "cart", "return of meta-learners").value > 99
 
 
-@claims("15", "is ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the "
+@claims("15", "It is ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the "
               "GAN's place it is as good or a little better.")
 def test_real_and_imagined_together():
     for k in (1, 2, 5, 10, 20, 40):

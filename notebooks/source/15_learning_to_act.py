@@ -581,8 +581,8 @@ display(Markdown("\n".join(lines)))
 # * **RL² does best after one episode of the navigator.** In the cart it finds out during its first episode. It has no model.
 #   With more episodes than the two that it was trained for, it becomes worse again. It can adapt *during* the episode that
 #   is scored, which the others cannot.
-# * **In the navigator, real and imagined together are best.** A first step on the real episodes, then practice in imagination, is
-#   ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the GAN's place it is as good or
+# * **In the navigator, real and imagined together are best.** This arm takes its first step on the real episodes, and then
+#   practises in imagination. It is ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the GAN's place it is as good or
 #   a little better. In the cart the first step brings nothing, because practice alone is perfect.
 # * **After five episodes, the models gain no more.** Here a description holds at most 128 transitions, about six
 #   episodes, so further episodes tell the models nothing.
@@ -627,11 +627,11 @@ plt.show()
 # %% [markdown]
 # The ridge regression promises a return above 0. No world can pay that, because every reward is
 # minus a distance. The agent has found a place where the quadratic is wrong, and lives there. What
-# the two networks promise is nearly what the world gives. (On validation tasks ridge chose a single
-# step, because more do harm. Here it is driven on, to show the harm. The means are over 40 tasks
-# and three seeds.)
+# the two networks promise is nearly what the world gives. (For one episode, ridge chose a single
+# step on validation tasks. Here it is driven on, to show the harm. The means are over 40 tasks and
+# three seeds.)
 #
-# ## 9 · The whole course in one table
+# ## 9 · The whole course in two tables
 #
 # Sixteen notebooks end here. What was found in each, from the stored records, with 95 % intervals?
 # First the parts.
