@@ -23,7 +23,7 @@ FLOORS = {      # each wing from the ground up
     ],
     "course_checks": [["_base", "anew"], ["nb*"]],
     "course_tools": [
-        ["source", "records", "plots", "games", "pad"],
+        ["source", "records", "plots", "games", "pad", "words", "diagrams"],
         ["floors", "notebook", "authoring", "challenge", "play", "report", "pages"],
         ["running"],
         ["handout", "doctor", "grading"],

@@ -1,4 +1,7 @@
-"""What each notebook begins with."""
+"""What each notebook begins with, and with whose functions it goes on."""
+
+import contextlib
+import io
 
 from course_lib import runtime
 from course_lib.datasets import DataError
@@ -40,3 +43,19 @@ def at_least(dataset, what, number, needed):
     if number < needed:
         raise DataError(f"{dataset} is too small for this notebook, which needs {needed} {what}; there are {number}. "
                         "Add images, or take another dataset, such as glyphs.")
+
+
+def choose(use_mine, mine, check, library):
+    """The reader's `mine` if it is wanted and passes its `check`, else the `library`'s; one line says which."""
+    name = getattr(library, "__name__", "the function")
+    if not use_mine:
+        print(f"{name}: the library's, because use_mine is {use_mine}.")
+        return library
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):         # the check's own cell has said how it went
+            check(mine)
+    except Exception:
+        print(f"{name}: the library's, because yours does not pass its check yet.")
+        return library
+    print(f"{name}: yours.")
+    return mine

@@ -13,6 +13,11 @@ from course_lib.runtime import output_dir
 # Okabe & Ito 2008: eight colours that stay distinct with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
+BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK, _ = COLOURS
+METHODS = {     # one colour for each method, in every notebook: arms and players first, then learners
+    "none": "#666666", "classical": BLUE, "GAN": VERMILLION, "real": GREEN, "regression": PINK, "flow": ORANGE,
+    "G": VERMILLION, "D": BLUE, "data": GREEN, "nearest": "#666666", "matching": SKY, "ProtoNet": BLACK,
+    "MAML": BLUE, "FOMAML": SKY, "ANIL": PINK, "Reptile": ORANGE}
 
 # Asked in turn for characters that the one before lacks; matplotlib's own last one has a sign for every script.
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo",

@@ -131,3 +131,23 @@ def test_how_large_is_enough(train, val, options, message):
     with pytest.raises(DataError) as error:
         notebook.enough("d", train, val, drawings=5, **options)
     assert str(error.value).startswith("d is too small for this notebook, which needs ") and message in str(error.value)
+
+
+def square(x):
+    return x * x
+
+
+def squares_only(function):
+    if function(3) != 9:
+        raise AssertionError("expected 9")
+    print("✓ squares")
+
+
+@pytest.mark.parametrize("use_mine, mine, chosen, line", [
+    (True, lambda x: x ** 2, "mine", "square: yours."),
+    (True, lambda x: 2 * x, "library", "square: the library's, because yours does not pass its check yet."),
+    (False, lambda x: x ** 2, "library", "square: the library's, because use_mine is False.")])
+def test_the_notebook_goes_on_with_the_readers_function_only_if_it_is_right(use_mine, mine, chosen, line, capsys):
+    taken = notebook.choose(use_mine, mine, squares_only, square)
+    assert taken is (mine if chosen == "mine" else square)
+    assert capsys.readouterr().out == line + "\n"
