@@ -1,5 +1,6 @@
 """Pictures: large enough for a projector, in colours that everyone can tell apart."""
 
+import base64
 import io
 
 import matplotlib.pyplot as plt
@@ -29,8 +30,9 @@ def use_style():
     installed = {font.name for font in font_manager.fontManager.ttflist}
     plt.rcParams.update({"font.family": [name for name in FONTS if name in installed], "text.parse_math": False})
     plt.rcParams.update({"font.size": 14, "axes.titlesize": 16, "lines.linewidth": 2.5, "figure.dpi": 72,
-                         "savefig.dpi": 110, "axes.spines.top": False, "axes.spines.right": False,
+                         "savefig.dpi": 150, "axes.spines.top": False, "axes.spines.right": False,
                          "axes.prop_cycle": plt.cycler(color=COLOURS), "figure.constrained_layout.use": True})
+    _sharp_in_notebooks()
 
 
 def show(ax, image, title=""):
@@ -78,13 +80,27 @@ def episode(tasks, task=0, n_queries=10):
     return figure, tasks.query_y[task, order].tolist()
 
 
-def save(figure, name):
-    """Save `figure` as <output folder>/figures/<name>.png, for pages outside the notebook; returns the path.
-
-    In 64 colours: to the eye the same, and a sheet of drawings takes a third of the space.
-    """
-    path, drawn = output_dir() / "figures" / f"{name}.png", io.BytesIO()
+def png(figure):
+    """The figure as bytes of a PNG file, 150 pixels an inch, in 128 colours: the same to the eye and far smaller."""
+    drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def save(figure, name):
+    """Save `figure` as <output folder>/figures/<name>.png, for pages outside the notebook; returns the path."""
+    path = output_dir() / "figures" / f"{name}.png"
     with atomic_path(path) as part:
-        Image.open(drawn).convert("RGB").quantize(64).save(part, format="png", optimize=True)
+        part.write_bytes(png(figure))
     return path
+
+
+def _sharp_in_notebooks():
+    """Where there is a notebook, show figures as `png` makes them: sharp on any screen, 72 points an inch wide."""
+    import IPython
+
+    if shell := IPython.get_ipython():
+        plt.close(plt.figure())         # matplotlib sets its own way to show figures when it makes the first
+        shell.display_formatter.formatters["image/png"].for_type(plt.Figure, lambda figure: (
+            base64.b64encode(png(figure)).decode(), {"width": round(72 * figure.get_figwidth())}))

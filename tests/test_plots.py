@@ -4,6 +4,8 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from matplotlib import pyplot as plt
+from PIL import Image
 
 matplotlib.use("agg")
 
@@ -53,3 +55,27 @@ def test_a_name_of_any_characters_can_be_a_title(name):
     ax.legend()
     assert plots.save(figure, "title").stat().st_size > 1000 and ax.get_title() == name
     plots.plt.rcParams.update(before)
+
+
+def test_a_saved_picture_is_sharp_and_keeps_all_colours_apart():
+    """Thin lines in all colours of the course, beside a sheet of many greys."""
+    with plt.rc_context():
+        plots.use_style()
+        figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
+        for i, colour in enumerate(plots.COLOURS):
+            left.plot([0, 1], [i, i + 1], color=colour, linewidth=1)
+        plots.sheet(torch.rand(5, 5, 1, 28, 28, generator=torch.Generator().manual_seed(0)), right)
+        path = plots.save(figure, "colours")
+        plt.close(figure)
+    with Image.open(path) as picture:
+        assert picture.size == (1200, 450)
+        found = torch.tensor([colour for _, colour in picture.convert("RGB").getcolors()]).double()
+    wanted = torch.tensor([[int(colour[i:i + 2], 16) for i in (1, 3, 5)] for colour in plots.COLOURS]).double()
+    assert torch.cdist(wanted, found).min(dim=1).values.max() < 12      # of 255, and their hues stay apart
+
+
+def test_every_method_has_a_colour_of_the_course():
+    assert set(plots.METHODS.values()) <= {*plots.COLOURS, "#666666"}
+    arms = [plots.METHODS[arm] for arm in ("none", "classical", "GAN", "real", "regression", "flow")]
+    learners = [plots.METHODS[learner] for learner in ("nearest", "ProtoNet", "MAML", "FOMAML", "ANIL", "Reptile")]
+    assert len(set(arms)) == len(arms) and len(set(learners)) == len(learners)
