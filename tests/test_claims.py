@@ -194,7 +194,7 @@ def test_costs_of_deformation_change_matching_little():
                                                                             "matching").high
 
 
-@claims("RESULTS", "No loss was found (one seed)")
+@claims("RESULTS", "With one seed, no loss was found")
 def test_settings_chosen_for_another_drawing_do_as_well():
     r = tried("GAN - shuffled GAN")
     assert r.seeds == 1 and r.low < 0 < r.high
@@ -255,7 +255,7 @@ def without_and_with(world, arm):
     return r, (100 * r.value, 100 * r.half)
 
 
-@claims("README", "a ProtoNet that saw one drawing of each errs in {:.1f} ± {:.1f} %")
+@claims("README", "A ProtoNet that saw one drawing of each errs in {:.1f} ± {:.1f} %")
 def test_the_front_door_of_raw_characters():
     return without_and_with("raw", "no augmentation")[1]
 
@@ -293,7 +293,7 @@ def worse_than_classical():
     return 100 * r.value, 100 * r.half
 
 
-@claims("RESULTS", "it makes {:.1f} ± {:.1f} points more errors with them")
+@claims("RESULTS", "the network makes {:.1f} ± {:.1f} points more errors with them")
 def test_results_of_copies_on_real_characters():
     return worse_than_classical()
 
@@ -344,7 +344,7 @@ def test_nearest_neighbours_read_them_less_well():
     return 100 * five.value, 100 * five.half, 100 * three.value, 100 * three.half
 
 
-@claims("RESULTS", "{:.1f} % for MAML 5-way 1-shot, {:.1f} % for ProtoNet 20-way 1-shot")
+@claims("RESULTS", "{:.1f} % for MAML 5-way 1-shot and {:.1f} % for ProtoNet 20-way 1-shot")
 def test_the_published_values():
     return (100 * one("published", arm="MAML", name="5-way 1-shot").value,
             100 * one("published", arm="ProtoNet", name="20-way 1-shot").value)
@@ -864,8 +864,8 @@ def test_the_regression_is_farthest():
     assert min(far, key=lambda arm: far[arm].value) == "flow, warps"
 
 
-@claims("RESULTS", "Halved warps of the Gaussian are as diverse as the regression's and keep as many characters, and "
-         "by them matching gains {:.1f} ± {:.1f}")
+@claims("RESULTS", "Halved warps of the Gaussian are as diverse as the regression's and keep as many characters, but "
+         "they bring matching {:.1f} ± {:.1f}")
 def test_strength_alone_does_not_explain_it():
     for name in ("diversity", "class preservation"):
         half, whole = kind(name, "Gaussian of warps", "halved"), kind(name, REGRESSION)
@@ -875,14 +875,14 @@ def test_strength_alone_does_not_explain_it():
     return 100 * r.value, 100 * r.half
 
 
-@claims("RESULTS", "By blurred copies matching gains {:.1f} ± {:.1f}")
+@claims("RESULTS", "blurred copies bring matching {:.1f} ± {:.1f}")
 def test_blur_does_not_explain_it():
     r, other = (kind(f"gain, {MATCHING}", f"blurred by {sigma}", "-") for sigma in ("1", "0.5"))
     assert r.low < 0 < r.high and other.low < 0 < other.high
     return 100 * r.value, 100 * r.half
 
 
-@claims("RESULTS", "With the warps that it chose for another drawing, matching still gains {:.1f} ± {:.1f}, and "
+@claims("RESULTS", "with the warps that it chose for another drawing matching still gains {:.1f} ± {:.1f}, and "
                    "fine-tuning {:.1f} ± {:.1f}")
 def test_looking_at_the_drawing_hardly_explains_it():
     r, whole = (kind(f"gain, {MATCHING}", REGRESSION, budget) for budget in ("shuffled", "short"))
@@ -901,7 +901,7 @@ def test_cheap_explanations_fail():
     assert 0.75 < kept[0] < 1 and 0.4 < kept[1] < 0.65
 
 
-@claims("RESULTS", "Three ways to sample warps (GAN, flow, Gaussian) do not differ clearly in what they bring to "
+@claims("RESULTS", "GAN, flow and Gaussian, three ways to sample warps, do not differ clearly in what they bring to "
          "either learner")
 def test_three_ways_to_warp_are_alike():
     for learner, arm in itertools.product((MATCHING, TUNING), WARPS[1:]):
@@ -1467,9 +1467,10 @@ def test_one_bit_is_all_that_the_cart_needs():
                  returned("another task", family="cart", name=name), returned("another task", name=name))
 
 
-@claims("RESULTS", "MAML {:.1f} and {:.1f} ± {:.1f} in the navigator, {:.1f} and {:.1f} ± {:.1f} in the cart. FOMAML "
-                   "{:.1f} and {:.1f} ± {:.1f}, and {:.1f} and {:.1f} ± {:.1f}. MAML with the naive second derivative "
-                   "{:.1f} and {:.1f} ± {:.1f}, and {:.1f} and {:.1f} ± {:.1f}")
+@claims("RESULTS", "MAML has {:.1f} before the inner step and {:.1f} ± {:.1f} after it in the navigator. In the cart it "
+                   "has {:.1f} and {:.1f} ± {:.1f}. FOMAML has {:.1f} and {:.1f} ± {:.1f} in the navigator, and {:.1f} "
+                   "and {:.1f} ± {:.1f} in the cart. MAML with the naive second derivative has {:.1f} and {:.1f} ± "
+                   "{:.1f}, and {:.1f} and {:.1f} ± {:.1f}")
 def test_meta_learners_of_policies():
     found = []
     for arm in ("MAML", "FOMAML", "MAML, naive"):
