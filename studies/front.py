@@ -1,9 +1,10 @@
-"""The picture on README's first screen: one drawing, five generated ones, and how much they help.
+"""The picture on README's first screen: one drawing, five generated, five real, and how much they help a learner.
 
     COURSE_DATA=... python studies/front.py         (after studies/trial.py)
 
-Above: the first character of two test alphabets, by its first hand, and what the generator of the first fold makes of
-it. Below: the accuracies in figures/results/trial.jsonl, each with its 95 % interval over eight alphabets.
+Above: the first character of a test alphabet by its first hand, what the generator of the first fold makes of it, and
+the same character by five other people. Below: the accuracies in figures/results/trial.jsonl, each with its 95 %
+interval over eight alphabets.
 """
 
 import os
@@ -17,47 +18,47 @@ from shared import load
 from trial import FOLDER, eight_alphabets, fold, of
 
 N_SHOWN = 5
-BARS = {"no augmentation": ("drawings alone", "#666666"),           # the other colours are those of notebook 09
-        "GAN": ("+ generated copies", plots.COLOURS[1]),
-        "classical": ("+ classical copies", plots.COLOURS[0]),
-        "oracle": ("+ classical copies, 5 more real drawings", plots.COLOURS[3])}
+ARMS = {"no augmentation": ("one drawing of each character", "none"), "GAN": ("+ generated copies", "GAN"),
+        "classical": ("+ classical copies", "classical"), "oracle": ("+ classical, 5 more real", "real")}
 
 
 def drawings():
-    """[2, 1 + N_SHOWN, 1, 28, 28]: one real drawing in each row, and N_SHOWN generated from it."""
-    classes = of(eight_alphabets(), fold(0)[1][:2])
-    first = [classes.alphabets.index(alphabet) for alphabet in dict.fromkeys(classes.alphabets)]
-    x = classes.take(first).ink.view(2, -1, 1, 28, 28)[:, 0]            # [2, 1, 28, 28]
+    """[3, N_SHOWN, 1, 28, 28]: one real drawing of a character and blanks, N_SHOWN generated from it, N_SHOWN real."""
+    classes = of(eight_alphabets(), fold(0)[1][:1])
+    x = classes.take([0]).ink.view(-1, 1, 28, 28)                       # [20, 1, 28, 28], each by another hand
     G, rng = load(networks.WarpGenerator, FOLDER / "0-0-G.safetensors"), runtime.rng(0)
     generated = augmentations.generated(G)
-    return torch.stack([x, *(generated(x[None], rng)[0] for _ in range(N_SHOWN))], dim=1)
+    copies = torch.cat([generated(x[None, :1], rng)[0] for _ in range(N_SHOWN)])
+    return torch.stack([torch.cat([x[:1], torch.zeros_like(x[1:N_SHOWN])]), copies, x[1:1 + N_SHOWN]])
 
 
 def draw(images, accuracies):
-    """The figure. accuracies: {arm of BARS: record}."""
+    """The figure. accuracies: {arm of ARMS: record}."""
     plots.use_style()
     figure = plt.figure(figsize=(7.5, 7))
-    figure.suptitle("Generated copies help no more than\nsimple ones; real drawings do", fontsize=18)
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.3))
-    ax, gap = above.subplots(), torch.zeros_like(images[:, :1])
-    plots.sheet(torch.cat([images[:, :1], gap, images[:, 1:]], dim=1), ax)
-    for row in (14, 44):        # the middle of an image of 28 pixels, 2 between two
-        ax.annotate("", (57, row), (33, row), arrowprops={"arrowstyle": "->", "lw": 3})
-    ax.text(14, -3, "1 real", ha="center", fontsize=16)
-    ax.text(134, -3, f"{N_SHOWN} generated from it", ha="center", fontsize=16)
+    gain = 100 * (accuracies["oracle"]["value"] - accuracies["classical"]["value"])
+    figure.suptitle(f"Five more real drawings bring {gain:.1f} points,\ngenerated copies no more than classical ones",
+                    fontsize=18)
+    above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    ax = above.subplots()
+    plots.sheet(images, ax)
+    for row, (words, colour) in enumerate((("one real drawing", "none"), ("five copies by G", "GAN"),
+                                           ("the same character by five\nother people", "real"))):
+        ax.text(-5, 13 + 30 * row, words, ha="right", va="center", fontsize=16, color=plots.METHODS[colour])
     ax = below.subplots()
-    for row, (arm, (name, colour)) in enumerate(BARS.items()):
+    for row, (arm, (name, colour)) in enumerate(ARMS.items()):
         value, half = 100 * accuracies[arm]["value"], 50 * (accuracies[arm]["high"] - accuracies[arm]["low"])
-        ax.barh(row, value, xerr=half, color=colour, height=0.7, error_kw={"elinewidth": 2, "ecolor": "black"})
-        ax.text(1, row, name, va="center", color="black" if arm == "oracle" else "white", fontsize=16)
-        ax.text(value + half + 1, row, f"{value:.1f} %", va="center", fontsize=16)
+        ax.errorbar(value, row, xerr=half, fmt="o", markersize=11, color=plots.METHODS[colour])
+        ax.text(69, row, name, ha="right", va="center", fontsize=16, color=plots.METHODS[colour])
+        ax.text(100.5, row, f"{value:.1f} %", va="center", fontsize=16, color=plots.METHODS[colour])
     ax.invert_yaxis()
-    ax.set(yticks=[], xlim=(0, 100),
-           xlabel="right answers of a ProtoNet in %, 20 characters\n(black lines: 95 % intervals over eight alphabets)")
+    ax.set(yticks=[], xlim=(70, 100), ylim=(3.5, -0.5), xlabel="right answers of a ProtoNet in %, 20 characters\n"
+                                                               "(lines: 95 % intervals over eight alphabets)")
+    ax.spines["left"].set_visible(False)
     return figure
 
 
 if __name__ == "__main__":
-    found = {arm: report.select(report.load(), "trial", name="accuracy", arm=arm)[0] for arm in BARS}
+    found = {arm: report.select(report.load(), "trial", name="accuracy", arm=arm)[0] for arm in ARMS}
     os.environ.setdefault("COURSE_OUT", str(runtime.project_root()))
     print(plots.save(draw(drawings(), found), "front"))
