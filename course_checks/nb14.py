@@ -4,7 +4,7 @@ import zlib
 
 import torch
 
-from ._base import check, check_unchanged, compare, done, one_number, returned, shaped, tensor
+from ._base import check, check_unchanged, compare, done, one_number, require, returned, shaped, tensor
 
 
 @check
@@ -18,22 +18,36 @@ def dtw(answer):
     wrapped = torch.tensor([[0.72, 0.48], [0.98, 0.15], [0.69, 0.95], [0.41, 0.90]])       # the last is near the first
     for apart in (torch.rand(7, 7, generator=rng), wrapped, path, *tables):
         given = apart.clone()
-        came = one_number(*returned(answer(given), "the cost"), "the cost", "where is the way infinitely far, and why?")
+        came, = returned(answer(given), "the cost")
+        sizes = {tuple(apart.shape), (apart.shape[0] + 1, apart.shape[1] + 1)}
+        require(getattr(came, "shape", None) not in sizes or apart.numel() == 1, "the cost as one number",
+                f"a table of {list(getattr(came, 'shape', ()))}",
+                "you return the whole table. In which of its places does a way through both sounds end?")
+        came = one_number(came, "the cost", "your way is infinitely far. Which step into its last place is missing?")
         check_unchanged(apart=(given, apart))
         compare(came, _cost(apart), _DTW_MISTAKES, (apart,),
                 "for a table of two by two, write down all ways. Which three places can come before a place?")
     done("time may run faster here and slower there, but never backwards.")
 
 
-def _cost(apart, steps=((1, 0), (0, 1), (1, 1)), first=None, edges=True):
-    """The cost, with the steps that a way may take. edges: whether a way may run along the first row and column."""
-    best = {}
-    for i in range(apart.shape[0]):
-        for j in range(apart.shape[1]):
-            before = [best.get((i - down, j - right), torch.inf) for down, right in steps]
-            start = (i, j) == (0, 0) or (not edges and 0 in (i, j))
-            best[i, j] = float(apart[i, j]) + (0 if start else min(before))
-    return best[apart.shape[0] - 1, apart.shape[1] - 1] - (float(apart[0, 0]) if first == "free" else 0)
+def _cost(apart, steps=((1, 0), (0, 1), (1, 1)), first=None, edges="summed", diagonal=1, end=None, least=min):
+    """The cost, with the steps that a way may take.
+
+    edges: what the first row and column hold: "summed", "free" (a start each) or "closed" (no way); diagonal: how often
+    the place after a diagonal step counts; end: None, or "open", the best place of the last row.
+    """
+    best, (T, S) = {}, apart.shape
+    for i in range(T):
+        for j in range(S):
+            here = float(apart[i, j])
+            before = [best.get((i - down, j - right), torch.inf) + here * (diagonal if down and right else 1)
+                      for down, right in steps]
+            reached = [b for b in before if b < torch.inf] or [torch.inf]
+            best[i, j] = here if (i, j) == (0, 0) or (edges == "free" and 0 in (i, j)) else least(reached)
+            if edges == "closed" and 0 in (i, j) and i + j:
+                best[i, j] = torch.inf
+    last = min(best[T - 1, j] for j in range(S)) if end == "open" else best[T - 1, S - 1]
+    return last - (float(apart[0, 0]) if first == "free" else 0)
 
 
 def _greedy(apart):
@@ -58,17 +72,26 @@ def _wrapping(apart):
 
 
 _DTW_MISTAKES = [
-    (_wrapping, "in Python, index -1 is the last place. What lies before the first?"),
+    (_wrapping, "your first row and column look at the far end of the table, because index -1 is the last place in "
+     "Python. What lies before the first?"),
     (lambda apart: _cost(apart, ((1, 0), (0, 1))),
      "both sounds may go on at once: is a step along the diagonal there?"),
     (lambda apart: _cost(apart, first="free"), "the first two moments are compared, too: what does [0, 0] cost?"),
-    (lambda apart: _cost(apart, edges=False),
-     "along the first row and column, costs add up as well. What is outside?"),
+    (lambda apart: _cost(apart, edges="free"),
+     "your way may begin anywhere in the first row or column at no cost. What is outside the table?"),
+    (lambda apart: _cost(apart, edges="closed"),
+     "your way cannot run along the first row or column. Which step leads from [0, 0] to [0, 1]?"),
+    (lambda apart: _cost(apart, diagonal=2),
+     "a diagonal step counts double in your code. How often does the formula add the distance of a place?"),
+    (lambda apart: _cost(apart, end="open"),
+     "your way may end anywhere in the last row. Which moments are the last of both sounds?"),
+    (lambda apart: _cost(apart, least=max), "you take the dearest of the three ways. Which one is asked for?"),
     (_greedy, "that takes the cheapest next step each time. A dear step may lead to a cheap way: add up from the "
      "start, and keep the best cost of every place."),
     (lambda apart: apart.diagonal().sum() if apart.shape[0] == apart.shape[1] else None,
      "that compares moments one to one: both sounds at the same speed."),
     (lambda apart: _cost(apart) / sum(apart.shape), "that is a cost for each step. Here the sum is asked for."),
+    (lambda apart: _cost(apart) / max(apart.shape), "that is a cost for each moment. Here the sum is asked for."),
     (lambda apart: apart.min(1).values.sum(),
      "each moment has found its nearest, in no order at all. May time jump back?"),
 ]
@@ -77,21 +100,31 @@ _DTW_MISTAKES = [
 @check
 def hashed_counts(function):
     """Check `function(name, n) -> [n]`: how often the pieces of 1, 2 and 3 characters fall in each of n columns."""
-    for name, n in (("guinée équatoriale", 32), ("abab", 10_007), ("südsudan", 64), ("日本語", 16)):
-        came, = returned(function(name, n), "the counts")
-        shaped(tensor(came, "the counts"), (n,), "the counts", {}, "one number for each column, also for the empty "
-               "ones. Which argument says how many columns there are?")
+    for name, n in (("guinée équatoriale", 32), ("abab", 10_007), ("südsudan", 64), ("日本語", 16), ("São", 48)):
+        came, = _alone(function(name, n), "the counts")
+        shaped(tensor(came, "the counts"), (n,), "the counts", {
+            (1, n): "that is a table of one row. What makes the second dimension?"},
+               "one number for each column, also for the empty ones. Which argument says how many columns there are?")
         compare(came, _counts(name, n), MISTAKES["hashed_counts"], (name, n),
                 "write down all pieces of a name of two letters, with the spaces. Which of them does your code miss, "
                 "or count twice?")
     done("hashed counts: every piece has its column, on every machine.")
 
 
+def _alone(answer, name):
+    """The one result, also where it is a list; then `tensor` says that a tensor is asked for."""
+    return returned([answer] if isinstance(answer, list) else answer, name)
+
+
 def _pieces(text, sizes=(1, 2, 3)):
     return [text[i:i + size] for size in sizes for i in range(len(text) - size + 1)]
 
 
-def _counts(name, n, pieces=None, column=lambda piece: zlib.crc32(piece.encode())):
+def _column(piece):
+    return zlib.crc32(piece.encode() if isinstance(piece, str) else piece)
+
+
+def _counts(name, n, pieces=None, column=_column):
     pieces = _pieces(f" {name} ") if pieces is None else pieces
     return torch.tensor([column(piece) % n for piece in pieces]).bincount(minlength=n).float()
 
@@ -99,6 +132,16 @@ def _counts(name, n, pieces=None, column=lambda piece: zlib.crc32(piece.encode()
 _HASHED_MISTAKES = [
     (lambda name, n: _counts(name, n, _pieces(name)),
      "no piece of yours has a space at an end. How can a piece tell that a word begins or ends there?"),
+    (lambda name, n: _counts(name, n, _pieces(f"  {name}  ")),
+     "you put two spaces at each end. How many are asked for?"),
+    (lambda name, n: _counts(name, n, [piece for piece in _pieces(f" {name} ") if piece != " "]),
+     "the pieces that are a lone space are missing. Do they count?"),
+    (lambda name, n: _counts(name, n, _pieces(f" {name} ".encode())),
+     "you cut the bytes into pieces. A letter such as é has two bytes: what is to be cut?"),
+    (lambda name, n: _counts(name.lower(), n),
+     "you changed capitals to small letters. The pieces are asked for as they are: which line changes them?"),
+    (lambda name, n: _counts(name, n, _pieces(f" {name} ", (1, 2, 3, 4))),
+     "pieces of four characters are there, too. At which size does your loop stop?"),
     (lambda name, n: _counts(name, n, _pieces(f" {name}")),
      "pieces that end with the last space are missing. Does the text have that space, and does your loop reach it?"),
     (lambda name, n: _counts(name, n, _pieces(f" {name} ", (1, 2))),
@@ -112,7 +155,7 @@ _HASHED_MISTAKES = [
     (lambda name, n: _counts(name, n, sorted(set(_pieces(f" {name} ")))),
      "each piece counts once. How often does \"ab\" stand in \"abab\"?"),
     (lambda name, n: _counts(name, n, column=hash),
-     "`hash` gives other numbers in the next session, for Python salts it. Which function gives the same everywhere?"),
+     "`hash` gives other numbers the next time that Python starts. Which function gives the same everywhere?"),
     (lambda name, n: _counts(name, n, column=lambda piece: sum(piece.encode())),
      "a sum of bytes is the same for \"ab\" and \"ba\". Which function is asked for?"),
     (lambda name, n: _counts(name, n) / _counts(name, n).sum(),
@@ -123,21 +166,24 @@ _HASHED_MISTAKES = [
 @check
 def pooled_covariance(function):
     """Check `function(features) -> [F, F]`: the pooled within-class covariance of features [C, M, F]."""
-    for c, m, f in ((4, 5, 3), (3, 3, 3), (6, 2, 4)):           # equal sizes let mistakes run
+    for c, m, f, offset in ((4, 5, 3, 2), (3, 3, 3, 2), (6, 2, 4, 2), (3, 8, 2, 3_000)):    # equal sizes: mistakes run
         rng = torch.Generator().manual_seed(10 * c + m)
         mixed = torch.randn(f, f, generator=rng)
-        features = 3 * torch.randn(c, 1, f, generator=rng) + torch.randn(c, m, f, generator=rng) @ mixed + 2
+        features = 3 * torch.randn(c, 1, f, generator=rng) + torch.randn(c, m, f, generator=rng) @ mixed + offset
         given = features.clone()
-        came, = returned(function(given), "the covariance")
+        came, = _alone(function(given), "the covariance")
+        check_unchanged(features=(given, features))
         shaped(tensor(came, "the covariance"), (f, f), "the covariance", {
             (c, f, f): "that is a covariance for each class. How does one come from all?",
             (f,): "those are variances alone. Which numbers say how two features vary together?",
             (m, m): "that is how names vary together. Which dimension must the product sum over?",
             (c, c): "that is how classes vary together. Which dimension must the product sum over?",
         }, "one number for each pair of features.")
-        compare(came, _pooled(features), MISTAKES["pooled_covariance"], (features,),
-                "how far is each name from the mean of its own class? Average the products of these distances.")
-        check_unchanged(features=(given, features))
+        compare(came, _pooled(features.double()), MISTAKES["pooled_covariance"], (features,),
+                "how far is each name from the mean of its own class? Average the products of these distances."
+                if offset < 100 else "that holds for small features, and here their mean is 3,000. A difference of two "
+                "large squares loses its digits: what can you subtract before you multiply?",
+                1e-4 if offset < 100 else 1e-3)
     done("pooled covariance: how names vary around the mean of their own language.")
 
 
@@ -166,6 +212,10 @@ _POOLED_MISTAKES = [
      "you took the mean over classes. Which dimension holds the names of one class?"),
     (lambda x: torch.diag(torch.diag(_pooled(x))),
      "those are variances alone. Which numbers say how two features vary together?"),
+    (lambda x: torch.stack([each.T.corrcoef() for each in x]).mean(0),
+     "those are correlations: every feature has variance 1. Which division is too much?"),
+    (lambda x: _pooled(x).tril(), "half of the table is empty. What is the covariance of g and f, if you know that of "
+     "f and g?"),
     (lambda x: x[0].T.cov(), "that is the covariance of the first class. What do the others add?"),
 ]
 

@@ -81,8 +81,8 @@ _OTHER_DIMENSION = ("you add up over the episodes and take the mean over the ste
                     "belongs to the sum?")
 _MIXED = ("you credit an action with rewards of other episodes, which it could not change. Rows are episodes: over "
           "which dimension do you add up?")
-_BASELINE = ("you subtract a mean from the rewards. That is a baseline, a good idea for later. Here the plain rewards "
-             "from each step on are asked for.")
+_BASELINE = ("you subtract a mean from the rewards. That is a baseline, a good idea for later. Which rewards does the "
+             "formula multiply by?")
 _SCORE_MISTAKES = [
     (_score(lambda rewards: rewards.sum(1, keepdim=True)),
      "you credit each action with the whole return. That is right on average, but noisier, because an action cannot "
@@ -107,7 +107,9 @@ _SCORE_MISTAKES = [
     (_score(lambda rewards: rewards.sum(1)),
      "the sums of the episodes, [E], meet the columns, which are steps. Which shape must they have to multiply whole "
      "rows? And which rewards came before an action?"),
-    (_score(_discounted), "the later rewards are discounted. Here each reward counts in full."),
+    *((_score(lambda rewards, gamma=gamma: _discounted(rewards, gamma)),
+       "the later rewards are discounted. By which factor does a reward count in the formula?")
+      for gamma in (0.99, 0.95, 0.9)),
     (_score(lambda rewards: rewards.flip(0).cumsum(0).flip(0)), _MIXED),
     (_score(lambda rewards: _to_go(rewards).mean(0)), _MIXED),
     (_score(lambda rewards: _to_go(rewards).sum(0)), _MIXED),
@@ -115,6 +117,8 @@ _SCORE_MISTAKES = [
     (_score(lambda rewards: rewards.sum()), _MIXED),
     (_score(lambda rewards: _to_go(rewards) - _to_go(rewards).mean()), _BASELINE),
     (_score(lambda rewards: _to_go(rewards) - _to_go(rewards).mean(0)), _BASELINE),
+    (_score(lambda rewards: _to_go(rewards - rewards.mean())), _BASELINE),
+    (_score(lambda rewards: (_to_go(rewards) - _to_go(rewards).mean()) / (_to_go(rewards).std() + 1e-8)), _BASELINE),
 ]
 
 
@@ -132,12 +136,17 @@ def dice(function):
             return [each for advantage in advantages for each in _derivatives(surrogate, logits, log_prob, advantage)]
 
         came, right = derivatives(function), [*right, *right]
-        hints = (hint for wrong, hint in MISTAKES["dice"] if close(_joined(came), _joined(derivatives(wrong))))
-        _same(zip(_ORDERS * 2, came, right, (_ON_FIRST, _ON_SECOND) * 2), hints)
+        hints = [hint for wrong, hint in MISTAKES["dice"] if close(_joined(came), _joined(derivatives(wrong)))]
+        value = function(log_prob(logits), torch.ones_like(advantages[0])).detach().double().reshape(())
+        if value.abs() > 1e-3:
+            hints.append(_ON_VALUE.format(value.item()))
+        _same(zip(_ORDERS * 2, came, right, (_ON_FIRST, _ON_SECOND) * 2), iter(hints))
     done("dice: right derivatives of the first and the second order, so an inner step can be differentiated.")
 
 
 _ORDERS = tuple(f"the {order} derivative of a small task's expected return," for order in ("first", "second"))
+_ON_VALUE = ("with all advantages 1, your sum is {:.3g} and not 0. So some box is not 1, or a box has no other to be "
+             "subtracted from it. In every box, is the same x stopped that stands before the minus?")
 _ON_FIRST = ("take one action. The derivative of its log_prob is to be multiplied by the advantage of its own step, "
              "and by no other. Which others come in?")
 _ON_SECOND = ("the first derivative is right. In the second, each action also counts by what earlier actions did to "
@@ -203,6 +212,11 @@ def _with(factor, average=lambda x: x.sum(1).mean()):
     return lambda log_prob, advantage: average(factor(log_prob) * advantage)
 
 
+def _shifted(boxes, first):
+    """What each box has more than the one before it; `first` of the boxes stands before the first."""
+    return boxes - torch.cat([first(boxes), boxes[:, :-1]], dim=1)
+
+
 def _loaded(log_prob, so_far=lambda log_prob: log_prob.cumsum(1), magic=_magic):
     """What each own action adds to the magic box, with `so_far` as the steps that it holds."""
     return magic(so_far(log_prob)) - magic(so_far(log_prob) - log_prob)
@@ -210,6 +224,9 @@ def _loaded(log_prob, so_far=lambda log_prob: log_prob.cumsum(1), magic=_magic):
 
 _LATER = ("the first derivative is right. But the box of each step holds later actions too, and the rewards that "
           "follow are counted twice. Where does the sum of log_prob end?")
+_NO_FIRST = ("the first action is never credited. A box stands before it, too, though no action has come "
+             "before it. What is the box of a sum of no terms?")
+_STOPS = ("your boxes stop one sum and let another one through, so their value is not 1. Which x does a box stop?")
 _DICE_MISTAKES = [
     (_with(lambda log_prob: log_prob),
      "the first derivative is right. That is the naive surrogate: its second derivative lacks what earlier actions did "
@@ -233,9 +250,26 @@ _DICE_MISTAKES = [
     (lambda log_prob, advantage: (_magic(log_prob.sum(1)) * advantage[:, 0]).mean(),
      "you use the advantage of the first step alone. It does not tell how good the later actions were. Where do the "
      "other advantages come in?"),
+    (_with(lambda log_prob: _shifted(_magic(log_prob.cumsum(1)), lambda boxes: boxes[:, :1])), _NO_FIRST),
+    (_with(lambda log_prob: _shifted(_magic(log_prob.cumsum(1)), lambda boxes: boxes[:, -1:])),
+     "before the first action you put the box of the last one. No action has come before: what is the box of a sum of "
+     "no terms?"),
+    (_with(lambda log_prob: log_prob.cumsum(1)),
+     "your sums of log_prob have no exponential, and each advantage credits all earlier actions. What is a box, and "
+     "which box is subtracted from it?"),
+    (_with(lambda log_prob: -_shifted(_magic(log_prob.cumsum(1)).flip(1), lambda boxes: boxes[:, :1]).flip(1)),
+     "each advantage credits the action of the step after its own. Up to which step does its first box go?"),
     (_with(lambda log_prob: _loaded(log_prob, magic=torch.exp)),
-     "the value of a magic box must be 1, so that its derivatives are those of the logarithm. What do you subtract "
-     "before exp?"),
+     "your boxes are chances and not 1, so unlikely episodes count less. What does the formula subtract before exp?"),
+    *((_with(lambda log_prob, own=own, before=before: own(log_prob.cumsum(1)) - before(log_prob.cumsum(1) - log_prob)),
+       f"the box {which} your action is a chance and not 1. What does the formula subtract before exp, in both boxes?")
+      for own, before, which in ((_magic, torch.exp, "before"), (torch.exp, _magic, "of"))),
+    (_with(lambda log_prob: (log_prob.cumsum(1) - log_prob.detach()).exp()
+           - (log_prob.cumsum(1) - log_prob - log_prob.detach()).exp()), _STOPS),
+    (_with(lambda log_prob: (log_prob.cumsum(1) - (log_prob.cumsum(1) - log_prob).detach()).exp()
+           - _magic(log_prob.cumsum(1) - log_prob)), _STOPS),
+    (lambda log_prob, advantage: 2 * _with(_loaded)(log_prob, advantage),
+     "all is twice as large as it should be. What is counted twice?"),
     (_with(lambda log_prob: _loaded(log_prob, magic=lambda x: (x - x).exp())),
      "all derivatives are 0. In x - x both parts cancel, and a detached copy has no derivative. Which one of the two "
      "parts should be a constant?"),

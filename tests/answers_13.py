@@ -44,6 +44,11 @@ def shots_in_place(n_images, beta, alpha):
     return q, k
 
 
+def shots_with_float_queries(n_images, beta, alpha):
+    q, k = shots(n_images, beta, alpha)
+    return float(q), k
+
+
 def standing(means, halves):
     p = torch.erfc((1.96 * means / halves).abs() / math.sqrt(2))
     return statistics.holm(p, 0.05)
@@ -78,6 +83,13 @@ RIGHT = {"shots": [shots, shots_of_tensors], "standing": [standing, standing_by_
          "cosines": [cosines, cosines_one_by_one]}
 WRONG = {"shots": [(queries_of_each, "the smallest class decides"), (queries_without_limit, "never more than 10"),
                    (shots_as_floats, "whole numbers"), (shots_in_place, "changed in place"),
+                   (shots_with_float_queries, "q as a whole number"),
+                   (lambda n, beta, alpha: shots(n, beta, alpha)[::-1], "q comes first"),
                    (lambda n, beta, alpha: shots(n, beta, alpha)[1], "2 result(s)")],
-         "standing": [(lambda m, h: torch.erfc(m.abs() / h), "True or False")],
-         "cosines": [(cosines_in_place, "changed in place"), (lambda g: cosines(g)[0], "a row and a column")]}
+         "standing": [(lambda m, h: torch.erfc(m.abs() / h), "True or False"),
+                      (lambda m, h: standing(m, h).tolist(), "as a tensor; got list"),
+                      (lambda m, h: m > 0, "What is z in your code")],
+         "cosines": [(cosines_in_place, "changed in place"), (lambda g: cosines(g)[0], "a row and a column"),
+                     (lambda g: cosines(g).tolist(), "as a tensor; got list"),
+                     (lambda g: torch.cov(torch.cat([part.flatten()[None] for part in g[0]], dim=1).T @ torch.cat(
+                         [part.flatten()[None] for part in g[0]], dim=1)), "sums over the worlds")]}

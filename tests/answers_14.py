@@ -35,6 +35,13 @@ def pooled(features):
     return torch.einsum("cmf,cmg->fg", within, within) / (n_classes * (n_names - 1))
 
 
+def pooled_by_difference(features):
+    """E[x x'] - E[x] E[x]': right on paper, and without digits where the mean is large."""
+    n_classes, n_names = features.shape[:2]
+    means = features.mean(1)
+    return (torch.einsum("cmf,cmg->fg", features, features) - n_names * means.T @ means) / (n_classes * (n_names - 1))
+
+
 def mean_of_covariances(features):
     return torch.stack([each.T.cov() for each in features]).mean(0)
 
@@ -85,10 +92,14 @@ RIGHT = {"dtw": [dtw, dtw_by_rows],
          "hashed_counts": [counts, counts_by_bincount],
          "pooled_covariance": [pooled, mean_of_covariances]}
 WRONG = {"dtw": [(dtw_in_place, "changed in place"), (dtw_never_there, "infinitely far"),
-                 (lambda apart: apart.cumsum(0), "as one number")],
+                 (lambda apart: apart.cumsum(0), "you return the whole table"),
+                 (lambda apart: apart.sum(0), "as one number")],
          "hashed_counts": [(counts_of_used_columns, "also for the empty ones"),
                            (counts_with_words_cut, "miss, or count twice"),
-                           (lambda name, n: counts(name, n).tolist(), "1 result(s)")],
-         "pooled_covariance": [(pooled_in_place, "changed in place"),
+                           (lambda name, n: counts(name, n).tolist(), "as a tensor; got list"),
+                           (lambda name, n: counts(name, n)[None], "a table of one row"),
+                           (lambda name, n: counts(name, n).log1p(), "miss, or count twice")],
+         "pooled_covariance": [(pooled_in_place, "changed in place"), (pooled_by_difference, "loses its digits"),
+                               (lambda x: pooled(x).tolist(), "as a tensor; got list"),
                                (covariance_of_each, "how does one come from all"),
                                (lambda x: pooled(x).diag(), "those are variances alone")]}

@@ -94,6 +94,25 @@ def dice_with_half_a_graph(log_prob, advantage):
     return ((magic(so_far) - magic(so_far - log_prob).detach()) * advantage).sum(1).mean()
 
 
+def dice_without_first_box(log_prob, advantage):
+    """The differences of neighbouring boxes, so no box stands before the first."""
+    boxes = magic(log_prob.cumsum(1))
+    return ((boxes[:, 1:] - boxes[:, :-1]) * advantage[:, 1:]).sum(1).mean()
+
+
+def dice_from_zero(log_prob, advantage):
+    """0 in place of the box before the first action, a constant either way: another value, and the same derivatives."""
+    boxes = magic(log_prob.cumsum(1))
+    return ((boxes - torch.cat([torch.zeros_like(boxes[:, :1]), boxes[:, :-1]], dim=1)) * advantage).sum(1).mean()
+
+
+def dice_with_boxes_of_their_mean(log_prob, advantage):
+    """Boxes that stop the mean of x: their value is not 1."""
+    so_far = log_prob.cumsum(1)
+    now, before = (so_far - so_far.mean().detach()).exp(), (so_far - log_prob - so_far.mean().detach()).exp()
+    return ((now - before) * advantage).sum(1).mean()
+
+
 def dice_in_place(log_prob, advantage):
     value = dice(log_prob, advantage)
     advantage -= advantage.mean()
@@ -165,11 +184,12 @@ def target_row_by_row(state, generated, scale, ended, value, gamma):
 
 
 RIGHT = {"score_function": [gain, gain_by_loop, gain_by_rewards, gain_by_matrix, gain_by_ratio],
-         "dice": [dice, acting.surrogate, dice_by_loop, dice_by_products, dice_by_differences, dice_of_two_orders],
+         "dice": [dice, acting.surrogate, dice_by_loop, dice_by_products, dice_by_differences, dice_of_two_orders,
+                  dice_from_zero],
          "bellman": [target, target_detached, target_of_those_that_go_on]}
 WRONG = {"score_function": [(gain_in_place, "rewards changed in place"),
                             (gain_into_log_prob, "log_prob changed in place"),
-                            (lambda log_prob, rewards: gain(log_prob, rewards).item(), "no .item()"),
+                            (lambda log_prob, rewards: gain(log_prob, rewards).item(), ".item() and float()"),
                             (lambda log_prob, rewards: gain(log_prob.detach(), rewards), "remembers its graph"),
                             (lambda log_prob, rewards: gain(log_prob.log(), rewards), "is a logarithm already"),
                             (lambda log_prob, rewards: log_prob * rewards, "a number for each step"),
@@ -179,6 +199,8 @@ WRONG = {"score_function": [(gain_in_place, "rewards changed in place"),
          "dice": [(acting.naive_surrogate, "naive surrogate"), (dice_in_place, "advantage changed in place"),
                   (dice_of_last_step, "all steps up to its own"), (dice_with_half_a_graph, "credits all earlier"),
                   (dice_of_a_new_start, "all derivatives are 0"),
+                  (dice_without_first_box, "the first action is never credited"),
+                  (dice_with_boxes_of_their_mean, "some box is not 1"),
                   (lambda log_prob, advantage: dice(log_prob.detach(), advantage), "remembers its graph"),
                   (lambda log_prob, advantage: (magic(log_prob) * advantage).sum(1), "one dimension is left")],
          "bellman": [(target_with_graph, "leads to G and `value`."),

@@ -4,17 +4,17 @@
 # **The question.** Does it carry over to other tasks, and can one generator serve many?
 #
 # So far every generator met new characters, but always of the kind that it was trained on. The
-# promise is larger: knowledge that crosses from one *world* to another. Here are printed letters,
-# spoken words and textures beside the handwriting. You train learners in one world and test them in
-# the others. Then you ask the same of the generators: what does $G$ know about copies, and where is
-# that knowledge wrong?
+# promise is larger, because knowledge could cross from one *world* to another. Here are printed
+# letters, spoken words and textures beside the handwriting. You train learners in one world and test
+# them in the others. Then you do the same with the generators, so you see what $G$ knows about
+# copies, and where that knowledge is wrong.
 #
 # **You need** notebooks 06, 08, 09, 10 and 11. **Time**: 40 minutes, and about 35 more with the
 # three exercises.
 #
-# Parameters as in notebook 00. Another dataset joins the worlds below as one more, in which
-# everything is tested and nothing is trained: `dataset = "fashion-mnist"`, or
-# `"folder:/path"` for your own.
+# The parameters are those of notebook 00. If you set another dataset, it joins the worlds below.
+# Learners and generators are tested in it, and none is trained in it. Try `dataset = "fashion-mnist"`,
+# or `"folder:/path"` for your own pictures.
 
 # %% tags=["parameters"]
 import os
@@ -41,8 +41,8 @@ sizes, device, results = notebook.setup("13_other_worlds", profile, dataset, dev
 # %% [markdown]
 # ## 1 · Worlds of one type
 #
-# All of them are `ImageClasses`: classes of drawings, 28×28, bright on dark. Only what *class* and
-# *drawing* mean is different.
+# Every world is an `ImageClasses` object, so it holds classes of drawings of 28×28 pixels, bright on
+# dark. The worlds differ in what a *class* is and in what a *drawing* is.
 #
 # | world | a class is | a drawing is | from |
 # |---|---|---|---|
@@ -52,9 +52,9 @@ sizes, device, results = notebook.setup("13_other_worlds", profile, dataset, dev
 # | `textures` | a mix of wavelengths and directions | new noise, filtered by them | a formula |
 # | `digits` | a digit | a writer | scikit-learn |
 #
-# A word is a picture here: time runs to the right, pitch upwards, and loud is bright (printed dark,
-# like all ink here). Notebook 14 is about that one. Drawings of ink are normalised as in notebook
-# 06; pictures that fill the frame stay as they are.
+# A spoken word is a picture here. Time runs to the right and pitch upwards. Loud is bright, but all
+# bright pixels are printed dark here, like ink. Notebook 14 is about that world. Drawings of ink are
+# normalised as in notebook 06, and pictures that fill the frame stay as they are.
 
 # %%
 def world(name, split):
@@ -73,24 +73,25 @@ for name, classes in test.items():
     notebook.at_least(name, "drawings of each class", classes.images.shape[1], 2)
 
 # %%
-figure, axes = plt.subplots(1, len(test), figsize=(3 * len(test), 4.4))
+figure, axes = plt.subplots(1, len(test), figsize=(2.3 * len(test), 3.6))
 for ax, (name, classes) in zip(axes, test.items()):
     rows = torch.randperm(len(classes.names), generator=runtime.rng(seed))[:5].to(device)
     plots.sheet(classes.images[rows, :4].cpu(), ax, title=name)
-figure.suptitle("A row is a class: in each world, copies differ in another way", fontsize=18)
+figure.get_layout_engine().set(wspace=0.04)
+figure.suptitle("In each world, the drawings of a class (a row) differ in another way", fontsize=17)
 plots.save(figure, "13_worlds")
 plt.show()
 
 # %% [markdown]
 # Look along the rows. Between two hands, strokes bend and lean. Between two fonts, the weight and
-# the slant change. Between two voices, the word is spoken faster here and higher there. In a
-# texture *nothing* stays in its place: no bending turns one drawing into another.
+# the slant change. Between two voices, the word is spoken faster here and higher there. In a texture,
+# every detail changes its place, so no bending turns one drawing into another.
 #
 # ## 2 · Episodes of any size
 #
-# 5-way 1-shot is a fixed size, and life has none. **Meta-Dataset** (Triantafillou et al. 2020)
-# therefore draws the size of every episode, too. The number of classes $N$ is uniform between 5 and
-# 50, or as many as there are. The number of queries of each class is
+# 5-way 1-shot is a fixed size, but real tasks come in all sizes. So **Meta-Dataset** (Triantafillou
+# et al. 2020) also samples the size of every episode. The number of classes $N$ is uniform between 5
+# and 50, or as many as there are. The number of queries of each class is
 #
 # $$ q = \min\bigl(10,\ \lfloor \tfrac12 \min_c |c| \rfloor\bigr), $$
 #
@@ -98,8 +99,8 @@ plt.show()
 #
 # $$ |S| = \min\Bigl(500,\ \sum_c \bigl\lceil \beta \min(100, |c| - q) \bigr\rceil\Bigr) $$
 #
-# examples at most, $\beta$ uniform in $(0, 1]$. They are not shared out evenly. Each class gets a
-# weight $e^{\alpha_c}$, with $\alpha_c$ uniform between $\log \frac12$ and $\log 2$:
+# examples at most, and $\beta$ is uniform in $(0, 1]$. The classes get unequal parts of it. Each
+# class has a weight $e^{\alpha_c}$, with $\alpha_c$ uniform between $\log \frac12$ and $\log 2$:
 #
 # $$ R_c = \frac{e^{\alpha_c} |c|}{\sum_{c'} e^{\alpha_{c'}} |c'|}, \qquad
 #    k_c = \min\bigl(\lfloor R_c\,(|S| - N) \rfloor + 1,\ |c| - q\bigr). $$
@@ -125,33 +126,34 @@ def my_shots(n_images, beta, alpha):
 checks.shots(my_shots)
 
 # %% [markdown]
-# `episodes.sample_varied` draws such an episode. It comes alone, as a batch of one, because no two
-# have the same size; nothing is padded. **Predict**: how large is the largest class of a support,
-# beside the smallest?
+# `episodes.sample_varied` samples such an episode. It comes alone, as a batch of one, because no two
+# have the same size and no padding is used. **Predict**: in the most uneven of a hundred supports,
+# how many times the examples of the smallest class has the largest?
 
 # %%
 rng = runtime.rng(seed, device)
 drawn = [episodes.sample_varied(test["spoken"], rng=rng) for _ in range(100)]
 shots = [tasks.support_y[0].bincount() for tasks in drawn]
-figure, axes = plt.subplots(1, 2, figsize=(14, 4.6))
-axes[0].plot([len(k) for k in shots], [int(k.sum()) for k in shots], "o", alpha=0.6)
-axes[0].set(xlabel="ways N", ylabel="examples in the support", title="A hundred episodes")
+figure, axes = plt.subplots(1, 2, figsize=(12, 4.4))
+axes[0].plot([len(k) for k in shots], [int(k.sum()) for k in shots], "ko", alpha=0.5)
+axes[0].set(xlabel="ways N", ylabel="examples in the support", title="a hundred episodes")
 k = max(shots, key=lambda k: int(k.max()) / int(k.min()))
-axes[1].bar(range(len(k)), k.sort(descending=True).values.tolist(), color=plots.COLOURS[1])
-axes[1].set(xlabel="class, the largest first", ylabel="examples", title="The most uneven of them")
-figure.suptitle(f"From {min(map(len, shots))} to {max(map(len, shots))} ways; the largest class "
-                f"has up to {max(int(k.max()) / int(k.min()) for k in shots):.0f} times the "
-                "examples of the smallest", fontsize=17)
+axes[1].bar(range(len(k)), k.sort(descending=True).values.tolist(), color="#666666")
+axes[1].set(xlabel="class, the largest first", ylabel="examples", title="the most uneven of them")
+figure.suptitle(f"Episodes have {min(map(len, shots))} to {max(map(len, shots))} ways, and the "
+                f"largest class up to {int(k.max()) / int(k.min()):.0f} times the examples "
+                "of the smallest", fontsize=16)
 plots.save(figure, "13_sizes")
 plt.show()
 
 # %% [markdown]
-# ## 3 · A learner abroad
+# ## 3 · A learner in other worlds
 #
 # Now one ProtoNet (notebook 06) is trained in each world, and tested in all of them on varied
-# episodes. Prototypes do not mind uneven classes, because a mean is a mean of however many.
-# **Predict**: which world teaches the most useful features? Which world is the hardest to enter
-# from outside?
+# episodes. Uneven classes are no problem for prototypes, because a class can have any number of
+# examples and its mean is still a mean. The last row uses plain pixels as features, without any
+# training. **Predict**: which world teaches the most useful features? Which world is the hardest to
+# enter from outside?
 
 # %%
 def trained(*names):
@@ -206,24 +208,24 @@ def heat(ax, numbers, rows, columns, limits, cmap, text="{:.0f}"):
 # %%
 home_score = percent[:4, :4].diag().mean().item()
 abroad = percent[:4, :4][~torch.eye(4, dtype=torch.bool)].mean().item()
-figure, ax = plt.subplots(figsize=(11, 5.2))
+figure, ax = plt.subplots(figsize=(9.5, 5.2))
 heat(ax, percent, list(features), list(test), (30, 100), "cividis")
 ax.set(xlabel="tested in", ylabel="trained in")
-ax.set_title(f"Accuracy in %: {home_score:.0f} at home, {abroad:.0f} abroad, and "
-             f"{percent[4, :4].mean():.0f} by plain pixels")
+ax.set_title(f"Mean accuracy of four worlds: {home_score:.0f} % in the own world, {abroad:.0f} %\n"
+             f"in another one, and {percent[4, :4].mean():.0f} % with plain pixels")
 plots.save(figure, "13_abroad")
 plt.show()
 
 # %% [markdown]
-# Compare each column with its last row, the pixels. Features of another world count for something
-# only where they beat pixels that nobody has trained.
+# Compare each column with its last row, the plain pixels. Features from another world are useful only
+# where they beat the pixels, which nobody has trained.
 #
-# ## 4 · A generator abroad
+# ## 4 · A generator in other worlds
 #
-# $G$ of notebook 08 draws a copy by warping its example, so it can be asked to copy *anything*. Its
-# knowledge is which warps are likely. `studies/worlds.py` trained one $G$ in each world on pairs of
-# drawings of one class. You load them. **Predict**: what does the $G$ of handwriting do to a
-# spoken word? And what will the $G$ of textures do to a letter?
+# $G$ of notebook 08 makes a copy by warping its example, so it can copy *anything*. It has learned
+# which warps are likely. `studies/worlds.py` trained one $G$ in each world on pairs of drawings of
+# one class, and you load them. **Predict**: what does the $G$ of handwriting do to a spoken word? And
+# what will the $G$ of textures do to a letter?
 
 # %%
 FILES = ("G-glyphs_worlds.safetensors", "G-print_worlds.safetensors",
@@ -238,31 +240,36 @@ def generator(file):
 
 copiers = {f"G of {home}": generator(file) for home, file in zip(HOMES, FILES)}
 copiers["classical"] = augmentations.classical()
-figure, axes = plt.subplots(1, len(HOMES), figsize=(15, 5.6))
+figure, axes = plt.subplots(1, len(HOMES), figsize=(11, 5.2))
 for ax, place in zip(axes, HOMES):
     tasks = episodes.sample(test[place], n_way=5, k_shot=1, q_query=1, n_tasks=1,
                             rng=runtime.rng(seed + 2, device))
-    x = tasks.support_x[:, :1].expand(-1, 5, -1, -1, -1)                # one example, five times
+    x = tasks.support_x[:, :1].expand(-1, 3, -1, -1, -1)                # one example, three times
     rows = [copy(x, runtime.rng(seed, device), tasks.support_x)[0] for copy in copiers.values()]
     plots.sheet(torch.stack([x[0], *rows]).cpu(), ax, title=place)
     ax.set(yticks=[14 + 30 * i for i in range(6)] if ax is axes[0] else [])
 axes[0].set_yticklabels(["the example", *copiers], fontsize=13)
-figure.suptitle("One example of each world (first row), copied by generators of four worlds",
-                fontsize=18)
+figure.suptitle("Each G makes the changes of its own world, whatever the example (first row) is",
+                fontsize=16)
 plots.save(figure, "13_copies")
 plt.show()
 
 # %% [markdown]
-# Four kinds of knowledge. Each $G$ makes the changes that it learned in its own world, whatever it
-# is given.
+# Each $G$ makes the changes that it learned in its own world, whatever it is given. The $G$ of print
+# makes strokes thinner or thicker, also in a spoken word.
 #
-# Do they help a learner? The study trained a learner in each world (rows) four times. It saw plain
-# drawings, classical copies, copies by the $G$ of its own world, or copies by the $G$ of *all
-# other* worlds. Classical copies and generators had one knob each, their strength. It was chosen on
-# validation classes, with earlier generators that learned more slowly, and not again. Then all were
-# tested in every world (columns) on the same varied episodes. A number is the gain in points over
-# plain training. Omniglot joins as a fifth world that trains. Nothing was trained in three more:
-# `digits`, real people's spoken digits, and Fashion-MNIST. **Predict**: where is the gain largest?
+# Do such copies help a learner? The study trained a learner in each world, shown as rows below, four
+# times. It saw plain drawings, classical copies, copies by the $G$ of its own world, or copies by the
+# $G$ of *all other* worlds. Then all learners were tested in every world (columns) on the same varied
+# episodes. A number is the gain in points over training on plain drawings. Three facts about this
+# study:
+#
+# * Omniglot joins as a fifth world for training. In three more worlds only tests take place, namely
+#   `digits`, spoken digits of real people, and Fashion-MNIST.
+# * Classical copies and generators had one setting each, their strength. It was chosen on validation
+#   classes, with earlier generators that learned more slowly, and not again.
+#
+# **Predict**: where is the gain largest?
 
 # %%
 stored = records.read(runtime.project_root() / "figures" / "results" / "worlds.jsonl")
@@ -284,26 +291,27 @@ def points(record):
 # %%
 gains = {copies: torch.tensor([[100 * value("gain", home, copies, place) for place in places]
                                for home in homes]) for copies in ARMS}
-figure, axes = plt.subplots(1, 3, figsize=(19, 5), sharey=True)
+figure, axes = plt.subplots(3, 1, figsize=(9, 11), sharex=True)
 for ax, (copies, numbers) in zip(axes, gains.items()):
     heat(ax, numbers, homes, places, (-8, 8), "PuOr", "{:+.1f}")
-    ax.set(title=f"{copies}: {numbers.mean():+.1f} on average", xlabel="tested in")
-axes[0].set_ylabel("trained in")
+    ax.set(title=f"copies: {copies}, {numbers.mean():+.1f} points on average", ylabel="trained in")
+axes[-1].set_xlabel("tested in")
 best = max(ARMS, key=lambda copies: gains[copies].mean())
-figure.suptitle("Gain in points from copies in training. " + ("No kind gains on average"
-                if gains[best].mean() < 0 else f"The best on average: {best}"), fontsize=18)
+figure.suptitle("Over all cells, the most is gained by "
+                + {"G, own": "the own world's G", "G, other worlds": "the G of other worlds"}.get(
+                    best, best) + f": {gains[best].mean():+.1f} points", fontsize=16)
 plots.save(figure, "13_gains")
 plt.show()
 
 # %% [markdown]
-# ### Exercise 2 · Which cells stand? (★★, important, 10 minutes)
+# ### Exercise 2 · Which gains are significant? (★★, important, 10 minutes)
 #
 # With so many cells, chance alone makes some of them look large. You are given the mean gains `[m]`
-# and the half-widths `[m]` of their 95 % intervals, $1.96$ standard errors. Turn each into a
-# two-sided p-value by the normal distribution. Then let `statistics.holm(p, 0.05)` (notebook 10)
-# say which gains stand at level 0.05 when all are taken together. Return a tensor of `bool` `[m]`.
-# You may need `torch.erfc`: for $z \ge 0$, the two-sided p-value is $\operatorname{erfc}(z / \sqrt
-# 2)$.
+# and the half-widths `[m]` of their 95 % intervals. A half-width is $1.96$ standard errors, and $z$
+# is the distance of the mean from 0 in standard errors, so $z \ge 0$. By the normal distribution, the
+# two-sided p-value is $\operatorname{erfc}(z / \sqrt 2)$, which is `torch.erfc`. Compute all p-values.
+# Then let `statistics.holm(p, 0.05)` (notebook 10) say which gains *stand*, that is, are significant
+# at level 0.05 when all are taken together. Return a tensor of `bool` `[m]`.
 
 # %%
 def my_standing(means, halves):
@@ -319,7 +327,7 @@ checks.standing(my_standing)
 
 # %%
 cells_of = [r for r in stored if r["name"] == "gain" and r["copies"] in ARMS and r["arm"] in homes]
-lines = ["| copies | cells | gains that stand | losses that stand |", "|---|---|---|---|"]
+lines = ["| copies | cells | significant gains | significant losses |", "|---|---|---|---|"]
 for copies in ARMS:
     mine = [r for r in cells_of if r["copies"] == copies]
     up, down = (sum(r["stands"] and sign * r["value"] > 0 for r in mine) for sign in (1, -1))
@@ -327,51 +335,65 @@ for copies in ARMS:
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (Holm's correction over all cells of the three maps, as in your exercise. The intervals are over
-# episodes. Each network was trained once, and another training would move the cells by more than
-# these intervals say.)
+# Holm's correction counts all cells of the three maps, as in your exercise. Its intervals are over
+# episodes, and each network was trained once. So another training would move the cells by more than
+# these intervals say.
 #
-# What is the simplest explanation of a gain abroad? The $G$ of all other worlds has met the very
-# world in which the learner is tested: not its test classes, but others of its kind. So look
-# separately at the three worlds in which *nothing* was trained. No $G$ has seen these, though some
-# have seen a neighbour: handwriting is near `digits`, and `spoken` is near people's digits.
+# Why do some learners gain in worlds that they have not seen? The simplest explanation is that the
+# $G$ of all other worlds has met the very world in which the learner is tested. It has met other
+# classes of that world, and not the test classes. So look separately at the three worlds in which
+# nothing was trained. No $G$ has seen these. But some have seen a neighbour, because handwriting is
+# near `digits`, and `spoken` is near the spoken digits of people. **Predict**: is a gain left there?
 
 # %%
 means = {(r["name"], r["arm"], r.get("copies")): r for r in stored if r["name"].startswith("mean")}
 WHERE = ("at home", "tested abroad, in worlds that train", "tested where nothing trains")
-lines = ["| copies | " + " | ".join(WHERE) + " |", "|---" * 4 + "|"]
-lines += [f"| {copies} | " + " | ".join(points(means["mean gain", where, copies])
-                                       for where in WHERE) + " |" for copies in ARMS]
-lines.append("| G, other worlds, minus classical | – | " + " | ".join(
-    points(means["mean gain over classical", where, ARMS[2]]) for where in WHERE[1:]) + " |")
-display(Markdown("\n".join(lines)))
+LABELS = ("the learner's own world", "another world, seen by some G", "a world that no G has seen")
+LOOKS = {"classical": ("classical", "s"), "G, own": ("GAN", "D"), "G, other worlds": ("GAN", "o")}
+figure, ax = plt.subplots(figsize=(10, 4.8))
+for i, where in enumerate(WHERE):
+    for j, (copies, (method, mark)) in enumerate(LOOKS.items()):
+        r, colour = means["mean gain", where, copies], plots.METHODS[method]
+        ax.errorbar(100 * r["value"], 0.25 - 0.25 * j - i, xerr=50 * (r["high"] - r["low"]),
+                    fmt=mark, markersize=10, color=colour, mfc=colour if mark != "D" else "white")
+        if i == 2:
+            ax.annotate(copies, (100 * r["high"], 0.25 - 0.25 * j - i), xytext=(9, 0), va="center",
+                        textcoords="offset points", color=colour, fontsize=14)
+ax.axvline(0, color="black", linestyle=":", lw=1.5)
+ax.set(yticks=[0, -1, -2], yticklabels=LABELS, ylim=(-2.5, 0.5), xlim=(-4.5, 6.5),
+       xlabel="mean gain in points over training on plain drawings")
+more = means["mean gain over classical", WHERE[2], "G, other worlds"]
+figure.suptitle("In worlds that no G has seen, the G of other worlds brings\n"
+                f"{points(more)} points more than classical copies do", fontsize=16)
+plots.save(figure, "13_where")
+plt.show()
 
 # %% [markdown]
 # So a generator that has seen many worlds knows something that is of use in a world that neither it
 # nor the learner has met. A learner of textures alone gains the most by it. It also has the most to
-# gain, for abroad it is the weakest. At home it costs: a likely reason is that copies make changes
-# that this world does not have. The generator of the learner's *own* world brings little: it knows
-# nothing that the learner has not been shown (notebook 11).
+# gain, for abroad it is the weakest. At home it costs. A likely reason is that copies make changes
+# that this world does not have. The generator of the learner's *own* world brings little, because it
+# knows only what the learner has been shown as well (notebook 11).
 #
 # ## 5 · One generator for all worlds
 #
-# Instead of one $G$ for each world, one may serve all. It sees the task: the support images of the
-# episode. In notebook 08, that description added nothing that could be measured, because all tasks
-# were handwriting. Here the world decides which copies are right. Does the description earn its
-# place now?
+# One $G$ may serve all worlds in place of one for each. It sees the task, which is the support of the
+# episode. In notebook 08, that description of the task brought no gain that could be measured,
+# because all tasks were handwriting. Here the world decides which copies are right, so a description
+# could help more.
 #
-# But training one network on many worlds can **interfere**: a step that helps one world may hurt
-# another. That can be measured. Take the gradient of the loss in each world, at the same weights,
-# and look at the angle between two of them. If the cosine is below 0, a small step for the one is a
-# step against the other.
+# But training one network on many worlds can **interfere**, which means that a step that helps one
+# world hurts another. You can measure that. Take the gradient of the loss in each world, at the same
+# weights, and look at the angle between two gradients. If the cosine is below 0, a small step for the
+# one world is a step against the other.
 #
 # ### Exercise 3 · Do the worlds pull together? (★, important, 10 minutes)
 #
 # $$ \cos(g_a, g_b) = \frac{g_a \cdot g_b}{\lVert g_a \rVert\, \lVert g_b \rVert}, $$
 #
 # where $g_a$ holds the gradients of *all* parameters in world $a$, one after the other. `gradients`
-# is a list, with one entry for each world: the tuple of gradients that
-# `torch.autograd.grad` returns, a tensor for each parameter, of any shape. Return the cosines of
+# is a list with one entry for each world. An entry is the tuple of gradients that
+# `torch.autograd.grad` returns, with a tensor of any shape for each parameter. Return the cosines of
 # all pairs as one tensor `[worlds, worlds]`.
 
 # %%
@@ -388,10 +410,10 @@ def my_cosines(gradients):
 checks.cosines(my_cosines)
 
 # %% [markdown]
-# Below, the cosines from the study: for the learner of all five worlds, and for its generator, at
-# the end of their training. On the diagonal, two independent means of the *same* world's gradient
-# are compared. Noise keeps it below 1. It also limits every other cell, to about the geometric mean
-# of its two diagonal cells.
+# Below you see the cosines from the study, at the end of training, for the learner of all five worlds
+# and for its generator. The diagonal compares two independent means of the *same* world's gradient.
+# Noise keeps it below 1. Noise also limits every other cell, to about the geometric mean of its two
+# diagonal cells.
 
 # %%
 cosines = {(r["arm"], *r["worlds"]): r["value"] for r in stored
@@ -399,26 +421,28 @@ cosines = {(r["arm"], *r["worlds"]): r["value"] for r in stored
 tables = {player: torch.tensor([[cosines.get((player, a, b), cosines.get((player, b, a)))
                                  for b in homes] for a in homes]) for player in ("learner", "G")}
 apart = ~torch.eye(len(homes), dtype=torch.bool)
-figure, axes = plt.subplots(1, 2, figsize=(14, 5))
+figure, axes = plt.subplots(2, 1, figsize=(8, 9.6), sharex=True)
 for ax, (player, numbers) in zip(axes, tables.items()):
     heat(ax, numbers, homes, homes, (-1, 1), "PuOr", "{:+.2f}")
-    ax.set_title(f"{player}: between worlds {numbers[apart].mean():+.2f}, within "
-                 f"{numbers.diag().mean():+.2f}")
-figure.suptitle("Cosines of the gradients of two worlds", fontsize=18)
+    ax.set_title(f"{player}: mean cosine within one world {numbers.diag().mean():+.2f}")
+between = {player: numbers[apart].mean() for player, numbers in tables.items()}
+figure.suptitle(f"Gradients of two worlds: mean cosine {between['learner']:+.2f} for the learner,\n"
+                f"{between['G']:+.2f} for G", fontsize=16)
 plots.save(figure, "13_cosines")
 plt.show()
 
 # %% [markdown]
 # The learner's worlds hardly agree, and textures pull against print and against speech. The
-# generator's worlds all pull to one side. (One $D$ judges all of them, so what it asks for
-# everywhere is in every gradient.) So sharing should cost the learner more than the generator.
+# generator's worlds all pull to one side. A likely reason is that one $D$ judges all of them, so what
+# it asks for everywhere is in every gradient. So sharing should cost the learner more than the
+# generator.
 #
-# Now the price and the worth of sharing. The learner of all worlds had as many steps as each
+# Now look at the price and the worth of sharing. The learner of all worlds had as many steps as each
 # learner of one world, so each world had a fifth of them. The copies are judged twice. Their
 # *distance to the truth* is the energy distance to other drawings of the class (notebook 08), in
-# units of the usual distance of two drawings. Their *worth* is what five copies of each example
-# bring to the learner of all worlds, in 5-way 1-shot episodes. **Predict**: does the generator of
-# all worlds draw better with the description of the task than without it?
+# units of the usual distance of two drawings. Their *worth* is the gain in points that five copies of
+# each example bring to the learner of all worlds, in 5-way 1-shot episodes. **Predict**: are the
+# copies by the generator of all worlds worth more if it sees the description of the task?
 
 # %%
 def shown(name, arm, place, times=100, digits=1):
@@ -450,12 +474,13 @@ for title, arm, where in (("G of all, minus one each: distance", "all - {}", hom
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (Below 0, a distance is better.) The learner pays for sharing in every world, the most in
-# textures. The generator pays little: its copies are as near to the truth, or nearer, in three
-# worlds of five. The description brings no world clearly nearer to the truth.
+# A distance below 0 is better. The learner pays for sharing in every world, the most in textures. The
+# generator pays little: its copies are as near to the truth, or nearer, in three worlds of five. The
+# description brings no world clearly nearer to the truth.
 #
-# **Samples that cross the border.** Last, the support of every world is enlarged by the generators
-# of all others: five copies of each example, 5-way 1-shot, one learner for all.
+# **Copies by the generator of another world.** Last, the support of every world is enlarged by the
+# generators of all others. Each example gets five copies, episodes are 5-way 1-shot, and one learner
+# serves all.
 
 # %%
 SMALL = "gain, 5-way 1-shot"
@@ -465,21 +490,25 @@ crossing = torch.tensor([[100 * value(SMALL, name, None, place) for place in pla
                          for name in who])
 at_home, foreign = (means[f"mean {SMALL}", f"{whose} G", None]
                     for whose in ("the world's own", "another world's"))
-figure, ax = plt.subplots(figsize=(12, 5.6))
+figure, ax = plt.subplots(figsize=(10, 6))
 heat(ax, crossing, [name if name == "classical" else f"G of {name}" for name in who], places,
      (-8, 8), "PuOr", "{:+.1f}")
 ax.set(xlabel="support of", ylabel="copies by")
-ax.set_title(f"Gain in points: copies by the world's own G {100 * at_home['value']:+.1f}, "
-             f"by another world's {100 * foreign['value']:+.1f}")
+ax.set_title(f"Mean gain in the five worlds that train: {points(at_home)} points by\n"
+             f"the world's own G, {points(foreign)} by the G of another one", fontsize=16)
 plots.save(figure, "13_crossing")
 plt.show()
+others = [100 * value(SMALL, home, None, place) for home in homes for place in homes
+          if home != place != "textures"]
+print("mean gain by another world's G, without the supports of textures: "
+      f"{sum(others) / len(others):+.1f} points")
 
 # %% [markdown]
 # ## 6 · A world that was kept back
 #
-# Seven of the study's worlds were looked at while it was built. Fashion-MNIST was not: no network
-# was trained, and no strength chosen, after its numbers were seen. So its column is the best hint,
-# from one world, at what to expect of your own pictures.
+# Seven of the study's worlds were looked at while it was built. Fashion-MNIST was not, because no
+# network was trained and no strength chosen after its numbers were seen. So its column is the best
+# hint at what to expect of your own pictures. But it is one world.
 
 # %%
 KEPT = "fashion"
@@ -505,23 +534,25 @@ best_here = max([*homes, "all"], key=lambda home: kept[home]["value"])
 
 # %%
 display(Markdown(
-    f"In part. A learner of the world itself names **{native}** of the queries correctly, one of "
-    f"all *other* worlds **{others}**, and plain pixels {untrained}. In Fashion-MNIST, the world "
-    f"that was kept back, pixels reach {records.percent(kept['pixels'])}, and the best learner "
-    f"({best_here}) {records.percent(kept[best_here])}.\n\n"
-    "A generator that has seen *many* worlds helps a learner that has seen one, and helps it away "
-    "from home (points gained by copies in training):\n\n"
-    "| copies by | at home | abroad | where nothing was trained |\n|---|---|---|---|\n"
+    "**In part.** A learner of the world itself names "
+    f"**{native}** of the queries correctly, one of all *other* worlds **{others}**, and plain "
+    f"pixels {untrained}. Copies by a generator of many worlds bring a learner of one world "
+    f"**{nowhere[ARMS[2]]}** points in worlds where nothing was trained, but they cost it points "
+    "at home. One generator can serve many worlds, but a description of the task did not pay, "
+    f"because it changes the worth of copies by {task_gain} points.\n\n"
+    "| points gained by copies in training | at home | abroad | where nothing was trained |\n"
+    "|---|---|---|---|\n"
     + "\n".join(f"| {copies} | {here[copies]} | {abroad_gain[copies]} | {nowhere[copies]} |"
                 for copies in ARMS)
-    + "\n\nAt home it harms. In a support, "
-    f"a world's own generator brings {points(at_home)} points, and another world's "
-    f"**{points(foreign)}**.\n\n"
-    "One generator can serve many worlds, but the description of the task did not earn its place: "
-    f"with it minus without it, the worth of copies differs by {task_gain} points. All this holds "
-    "for pictures of 28×28 and small networks, each trained once for a few hundred steps."))
+    + f"\n\n* In a support, a world's own generator brings {points(at_home)} points, and another "
+    f"world's **{points(foreign)}**.\n"
+    "* In Fashion-MNIST, the world that was kept back, pixels reach "
+    f"{records.percent(kept['pixels'])}, and the best learner ({best_here}) "
+    f"{records.percent(kept[best_here])}.\n"
+    "* All this holds for pictures of 28×28 and for small networks, each trained once for a few "
+    "hundred steps."))
 
 # %% [markdown]
 # **Read next.** Triantafillou, Zhu, Dumoulin and others 2020, *Meta-Dataset: a dataset of datasets
 # for learning to learn from few examples* (arXiv 1903.03096). Yu, Kumar, Gupta and others 2020,
-# *Gradient surgery for multi-task learning* (arXiv 2001.06782), on gradients that point apart.
+# *Gradient surgery for multi-task learning* (arXiv 2001.06782), treat gradients that point apart.

@@ -3,18 +3,18 @@
 #
 # **The question.** Does the idea need images?
 #
-# A generator that makes more examples out of one: nothing in that sentence says *picture*. So this
-# notebook takes the idea to two other media. A spoken word becomes a picture of its sound, and the
-# generator of notebook 08 warps it in time and in pitch. A name in one of many languages becomes a
-# row of features, and a generator draws features. Both times the question is the one of notebook
-# 09: does it help the learner, and more than the simplest things that one could do instead?
+# A generator makes more examples out of one. That sentence does not say *picture*, so this notebook
+# takes the idea to two other media. A spoken word becomes a picture of its sound, and the generator
+# of notebook 08 warps it in time and in pitch. A name in one of many languages becomes a row of
+# features, and a generator makes features. Both times the question is that of notebook 09. Do the
+# copies help the learner, and more than the simplest other methods do?
 #
 # **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 45 minutes, and about 45 more with the
 # three exercises.
 #
-# Parameters as in notebook 00. Recordings of your own, one subfolder for each word with its `.wav`
-# files inside, join the test in section 3: `dataset = "folder:/path"`. The real digits of six
-# people do so, too: `dataset = "spoken-digits"`.
+# The parameters are those of notebook 00. Recordings of your own join the test in section 3, if you
+# set `dataset = "folder:/path"`. The folder has one subfolder for each word, with its `.wav` files
+# inside. Real digits, spoken by six people, join with `dataset = "spoken-digits"`.
 
 # %% tags=["parameters"]
 import os
@@ -55,49 +55,50 @@ for name, classes in heard.items():
 #
 # ## 1 · A word is a picture
 #
-# Sound is pressure over time, thousands of numbers a second. What the ear makes of it is slower:
-# how strong is each *pitch* (frequency) at each *moment*? `course_files/sound.py` computes that. It
-# cuts the recording into windows of 32 ms, takes the power of 28 bands of pitch in each (as wide as
-# the ear's, the **mel** scale), and then the logarithm. The result, stretched to 28 moments, is a
-# picture of 28×28.
+# Sound is pressure over time, thousands of numbers a second. Your ear is slower, because it hears how
+# strong each *pitch* (frequency) is at each *moment*. `course_files/sound.py` computes that. It cuts
+# the recording into windows of 32 ms. In each window it takes the power in 28 bands of pitch, which
+# are as wide as the ear's (the **mel** scale), and then the logarithm. The result is stretched to 28
+# moments, so it is a picture of 28×28.
 #
-# The embedded set `spoken` has 150 words of one syllable in 28 voices. Nobody was recorded: two
+# The embedded set `spoken` has 150 words of one syllable in 28 voices. No person was recorded. Two
 # programs speak, in several accents, speeds and pitches. A class is a word, and a drawing is a
 # voice.
 
 # %%
 rows = torch.tensor([test.names.index(word) for word in test.names[:4]])
-figure, axes = plt.subplots(1, 4, figsize=(15, 4.6))
+figure, axes = plt.subplots(1, 4, figsize=(11, 3.7))
 for ax, row in zip(axes, rows.tolist()):
     voices = torch.linspace(0, test.images.shape[1] - 1, 9).long()
     plots.sheet(test.images[row, voices].view(3, 3, 1, 28, 28).cpu(), ax, title=test.names[row])
     ax.set(xlabel="time →")
 axes[0].set_ylabel("pitch →")
-figure.suptitle("Four words, each in nine voices: dark is loud", fontsize=18)
+figure.get_layout_engine().set(wspace=0.05)
+figure.suptitle("Four words, each in nine voices (dark is loud)", fontsize=17)
 plots.save(figure, "14_words")
 plt.show()
 
 # %% [markdown]
-# The dark bands are *formants*, the resonances of the mouth. They make the vowel, and they move
-# when the tongue does. The voices differ in three ways: the bands lie higher or lower, because one
-# mouth is longer than another; they come earlier or later; and all is louder or softer.
+# The dark bands are *formants*, the resonances of the mouth. They make the vowel, and they move when
+# the tongue does. Voices differ in three ways. The bands lie higher or lower, because one mouth is
+# longer than another. They come earlier or later. And the whole word is louder or softer.
 #
 # ## 2 · What simple methods can do
 #
-# Before any network, take away what is not the word. `speech.liftered` (speech science reads
-# *filter* backwards where it filters a spectrum) keeps the broad shape of each moment's spectrum
-# and subtracts the mean over time. That is how speech recognisers of the 1980s began. Their second
-# tool is **dynamic time warping**. Two people do not say a word at the same speed, so moment 5 of
-# the one may be moment 8 of the other. Let $c_{ij}$ be the distance of moment $i$ of the one sound
-# and moment $j$ of the other. The cheapest way to walk through both in order is
+# Before you use a network, take away what does not belong to the word. `speech.liftered` keeps the
+# broad shape of each moment's spectrum and subtracts the mean over time. (To *lifter* is to filter a
+# spectrum, with the letters turned round.) The speech recognisers of the 1980s began like this. Their
+# second tool is **dynamic time warping**. Two people do not say a word at the same speed, so moment 5
+# of one sound may be moment 8 of the other. Let $c_{ij}$ be the distance between moment $i$ of the
+# one sound and moment $j$ of the other. The cheapest way to walk through both in order costs
 #
 # $$ C_{ij} = c_{ij} + \min\,(C_{i-1,\,j},\ C_{i,\,j-1},\ C_{i-1,\,j-1}), \qquad C_{00} = c_{00}. $$
 #
 # ### Exercise 1 · Dynamic time warping (★★, very important, 20 minutes)
 #
 # `apart` `[T, S]` holds the distances $c_{ij}$. Return the cost of the cheapest way from the first
-# corner to the last, a tensor with one number. Outside the table there is no way: its cost is
-# infinite.
+# corner to the last, a tensor with one number. There is no way outside the table, so a place there
+# has an infinite cost.
 
 # %%
 def my_dtw(apart):
@@ -120,11 +121,11 @@ checks.dtw(my_dtw)
 # %% [markdown]
 # ## 3 · From synthetic voices to people
 #
-# Here is a ProtoNet, trained on 90 of the words for half a minute, and tested on 30 words that it
+# Here is a ProtoNet, trained on 90 of the words for half a minute. It is tested on 30 words that it
 # has never heard, in 5-way 1-shot episodes. One arm trains on the pictures as they are. The other
-# puts a warped copy in place of every picture: time runs unevenly, and the mouth is longer or
-# shorter (`speech.classical`). **Predict**: how much is left to gain on new words of the same
-# voices?
+# puts a warped copy in place of every picture, so time runs unevenly, and the mouth is longer or
+# shorter (`speech.classical`). **Predict**: how many points do warped copies gain on new words of the
+# same voices?
 
 # %%
 def trained(augmentation=None):
@@ -150,18 +151,17 @@ for name, classes in heard.items():
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# The synthetic voices are those that the networks were trained on, so there is little for a warp to
-# add.
-# People are another matter. `studies/speech.py` trained on all 150 synthetic words and tested on
-# real people, the **Free Spoken Digit Dataset**: ten digits, none of them among the words. Three
-# people served to choose every strength; the numbers below are of the other three. The example is
-# spoken by one of them and the queries by *another*, or all by *one person*, who teaches the
-# machine five words.
+# The networks were trained on these synthetic voices, so little is left for a warp to add. People are
+# another matter. `studies/speech.py` trained on all 150 synthetic words and tested on real people,
+# with the **Free Spoken Digit Dataset**. It has ten digits, and none of them is among the words. Three
+# people served to choose every strength, and the numbers below are of the other three. There are two
+# kinds of episodes. One person speaks the example and *another* the queries, or *one person* speaks
+# all and teaches the machine five words.
 #
-# Beside classical warps and masks (parts of the picture go dark: SpecAugment), a **generator**
-# makes the copies. It is $G$ of notebook 08 without any change. A warp of the picture is a warp of
-# time and pitch, so its form fits, and its discriminator sees pairs of voices that say the same
-# word.
+# The copies are made in three ways. There are classical warps, and there are masks, which make parts
+# of the picture dark (*SpecAugment*). The third is a **generator**, the $G$ of notebook 08 without any
+# change. A warp of the picture is a warp of time and pitch, so its form fits. Its discriminator sees
+# pairs of voices that say the same word.
 
 # %%
 path = runtime.project_root() / "checkpoints" / "G-spoken_worlds.safetensors"
@@ -172,17 +172,18 @@ x = tasks.support_x                                                     # [1, 5,
 sheets = {"other voices": tasks.query_x[0].view(5, 4, 1, 28, 28),
           "copies by G": torch.stack([of_G(x, rng)[0] for _ in range(4)], dim=1),
           "classical copies": torch.stack([speech.classical()(x, rng)[0] for _ in range(4)], dim=1)}
-figure, axes = plt.subplots(1, 3, figsize=(15, 5.2))
+figure, axes = plt.subplots(1, 3, figsize=(12, 4.5))
 for ax, (name, images) in zip(axes, sheets.items()):
     plots.sheet(torch.cat([x[0, :, None], images], dim=1).cpu(), ax, title=name)
-figure.suptitle("Words that G has not heard (first columns): voices differ by more than a warp",
-                fontsize=18)
+figure.get_layout_engine().set(wspace=0.08)
+figure.suptitle("Other voices differ from the example (first column) by more than a warp",
+                fontsize=17)
 plots.save(figure, "14_copies")
 plt.show()
 
 # %% [markdown]
-# **Predict** before you look. Which is the largest step for real people: features, warps, or a
-# generator in place of classical warps?
+# **Predict** before you look: which is the largest step for real people? Is it liftered features,
+# classical warps, or a generator in place of classical warps?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -196,23 +197,32 @@ NAMES = {"nearest": "nearest in pixels", "nearest, liftered": "nearest, liftered
          "G": "ProtoNet, copies by G", "regression": "ProtoNet, regression",
          "G, across programs": "ProtoNet, G across programs",
          "G + classical": "ProtoNet, G + classical",
-         "classical, with time warping": "ProtoNet, classical, with time warping",
+         "classical, with time warping": "ProtoNet, classical + time warping",
          "masks": "ProtoNet, masks",
          "real voices": "ProtoNet, trained on people"}
 
 # %%
-figure, ax = plt.subplots(figsize=(12, 6.2))
-for who, colour, mark in (("two people", 0, "o"), ("one person", 1, "s")):
+def method(arm):
+    """The colour of an arm."""
+    found = [name for name in ("classical", "regression", "real") if arm.startswith(name)]
+    return plots.METHODS[found[0] if found else "GAN" if arm.startswith("G") else "none"]
+
+
+figure, ax = plt.subplots(figsize=(9.5, 6.4))
+for who, mark in (("two people", "o"), ("one person", "s")):
     for i, arm in enumerate(ARMS):
         r = by_arm["accuracy", arm, who]
         ax.errorbar(100 * r["value"], -i, xerr=50 * (r["high"] - r["low"]), fmt=mark,
-                    markersize=9, color=plots.COLOURS[colour], label=who if i == 0 else None)
+                    markersize=9, color=method(arm), mfc=method(arm) if mark == "o" else "white")
+    ax.text(100 * by_arm["accuracy", ARMS[0], who]["value"], 0.6, f"example and query\nby {who}",
+            ha="center", fontsize=12)
 ax.set(yticks=[-i for i in range(len(ARMS))], yticklabels=[NAMES.get(arm, arm) for arm in ARMS],
-       xlabel="accuracy in %, 5-way 1-shot, real digits (chance: 20)", xlim=(20, 100))
-ax.legend(title="example and query by", loc="lower left", frameon=False)
+       xlabel="accuracy in %, 5-way 1-shot, real digits (chance: 20 %)", xlim=(46, 92),
+       ylim=(0.6 - len(ARMS), 1.6))
 two = {arm: 100 * by_arm["accuracy", arm, "two people"]["value"] for arm in ARMS}
-figure.suptitle(f"From one person to another: {two['none']:.0f} % without copies, "
-                f"{two['classical']:.0f} % by classical warps, {two['G']:.0f} % by G", fontsize=17)
+figure.suptitle(f"From one person to another, ProtoNet names {two['none']:.0f} % without copies,\n"
+                f"{two['classical']:.0f} % with classical warps and {two['G']:.0f} % with copies "
+                "by G", fontsize=15)
 plots.save(figure, "14_people")
 plt.show()
 
@@ -230,7 +240,8 @@ lines += [f"| {pair} | " + " | ".join(points(by_arm[DIFFERENCE, pair, who]) for 
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (Intervals: over the episodes of two seeds. The three people who were tested stay the same three.)
+# The intervals are over the episodes of two seeds. They do not cover another choice of people, because
+# the three who were tested stay the same.
 #
 # * **Classical warps bring about five points, and the generator none.** A likely reason is what
 #   it was shown. Its pairs are two voices of programs, and programs say a word in almost the same
@@ -242,30 +253,31 @@ display(Markdown("\n".join(lines)))
 #   any training is level with the best ProtoNet that programs trained. With examples of one
 #   person, it is ahead. The two make different mistakes: across two people, they are better
 #   together than either alone.
-# * **The step between people is the hard one.** Whoever teaches the machine five words of their
-#   own is understood in more than eight of ten cases. Across two people it is about six. Even a
-#   network trained on other people's digits gets only a little farther, for it had three voices
-#   to learn from.
+# * **The step between people is the hard one.** If you teach the machine five words yourself, it
+#   understands you in more than eight of ten cases. Across two people it is about six. Even a
+#   network trained on other people's digits gets only a little farther. It had three voices to
+#   learn from.
 
 # %% [markdown]
 # # Part II · Text
 #
 # ## 4 · Names as rows of counts
 #
-# A name is no picture. There is nothing to bend, and half a letter is no letter. Still the question
-# stands: *which language is this name?* You get one or five names of each of five languages.
+# A name is no picture. A name cannot be bent, and half a letter is no letter. Still the task makes
+# sense: *which language is this name?* You get one or five names of each of five languages. The set
 # `names` holds the names of countries, languages, months and weekdays, from Unicode's collection
 # CLDR. A class is a language, and a sample is a name. A name that two languages share ("angola") is
-# left out, because no learner could say whose it is. **Predict**: which are
-# hard to tell apart?
+# left out, because no learner could say whose it is. **Predict**: which languages are hard to tell
+# apart?
 #
 # ### Exercise 2 · Pieces of words as numbers (★, important, 10 minutes)
 #
-# The spelling of a language shows in short pieces: *sch*, *ção*, *ij*. Put a space at both ends of
-# the name, and take all its pieces of 1, 2 and 3 characters, a lone space included. There are far
-# too many pieces for a column each. So each piece goes to column `zlib.crc32(piece.encode()) % n`,
-# and pieces may share a column (Weinberger et al. 2009, *feature hashing*). Return the counts, a
-# tensor `[n]`. Python's own `hash` will not do, because it is salted anew in each session.
+# The spelling of a language shows in short pieces, such as *sch*, *ção* or *ij*. Put a space at both
+# ends of the name, and take all its pieces of 1, 2 and 3 characters, a lone space included. There are
+# far too many pieces for a column each. So each piece goes to column `zlib.crc32(piece.encode()) % n`,
+# and pieces may share a column (*feature hashing*, Weinberger et al. 2009). Return the counts, a
+# tensor `[n]`. Python's own `hash` will not do, because it gives other numbers each time that Python
+# starts.
 
 # %%
 def my_hashed_counts(name, n):
@@ -284,9 +296,9 @@ checks.hashed_counts(my_hashed_counts)
 
 # %% [markdown]
 # `datasets.load("names")` does this for every name, with 512 columns. A row of counts is kept as a
-# picture of one row, so every sampler of this course works as it is. Scripts stand in the place of
-# alphabets. Greek is told from Thai by one letter, so the hard task is that of the languages in
-# Latin letters.
+# picture of one row, so every sampler of this course works as it is. Scripts take the place of
+# alphabets. One letter is enough to tell Greek from Thai, so the hard task is that of the languages
+# in Latin letters.
 
 # %%
 spoken_of = name_files.read()
@@ -303,11 +315,11 @@ print(f"{len(text_train.names)} languages train, {len(text_val.names)} validate,
 #
 # A small network turns counts into 64 numbers. It learns as the prototypical network of notebook 06
 # did, on tasks of training languages. **Predict**: is it better on languages that it trained on, or
-# on new ones, and by how much?
+# on new ones, and by how many points?
 #
-# It learns from two of every three training languages. The others are kept for the generator. A
-# language that the encoder knows has its names in a tight cluster, and a generator of tight
-# clusters would have learned the wrong thing.
+# It learns from two of every three training languages. The others are kept for the generator. The
+# encoder puts the names of a language that it knows into a tight cluster. A generator trained on
+# tight clusters would learn the wrong spread.
 
 # %%
 order = sorted(range(len(text_train.names)),
@@ -351,9 +363,9 @@ for name, classes in (("known", known), ("rest", rest), ("new", text_val)):
 # ### Exercise 3 · The noise of names (★★, important, 15 minutes)
 #
 # The simplest generator of features adds Gaussian noise to the example. Its covariance is the
-# **pooled within-class covariance**: how names vary around the mean of their own language, averaged
-# over languages. `features` is `[C, M, F]`. Return `[F, F]`, without bias: each language spent one
-# of its $M$ names on its own mean.
+# **pooled within-class covariance**. It tells how names vary around the mean of their own language,
+# averaged over languages. `features` is `[C, M, F]`. Return `[F, F]`, without bias. For this, remember
+# that each language has spent one of its $M$ names on its own mean.
 
 # %%
 def my_pooled_covariance(features):
@@ -382,15 +394,15 @@ checks.pooled_covariance(my_pooled_covariance)
 # weight of the penalty. $G$ is trained to raise $D(G(z, x), x)$. In the code, both also see the
 # task's examples.
 #
-# Theirs knows a class by its description. Ours knows it by an example $x$, and $f$ is another name
+# Their GAN knows a class by its description. Ours knows it by an example $x$, and $f$ is another name
 # of the same language. As in the *Delta-encoder* (Schwartz et al. 2018), $G$ makes a **difference**
-# that is added to the example. Compare this with notebook 08:
+# that is added to the example. Three things differ from notebook 08:
 #
-# * There, $G$ warped ink, and could do little else. A feature can move anywhere, so nothing keeps
-#   it in its class but $D$.
-# * There, a look at the copies told us what went wrong. Nobody can look at 64 numbers.
-# * There, one step took a convolution. Here it takes two small matrices, and the GAN is trained
-#   in seconds.
+# * The $G$ of notebook 08 warped ink, and could do little else. A feature can move anywhere, so
+#   only $D$ keeps it in its class.
+# * In notebook 08, a look at the copies told us what went wrong. Nobody can look at 64 numbers.
+# * In notebook 08, one step took a convolution. Here it takes two small matrices, so the GAN is
+#   trained in seconds.
 
 # %%
 def draw(rng, n_tasks=16, n_way=5):
@@ -409,7 +421,7 @@ feature_G = gan.fit(FeatureGenerator().to(device), FeatureDiscriminator().to(dev
                     betas=(0.5, 0.9), ema=0.99, rng=runtime.rng(seed, device)).G.eval()
 
 # %% [markdown]
-# A copy cannot be looked at, so we ask which **real** name of the new languages lies nearest to it.
+# You cannot look at a copy, so ask which **real** name of the new languages lies nearest to it.
 # **Predict**: is it a name of the same language? Is it a name of the same *thing*?
 
 # %%
@@ -431,9 +443,9 @@ display(Markdown("\n".join(lines)))
 # The metrics of notebook 08 need no eyes. The *distance to the truth* is the energy distance of
 # copies of one name to other names of its language. *Diversity* is the mean distance of two copies,
 # divided by that of two real names. *Class preservation* asks whether the nearest of the other real
-# names is of the right language. All languages are new to the encoder and to $G$. For comparison
-# there is Gaussian noise with the covariance of exercise 3. **Predict**: which of the two is nearer
-# to the truth?
+# names is of the right language. All languages are new to the encoder and to $G$. The baseline is
+# Gaussian noise with the covariance of exercise 3. **Predict**: which of the two is nearer to the
+# truth?
 
 # %%
 within = (features["rest"] - features["rest"].mean(1, keepdim=True)).flatten(0, 1)
@@ -466,11 +478,24 @@ for name, made in (("the example itself", examples[:, None].expand(-1, n, -1)),
 # %% [markdown]
 # ## 7 · Does it help to name a language?
 #
-# `studies/text.py` asked this with five encoders and five sets of generators. Each arm adds copies
-# to the features of the support. Two learners use them: class means (prototypes), and a logistic
-# head that takes some gradient steps. Every arm chose its number of copies, their weight, its
-# strength and the head's steps on validation languages. Then each saw the same episodes of test
-# languages. **Predict** with notebook 11: what can copies add to a mean? To a head?
+# `studies/text.py` asked this with five encoders and five sets of generators. Each arm adds copies to
+# the features of the support. Two learners use them. One takes class means (prototypes), and the
+# other is a logistic head that takes some gradient steps. Every arm chose its number of copies, their
+# weight, its strength and the head's steps on validation languages. Then all arms saw the same
+# episodes of test languages. The arms are:
+#
+# * *Gaussian*: noise with the within-class covariance.
+# * *Interpolation*: a point on the way to another example of the class. With one example, it is on
+#   the way to the nearest example of another class.
+# * *GAN*: with the loss WGAN-GP or the non-saturating one. *For the task* adds the learner's loss on
+#   queries to $G$'s. *Shuffled* gives each class the difference that was made for another one.
+# * *Regression*: the same network without noise and without a critic, trained by squared error. Its
+#   one copy is a mean.
+# * *Shrinkage*: the copy is the mean of the task's examples.
+# * *Whitening*: no copies, but features scaled by the within-class covariance.
+# * *Real*: twenty more real names.
+#
+# **Predict** with notebook 11: what can copies add to a mean? What can they add to a head?
 
 # %%
 stored = records.read(folder / "text.jsonl")
@@ -499,51 +524,50 @@ for world in ("all scripts", "Latin"):
 tuned = [r for r in stored if r["name"] == "while tuning, prototypes" and r["k_shot"] == 1]
 plain = next(r["value"] for r in tuned if r["arm"] == "none")
 best = {arm: gain_of(arm, "prototypes", "all scripts", 1) for arm in ("GAN, WGAN-GP", "real")}
-title = (f"1-shot class means gain {points(best['GAN, WGAN-GP'])} points by the GAN, "
-         f"{points(best['real'])} by real names")
+
+
+def colour_of(arm):
+    """The colour of an arm: of GANs, of the regression, and one for all others."""
+    known = [name for name in ("GAN", "regression") if arm.startswith(name)]
+    return plots.METHODS[known[0] if known else "none"]
+
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.4), width_ratios=(1, 1.15))
-for arm, colour in (("Gaussian", 2), ("GAN, WGAN-GP", 1), ("regression", 0)):
+figure, axes = plt.subplots(1, 2, figsize=(13, 5.4), width_ratios=(1, 1.25))
+for arm in ("Gaussian", "GAN, WGAN-GP", "regression"):
     line = [(r["copies"] * r["weight"], 100 * (r["value"] - plain)) for r in tuned
             if r["arm"] == arm and r["knob"] in (0, 1.0)]
-    axes[0].plot(*zip(*line), "o-", color=plots.COLOURS[colour])
-    axes[0].annotate(arm, line[-1], xytext=(8, 0), va="center", textcoords="offset points",
-                     color=plots.COLOURS[colour], fontsize=14)
-axes[0].axhline(0, color="black", linestyle=":")
-axes[0].set(xscale="log", xlim=(0.2, 22), xticks=(0.25, 1, 4), xticklabels=("¼", "1", "4"),
-            ylabel="points gained", xlabel="weight of all copies together (the example: 1)",
-            title="validation, prototypes")
+    axes[0].plot(*zip(*line), "o-", color=colour_of(arm))
+    axes[0].annotate(arm.split(",")[0], line[-1], xytext=(8, 0), va="center", fontsize=14,
+                     textcoords="offset points", color=colour_of(arm))
+axes[0].set(xscale="log", xlim=(0.2, 18), xticks=(0.25, 1, 4), xticklabels=("¼", "1", "4"),
+            ylabel="points gained", xlabel="weight of all copies (the example: 1)",
+            title="validation, 1-shot, class means")
 axes[0].minorticks_off()
 for i, arm in enumerate(ARMS[:-1]):
-    for j, (learner, k) in enumerate((a, b) for a in TEXT_LEARNERS for b in (1, 5)):
-        r = gain_of(arm, learner, "all scripts", k)
-        axes[1].errorbar(100 * r["value"], -i + 0.27 - 0.18 * j, fmt="osD^"[j], markersize=7,
-                         xerr=50 * (r["high"] - r["low"]), color=plots.COLOURS[(0, 5, 1, 4)[j]],
-                         label=f"{learner}, {k}-shot" if i == 0 else None)
-axes[1].axvline(0, color="black", linestyle=":")
+    for learner, mark, shift in zip(TEXT_LEARNERS, "os", (0.15, -0.15)):
+        r, colour = gain_of(arm, learner, "all scripts", 1), colour_of(arm)
+        axes[1].errorbar(100 * r["value"], shift - i, xerr=50 * (r["high"] - r["low"]), fmt=mark,
+                         markersize=8, color=colour, mfc=colour if mark == "o" else "white")
 axes[1].set(yticks=[-i for i in range(len(ARMS) - 1)], yticklabels=ARMS[:-1],
-            title="test languages", xlabel="points gained", xlim=(-0.9, 1.9))
-axes[1].legend(fontsize=11, frameon=False)
-figure.suptitle(title, fontsize=17)
+            xlabel="points gained (dot: class means, square: head)", title="test, 1-shot")
+for line in (axes[0].axhline, axes[1].axvline):
+    line(0, color="black", linestyle=":", lw=1.5)
+figure.suptitle(f"1-shot class means gain {points(best['GAN, WGAN-GP'])} points by the GAN, and "
+                f"{points(best['real'])} by twenty real names", fontsize=16)
 plots.save(figure, "14_text")
 plt.show()
 
 # %% [markdown]
-# (Intervals: over 400 episodes, of means over five seeds. They do not cover another choice of test
-# languages. *Shuffled*: each class gets the difference that was made for another one. *Regression*:
-# the same network without noise and without a critic, trained by squared error, so its one copy is
-# a mean. *Shrinkage*: the copy is the mean of the task's examples. *Whitening*: no copies, but
-# features scaled by the within-class covariance. *Interpolation*: a point on the way to another
-# example of the class, or at 1-shot to the nearest example of another class. *For the task*: the
-# learner's loss on queries is added to G's. *Real*: twenty more real names.)
+# The intervals are over 400 episodes, of means over five seeds. They do not cover another choice of
+# test languages.
 #
 # * **The GAN helps a little, in one place.** Its copies bring 1-shot class means about half a
 #   point. The logistic head gains nothing from them, and with five examples no gain is clear.
 #   Real names bring some sixteen points, so copies are no substitute for them.
 # * **It helps because its copies have a good mean.** The regression has no noise and no critic.
-#   It brings class means more than the GAN does, and the head, too. So variety is not what a mean
-#   needs (notebook 11), and the GAN's variety costs something.
+#   It brings class means more than the GAN does, and the head, too. A mean needs no variety
+#   (notebook 11), so the GAN's variety only costs something.
 # * **It looks at the example.** With shuffled differences, the gain is gone. Among all scripts it
 #   is more than a step towards the mean of the task, for that step alone costs accuracy there.
 #   Among languages in Latin letters, that step brings class means as much as the GAN does.
@@ -552,7 +576,7 @@ plt.show()
 #   language. Give the copies four times the weight of the example, and they take points away
 #   (left panel).
 # * **The loss matters less than the form.** WGAN-GP is ahead of the non-saturating game by about
-#   half a point. The learner's own loss, added to G's, changes nothing that can be seen here.
+#   half a point. If the learner's own loss is added to $G$'s, no change can be seen here.
 # * **A scale can do more than copies.** With five examples, whitening brings both learners about
 #   half a point. With one example, class means lose as much by it.
 # * **The encoder is weak.** With one example, it is some five points better than class means of
@@ -562,13 +586,11 @@ plt.show()
 # %% [markdown]
 # # Part III · Three media
 #
-# Ink, voice and text, side by side. The dot is what the generator's copies bring over no copies at
-# all. The square is what they bring over the **strongest simple rival**. For ink and for voice,
-# these are classical warps. For text it is the *regression*, the same network without noise and
-# without a critic. It is trained by squared error, so its one copy is a mean. Ink is the trial of
-# notebook 09, on real characters; voice is one person's example and another's queries; text is
-# 1-shot with class means. **Predict**: in how many of the three does the square stand clearly to
-# the right of 0?
+# Ink, voice and text come together here. The dot is the gain from the generator's copies over no
+# copies at all. The square is their gain over the **strongest simple rival**. For ink and for voice,
+# these are classical warps. For text it is the *regression*. Ink is the trial of notebook 09, on real
+# characters. Voice is one person's example and another's queries. Text is 1-shot with class means.
+# **Predict**: in how many of the three does the square stand clearly to the right of 0?
 
 # %%
 trial = {r["arm"]: r for r in records.read(folder / "trial.jsonl") if r["name"] == "difference"}
@@ -577,21 +599,23 @@ media = {"ink": (trial["GAN - no augmentation"], trial["GAN - classical"]),
          "voice": tuple(by_arm[DIFFERENCE, f"G - {other}", "two people"]
                         for other in ("none", "classical")),
          "text": (gain_of("GAN, WGAN-GP", "prototypes", "all scripts", 1), rival)}
-figure, ax = plt.subplots(figsize=(12, 4.6))
+figure, ax = plt.subplots(figsize=(10, 4.6))
 for i, both in enumerate(media.values()):
-    for r, mark, shift, colour in zip(both, "os", (0.12, -0.12), (0, 1)):
+    for r, mark, shift in zip(both, "os", (0.15, -0.15)):
         ax.errorbar(100 * r["value"], shift - i, xerr=50 * (r["high"] - r["low"]), fmt=mark,
-                    markersize=11, color=plots.COLOURS[colour], label=("over no copies",
-                    "over the strongest simple rival")[mark == "s"] if i == 0 else None)
-ax.axvline(0, color="black", linestyle=":")
+                    markersize=11, color=plots.METHODS["GAN"],
+                    mfc=plots.METHODS["GAN"] if mark == "o" else "white")
+        if i == 0:
+            ax.text(-1.4, shift, "over no copies" if mark == "o" else
+                    "over the strongest simple rival", ha="right", va="center", fontsize=14)
+ax.axvline(0, color="black", linestyle=":", lw=1.5)
 ax.set(yticks=[0, -1, -2], yticklabels=list(media), xlabel="points gained by G's copies",
        ylim=(-2.5, 0.6))
-ax.legend(frameon=False)
 helped = [medium for medium, (plain, _) in media.items() if plain["low"] > 0]
 won = [medium for medium, (_, other) in media.items() if other["low"] > 0]
-figure.suptitle(f"G helps in {len(helped)} of 3 media"
+figure.suptitle(f"G's copies help in {len(helped)} of 3 media"
                 + (f" ({', '.join(helped)})" if helped else "")
-                + f", and beats the strongest simple rival in {len(won)}", fontsize=18)
+                + f", and beat the strongest\nsimple rival in {len(won) or 'none'}", fontsize=16)
 plots.save(figure, "14_media")
 plt.show()
 
@@ -607,19 +631,21 @@ one = accuracy("classical", "one person")
 
 # %%
 display(Markdown(
-    f"No, the idea runs without them. Of ink, voice and text, it wins clearly over the strongest "
-    f"simple rival in **{len(won)}**.\n\nA word in another person's voice is named correctly in "
+    "**No, the idea works without images.** But of ink, voice and text, the generator clearly wins "
+    f"over the strongest simple rival in **{len(won)}**. What carries over from ink to voice is "
+    "the *form* of the copies, a warp, and a warp needs no training.\n\n"
+    "* **Voice.** A word in another person's voice is named correctly in "
     f"**{accuracy('none')}** of the cases without copies, in **{accuracy('G')}** with copies by a "
-    f"generator of warps, and in {accuracy('classical')} with classical warps. (5-way 1-shot, real "
-    f"digits, trained on synthetic words alone.) So the generator brings "
-    f"**{points(media['voice'][0])}** points over no copies, and {points(media['voice'][1])} over "
-    f"classical warps. When one person gives the examples and the queries, it is {one} with "
-    "classical warps.\n\n"
-    f"For names in features, the generator brings **{points(media['text'][0])}** points, and "
-    f"{points(media['text'][1])} over a regression, whose one copy is a mean. Twenty more real "
-    f"names would bring {points(gain_of('real', 'prototypes', 'all scripts', 1))}.\n\n"
-    "What carries over from ink to voice is the *form* of the copies, a warp, and that can be had "
-    "without training."))
+    f"generator of warps, and in {accuracy('classical')} with classical warps. So the generator "
+    f"brings **{points(media['voice'][0])}** points over no copies, and "
+    f"{points(media['voice'][1])} over classical warps.\n"
+    f"* **Text.** For names in features, the generator brings **{points(media['text'][0])}** "
+    f"points, and {points(media['text'][1])} over a regression, whose one copy is a mean. Twenty "
+    f"more real names would bring {points(gain_of('real', 'prototypes', 'all scripts', 1))}.\n"
+    f"* When one person gives the examples and the queries, {one} are named correctly with "
+    "classical warps.\n"
+    "* The numbers of voice are 5-way 1-shot with real digits, after training on synthetic words "
+    "alone."))
 
 # %% [markdown]
 # **Read next.** Park, Chan, Zhang and others 2019, *SpecAugment: a simple data augmentation method

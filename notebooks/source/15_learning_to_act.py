@@ -3,17 +3,16 @@
 #
 # **The question.** Can generated experience replace real experience?
 #
-# So far a task was a few drawings, and a wrong answer cost nothing. Now an *agent* acts. It pushes
-# a point, or it balances a pole, in a world whose physics it is not told. Each step in the real
-# world costs time, and sometimes a robot. So this notebook hands the agent a generator that has
-# seen many such worlds. The agent acts for a moment in the new world, and the generator then
-# *imagines* what else would happen there. Does practice in imagination save real steps?
+# So far a task was a few drawings, and a wrong answer cost nothing. Now an *agent* acts. It pushes a point, or it balances a
+# pole, in a world whose physics it is not told. Each step in the real world costs time, and sometimes a robot. So this
+# notebook gives the agent a generator that has seen many such worlds. The agent acts for a moment in the new world, and the
+# generator then *imagines* what else would happen there. You will see whether practice in imagination saves real steps.
 #
 # **You need** notebooks 02, 07, 08 and 12. **Time**: 50 minutes, and about 50 more with the three
 # exercises.
 #
-# Parameters as in notebook 00. This notebook has two worlds of its own, so `dataset` changes
-# nothing in it. `retrain = True` trains the networks anew, which takes some six minutes.
+# The parameters are those of notebook 00. This notebook has two worlds of its own, so `dataset` changes nothing in it.
+# `retrain = True` trains the networks anew, which takes some six minutes.
 
 # %% tags=["parameters"]
 import os
@@ -46,19 +45,17 @@ sizes, device, results = notebook.setup("15_learning_to_act", profile, dataset, 
 # %% [markdown]
 # ## 1 · Two worlds to act in
 #
-# Reinforcement learning has a common interface, **Gymnasium**. An *environment* has two functions.
-# `reset` begins an *episode* and returns a state $s$. `step` takes an action $a$ and returns the
-# next state $s'$ and a reward $r$. The agent wants a large **return**, the sum of the rewards of an
-# episode.
+# Reinforcement learning has a common interface, **Gymnasium**. An *environment* has two functions. `reset` begins an
+# *episode* and returns a state $s$. `step` takes an action $a$ and returns the next state $s'$ and a reward $r$. The agent
+# wants a large **return**, which is the sum of the rewards of an episode.
 #
 # * The **navigator** pushes a point in the plane. The reward is minus its distance to a goal. An episode has 20 steps.
 #   The agent sees where the point is. It is told neither the goal nor the wind, and both differ from task to task.
-# * The **cart** is Gymnasium's own CartPole. A push to the left or to the right must keep a pole upright, and each step
-#   until the fall counts 1, up to 100. Four numbers are hidden and differ from task to task: the force of a push, the pole's
+# * The **cart** is Gymnasium's own CartPole. A push to the left or to the right must keep a pole upright. Each step until the
+#   fall counts 1, up to 100. Four numbers are hidden and differ from task to task. They are the force of a push, the pole's
 #   length and mass, and gravity. The force can be negative, as if the wires of the motor were swapped.
 #
-# A task is one draw of the hidden numbers. **Predict**: how long does the pole stay up when all
-# pushes are random?
+# A task is one sample of the hidden numbers. **Predict**: how many steps does the pole stay up when all pushes are random?
 
 # %%
 navigator = gymnasium.make("course/Navigator-v0", task=[0.3, 0.4, 0.03, 0.0])   # goal, then wind
@@ -79,23 +76,22 @@ print(f"100 carts with random pushes: the pole falls after {lives.mean():.0f} st
 # %% [markdown]
 # ## 2 · The score function
 #
-# A policy $\pi_\theta(a \mid s)$ gives each action a probability. We want the gradient of the
-# expected return. But the environment is a black box: it cannot be differentiated. The way out is
-# to differentiate the *probability* of what happened (Williams 1992). Let $R_t$ be the sum of the
-# rewards from step $t$ on. Then
+# A policy $\pi_\theta(a \mid s)$ gives each action a probability. We want the gradient of the expected return. But the
+# environment is a black box, so it cannot be differentiated. The way out is to differentiate the *probability* of what
+# happened (Williams 1992). Let $R_t$ be the sum of the rewards from step $t$ on. Then
 #
-# $$ \nabla_\theta\, \mathbb{E}\Big[\sum_t r_t\Big] = \mathbb{E}\Big[\sum_t \nabla_\theta \log \pi_\theta(a_t \mid s_t)\; R_t\Big],
+# $$ \nabla_\theta\, \mathbb{E}\Big[\sum_t r_t\Big]
+#    = \mathbb{E}\Big[\sum_t \nabla_\theta \log \pi_\theta(a_t \mid s_t)\; R_t\Big],
 # \qquad R_t = \sum_{k \ge t} r_k . $$
 #
-# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. In words: make each
-# action more likely in proportion to what came after it. What came before is left out, because an
-# action cannot change the past.
+# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. It makes each action more likely in proportion
+# to what came after it. What came before is left out, because an action cannot change the past.
 #
 # ### Exercise 1 · The score-function gradient (★★, very important, 15 minutes)
 #
-# `log_prob` `[E, H]` holds $\log \pi(a_t \mid s_t)$ of `E` episodes of `H` steps, `rewards` `[E,
-# H]` the rewards. Return a scalar whose *gradient* is the estimate above (a scalar of which only
-# the derivatives matter is called a **surrogate**): the sum over steps, and the mean over episodes.
+# `log_prob` `[E, H]` holds $\log \pi(a_t \mid s_t)$ of `E` episodes of `H` steps, and `rewards` `[E, H]` holds the rewards.
+# Return a scalar whose *gradient* is the estimate above, with the sum over steps and the mean over episodes. Only the
+# derivatives of such a scalar matter, so it is called a **surrogate**.
 
 # %%
 def my_gain(log_prob, rewards):
@@ -110,17 +106,15 @@ def my_gain(log_prob, rewards):
 checks.score_function(my_gain)
 
 # %% [markdown]
-# The estimate is right on average, and noisy. Two standard cures are in `acting.advantages`. We
-# subtract a **baseline** from $R_t$, which is the return expected from that state at that time. It
-# changes the noise and not the average. And what is left, the **advantage** of an action, is
-# divided by its standard deviation in each task, so that one rate fits all tasks.
+# The estimate is right on average, but noisy. `acting.advantages` has two standard cures. It subtracts a **baseline** from
+# $R_t$, which is the return expected from that state at that time. That changes the noise and not the average. What is left
+# is the **advantage** of an action. It is divided by its standard deviation in each task, so that one rate fits all tasks.
 #
 # ## 3 · An initialisation for acting
 #
-# MAML (notebook 07) needs a gradient and nothing else, so it can learn to act, too. The inner step
-# is a step of policy gradient on a few episodes of a new task. The outer step changes the start, so
-# that one inner step raises the return as much as possible. The checkpoint was trained like this
-# for 400 outer steps. Here a few more show the loop.
+# MAML (notebook 07) needs only a gradient, so it can learn to act, too. The inner step is a step of policy gradient on a few
+# episodes of a new task. The outer step changes the start, so that one inner step raises the return as much as possible. The
+# checkpoint was trained like this for 400 outer steps. A few more steps here show the loop.
 
 # %%
 FAMILY = families["navigator"]
@@ -176,9 +170,8 @@ for step in runtime.progress(range(outer_steps), "MAML"):
     optimiser.step()
 
 # %% [markdown]
-# Now look at what one inner step does. The policy acts for 20 episodes in each new task, takes one
-# step, and acts again. **Predict** what the policy does *before* the step: does it stand still, or
-# does it look around?
+# Now look at what one inner step does. The policy acts for 20 episodes in each new task, takes one step, and acts again.
+# **Predict** what the policy does *before* the step: does it stand still, or does it look around?
 
 # %%
 before = live(tasks, start(len(tasks)), 20)
@@ -193,61 +186,58 @@ def text(mark, digits=1):
     return f"{mark['value']:.{digits}f} ± {(mark['high'] - mark['low']) / 2:.{digits}f}"
 
 
-def paths(ax, e, task, colour, label):
+def paths(ax, e, task, colour):
     """The ways of eight episodes of a task, and its goal."""
     ways = torch.cat([e.state[task, :8], e.next_state[task, :8, -1:]], dim=1)
     for way in ways:
         ax.plot(*way.T, color=colour, lw=1.2, alpha=0.7)
-    ax.plot([], [], color=colour, label=label)
     ax.plot(*tasks[task, :2], "*", color="black", markersize=16)
     ax.set(xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), aspect="equal")
 
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(15, 5), sharey=True)
-for ax, task in zip(axes, range(4)):
-    paths(ax, before, task, "#999999", "before")
-    paths(ax, later, task, plots.COLOURS[0], "after one step")
-    ax.set(xlabel="across")
-axes[0].set(ylabel="up")
-axes[0].legend(frameon=False, loc="lower left")
-figure.suptitle("Navigator, four tasks (star: the goal, not told): return "
-                f"{text(marks['before'])} before one inner step, "
-                f"{text(marks['after one step on 20 real episodes'])} after", fontsize=16)
+figure, axes = plt.subplots(2, 2, figsize=(8, 8.6), sharex=True, sharey=True)
+for task, ax in enumerate(axes.flat):
+    paths(ax, before, task, plots.METHODS["none"])
+    paths(ax, later, task, plots.METHODS["MAML"])
+axes[0, 0].text(-0.75, -0.6, "before the step", color=plots.METHODS["none"])
+axes[0, 0].text(-0.75, -0.73, "after one step", color=plots.METHODS["MAML"])
+axes[0, 0].text(0.05, 0.65, "★ goal, not told")
+figure.supxlabel("across")
+figure.supylabel("up")
+figure.suptitle(f"Navigator: one inner step changes the return from {text(marks['before'])}\n"
+                f"to {text(marks['after one step on 20 real episodes'])} in the mean (four of the tasks)",
+                fontsize=16)
 plots.save(figure, "15_one_step")
 plt.show()
 
 # %% [markdown]
-# Before the step the policy stays near the start. So it does look around, but only a little. There
-# every push tells in which direction the reward rises, and the inner step makes the policy move in
-# that direction. In most tasks one step does not reach the goal.
+# Before the step the policy stays near the start. So it does look around, but only a little. There every push tells in which
+# direction the reward rises, and the inner step makes the policy move in that direction. In most tasks one step does not
+# reach the goal.
 #
 # ## 4 · The inner step has a hidden derivative
 #
-# MAML differentiates *through* the inner step, so it needs the second derivative of the return.
-# Here lies a trap. The surrogate of exercise 1 is naive: it multiplies each $\log \pi$ by the
-# rewards to go. Its first derivative is right. Its second one is not. The episodes were sampled,
-# and a sample is a constant to autograd. But another $\theta$ would have sampled *other episodes*,
-# and the naive surrogate forgets that.
+# MAML differentiates *through* the inner step, so it needs the second derivative of the return. Here lies a trap. The
+# surrogate of exercise 1 is naive, because it only multiplies each $\log \pi$ by the rewards to go. Its first derivative is
+# right, but its second one is wrong. The episodes were sampled, and a sample is a constant to autograd. But another $\theta$
+# would have sampled *other episodes*, and the naive surrogate forgets that.
 #
-# **DiCE** (Foerster et al. 2018) puts that knowledge back, with an expression called the *magic
-# box*:
+# **DiCE** (Foerster et al. 2018) puts that knowledge back, with an expression called the *magic box*:
 #
 # $$ \square(x) = \exp\big(x - \text{stop}(x)\big). $$
 #
-# Its value is 1, and its gradient is that of $x$, however often one differentiates. An action at
-# step $t$ depends on all actions until then, so the box of a step holds the sum of $\log \pi$ up to
-# that step. With advantages, $A_t$ multiplies the box up to step $t$ minus the box before step $t$
-# (Farquhar et al. 2019):
+# Its value is 1, and its gradient is that of $x$, however often one differentiates. An action at step $t$ depends on all
+# actions until then, so the box of a step holds the sum of $\log \pi$ up to that step. Before the first action, the sum has
+# no terms. With advantages, $A_t$ multiplies the box up to step $t$ minus the box before step $t$ (Farquhar et al. 2019):
 #
 # $$ \sum_t \Big[\square\Big(\sum_{k \le t} \log \pi_k\Big) - \square\Big(\sum_{k < t} \log \pi_k\Big)\Big] A_t . $$
 #
 # ### Exercise 2 · DiCE (★★★, important, 20 minutes)
 #
-# `log_prob` and `advantage` are `[E, H]`. Return the mean over episodes of the sum above. Its value
-# is 0, and its derivatives of any order are estimates of those of the return (of the scaled return,
-# if advantages are scaled). `stop` is `.detach()`. Use no `.item()`, because others will
-# differentiate it.
+# `log_prob` and `advantage` are `[E, H]`. Return the mean over episodes of the sum above. Its value is 0, and its derivatives
+# of any order are estimates of those of the return. If advantages are scaled, the return is scaled as well. `stop` is
+# `.detach()`. Use no `.item()`, because others will differentiate your scalar.
 
 # %%
 def my_surrogate(log_prob, advantage):
@@ -265,10 +255,10 @@ def my_surrogate(log_prob, advantage):
 checks.dice(my_surrogate)
 
 # %% [markdown]
-# How wrong is the naive one? A toy can be computed without any sampling: two steps, two actions,
-# four possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla
-# R(\theta))$, is then a formula. Its gradient is the *meta-gradient*, which MAML follows.
-# **Predict**: is the naive meta-gradient too long, too short, or does it point elsewhere?
+# You can compute how wrong the naive one is in a toy, without any sampling. It has two steps and two actions, so there are
+# four possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla R(\theta))$, is then a formula.
+# Its gradient is the *meta-gradient*, which MAML follows. **Predict**: is the naive meta-gradient too long, too short, or does
+# it point elsewhere?
 
 # %%
 episodes_of_toy = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -304,22 +294,21 @@ for name, gradient in found.items():
     print(f"{name:6}", [round(v, 4) for v in gradient.tolist()])
 
 # %% [markdown]
-# DiCE agrees with the exact formula in every digit. The naive gradient misses a third of the first
-# number: that logit decides *which* second step is ever seen, and so what the inner step will
-# learn. FOMAML drops the second derivative altogether. Section 7 tells what that costs here.
+# DiCE agrees with the exact formula in every digit. The naive gradient misses a third of the first number. That logit decides
+# *which* second step is ever seen, and so what the inner step will learn. FOMAML drops the second derivative altogether.
+# Section 7 tells what that costs here.
 #
 # ## 5 · A generator of transitions
 #
-# Twenty real episodes are expensive. So let a generator make more. In notebook 08, $G$ made a
-# drawing from one example and the description of a task. Here it makes a **transition**:
+# Twenty real episodes are expensive. So let a generator make more. In notebook 08, $G$ made a drawing from one example and
+# the description of a task. Here it makes a **transition**:
 #
 # $$ G(z,\ (s, a),\ \text{task}) \to (s', r). $$
 #
-# The *task* is the set of the few transitions that were seen in it, encoded as sets are everywhere
-# in this course, by the mean of what a network says of each. $D$ sees the transition beside the
-# same task, and judges. Both learn from 500 training tasks. Such a generator of transitions is
-# called a **model** of the world. One thing is new. Trained from random weights, the GAN made
-# plausible transitions that hardly depended on the task. So $G$ begins with a regression, which
+# The *task* is the set of the few transitions that were seen in it. As with every set in this course, a network encodes each
+# member, and the mean describes the set. $D$ sees the transition beside the same task, and judges. Both learn from 500
+# training tasks. Such a generator of transitions is called a **model** of the world. One thing is new. Trained from random
+# weights, the GAN made plausible transitions that hardly depended on the task. So $G$ begins with a regression, which
 # predicts $(s', r)$ by squared error, and then plays the game against $D$.
 
 # %%
@@ -369,9 +358,9 @@ if retrain:
     G = trained.eval()
 
 # %% [markdown]
-# What does $G$ know after **one** real episode, 20 steps? Ask it for the reward at every place of
-# the plane. In this task, it was told neither where the goal is, nor how the wind blows.
-# **Predict**: how far from the goal is the place that it likes most?
+# Now see what $G$ knows after **one** real episode, 20 steps. Ask it for the reward at every place of the plane. In this
+# task, it was told neither where the goal is, nor how the wind blows. **Predict**: how far from the goal is the place that it
+# likes most?
 
 # %%
 one = live(tasks, start(len(tasks)), 1)
@@ -388,26 +377,27 @@ mark = results.add("distance of the imagined goal", away, unit="distance", setti
 idle = goals.norm(dim=1).mean()
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), sharey=True)
-for ax, i in zip(axes, range(4)):
+figure, axes = plt.subplots(2, 2, figsize=(9, 8.2), sharex=True, sharey=True)
+for i, ax in enumerate(axes.flat):
     image = ax.imshow(reward_map[i].view(41, 41).T, origin="lower", extent=(-1, 1, -1, 1),
                       cmap="cividis", vmin=-1.5, vmax=0)
     ax.plot(*one.next_state[i, 0].T, "o-", color="white", markersize=4, lw=1)
     ax.plot(*goals[i], "*", color="black", markersize=18, markeredgecolor="white")
-    ax.set(xlabel="across", xlim=(-1, 1), ylim=(-1, 1))
-axes[0].set_ylabel("up")
+    ax.set(xlim=(-1, 1), ylim=(-1, 1))
+figure.supxlabel("across")
+figure.supylabel("up")
 figure.colorbar(image, ax=axes, label="imagined reward", shrink=0.8)
-figure.suptitle(f"After one real episode (white), G's best place is {text(mark, 2)} from the goal "
-                f"(star); the start is {idle:.2f} away", fontsize=16)
+figure.suptitle(f"After one real episode (white), G's best place is {text(mark, 2)}\n"
+                f"from the goal (star), and the start is {idle:.2f} away from it", fontsize=15)
 plots.save(figure, "15_imagined_rewards")
 plt.show()
 
 # %% [markdown]
 # ### Exercise 3 · A target from an imagined transition (★★, important, 15 minutes)
 #
-# Imagined transitions serve in a second way, older than deep learning (*Dyna*, Sutton 1990). A
-# **value function** $V(s)$ predicts the return from a state on. It is trained towards the *Bellman
-# target* of a transition, where $\gamma$ below 1 lets later rewards count less:
+# Imagined transitions serve in a second way, older than deep learning (*Dyna*, Sutton 1990). A **value function** $V(s)$
+# predicts the return from a state on. It is trained towards the *Bellman target* of a transition. Here $\gamma$ below 1 makes
+# later rewards count less:
 #
 # $$ y = r + \gamma\, V(s') \quad \text{if the episode goes on, and} \quad y = r \quad \text{where it ends.} $$
 #
@@ -432,14 +422,18 @@ checks.bellman(my_target)
 # %% [markdown]
 # ## 6 · Practice in imagination
 #
-# Now the idea as a whole. In each new task the agent acts for **one** real episode. That episode
-# trains nothing. It only describes the task to $G$. Then the agent practises: 40 imagined episodes,
-# one step of policy gradient, 40 imagined episodes with the better policy, and so on, ten times.
-# The rate falls as $1/(1 + \text{step})$, for otherwise later steps overshoot.
+# Now the whole idea comes together. In each new task the agent acts for **one** real episode. No policy is trained on that
+# episode, because it only describes the task to $G$. Then the agent practises. It takes 40 imagined episodes, one step of
+# policy gradient, 40 imagined episodes with the better policy, and so on, ten times. The rate falls as
+# $1/(1 + \text{step})$, because otherwise later steps overshoot.
 #
-# The arms, at 20 real steps each: *real*, one step of policy gradient on that same episode; *GAN*,
-# practice in imagination; and the *oracle*, which is allowed 400 real episodes more. **Predict**
-# where the GAN ends between the other two.
+# Three arms are compared, with the return before adapting as the baseline:
+#
+# * *real*: one step of policy gradient on that same episode of 20 real steps.
+# * *GAN*: practice in imagination, described by that episode.
+# * *oracle*: the same practice on 400 more real episodes.
+#
+# **Predict** where the GAN ends between the other two.
 
 # %%
 def practise(params, imagine, steps=10, lr=0.05):
@@ -468,22 +462,23 @@ for arm, params in arms.items():
 # %% [markdown]
 # ## 7 · How many real steps does it save?
 #
-# One run with one network proves little. `studies/acting.py` did the same with three seeds, for one
-# to forty real episodes, on 100 test tasks of the navigator and 50 of the cart. All arms of a task
-# share its real episodes. Each arm chose its rate and its number of steps on validation tasks, for
-# two or three of the budgets. Two rivals are simpler than the GAN:
+# One run with one network proves little. `studies/acting.py` did the same with three seeds, for one to forty real episodes,
+# on 100 test tasks of the navigator and 50 of the cart. All arms of a task share its real episodes. Each arm chose its rate
+# and its number of steps on validation tasks, for two or three of the budgets. There are three rivals of the GAN:
 #
-# * *regression*: the same network without noise and without $D$, trained by squared error
+# * *regression*: the same network without noise and without $D$, trained by squared error.
 # * *ridge*: no meta-learning at all. A quadratic of $(s, a)$ is fitted to the real transitions of this task alone.
+# * **RL²** (Duan et al. 2016): no model, but a policy with a memory. It was trained to improve from episode to episode, and
+#   its hidden state keeps what it has seen.
 #
-# A third rival has no model: **RL²** (Duan et al. 2016), a policy with a memory. It was trained to
-# improve from episode to episode, and what it has seen stands in its hidden state. **Predict**
-# which arm is best after one episode, and after many.
+# **Predict** which arm is best after one episode, and after many.
 
 # %%
 study = records.read(runtime.project_root() / "figures" / "results" / "acting.jsonl")
-COLOURS = {"real": "#666666", "ridge": plots.COLOURS[4], "regression": plots.COLOURS[2],
-           "GAN": plots.COLOURS[1], "GAN + real": plots.COLOURS[3], "RL^2": plots.COLOURS[0]}
+LOOKS = {"real": (plots.METHODS["none"], "o-"), "ridge": (plots.COLOURS[5], "v-"),
+         "regression": (plots.METHODS["regression"], "s-"), "GAN": (plots.METHODS["GAN"], "o-"),
+         "GAN + real": (plots.METHODS["GAN"], "o--"), "RL^2": ("black", "D-")}
+LABELS = {"real": "real episodes alone", "RL^2": "RL²"}
 
 
 def curve(family, arm):
@@ -501,20 +496,34 @@ def of(name, **fields):
 
 # %%
 def curves(ax, family):
-    """Return against real steps: a line and its interval for each arm, with its name at the end."""
-    for arm, colour in COLOURS.items():
-        points = curve(family, arm)
+    """Return against real steps, a little apart so that the intervals show; {arm: last point}."""
+    ends = {}
+    for i, (arm, (colour, style)) in enumerate(LOOKS.items()):
         steps, middle, low, high = zip(*[[r[key] for key in ("real_steps", "value", "low", "high")]
-                                         for r in points])
-        ax.plot(steps, middle, "o-", color=colour, lw=2, label=arm.replace("^2", "²"))
-        ax.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
-    for arm, style in (("oracle", "--"), ("before", ":")):
-        r = of("return", family=family, arm=arm)
-        ax.axhline(r["value"], color="black", linestyle=style, lw=1)
-        ax.text(18, r["value"], arm, va="bottom", fontsize=12)
+                                         for r in curve(family, arm)])
+        ends[arm] = steps[-1] * 1.04 ** (i - 2.5), middle[-1]
+        reach = numpy.array([numpy.subtract(middle, low), numpy.subtract(high, middle)])
+        ax.errorbar(numpy.array(steps) * 1.04 ** (i - 2.5), middle, yerr=reach, fmt=style,
+                    color=colour, lw=2, elinewidth=1.2, markersize=6, mfc="white" if "+" in arm
+                    else colour)
+    oracle = of("return", family=family, arm="oracle")["value"]
+    ax.axhline(oracle, color=plots.METHODS["real"], lw=1.5)
+    ax.text(17, oracle + (1 if family == "cart" else 0), "oracle: practice on real episodes",
+            va="bottom", fontsize=12, color=plots.METHODS["real"])
     ax.set(xscale="log", xlabel="real steps", title=family)
     ax.set_xticks([20, 50, 100, 200, 400, 800], labels=["20", "50", "100", "200", "400", "800"])
     ax.minorticks_off()
+    return ends
+
+
+# %%
+def name_lines(ax, ends, apart):
+    """Each line's name to the right of its end, at least `apart` below the next higher one."""
+    y = numpy.inf
+    for arm, (x, end) in sorted(ends.items(), key=lambda each: -each[1][1]):
+        y = min(end, y - apart)
+        ax.text(1_000 if x > 600 else x * 1.1, y, LABELS.get(arm, arm), va="center", fontsize=13,
+                color=LOOKS[arm][0])
 
 
 # %%
@@ -527,15 +536,22 @@ def times(arm):
     return f"{value:.0f} ({low:.0f} to {high:.0f})"
 
 
-figure, axes = plt.subplots(1, 2, figsize=(15, 6))
-for ax, family in zip(axes, families):
-    curves(ax, family)
-axes[0].set_ylabel("return after adaptation")
-figure.legend(*axes[0].get_legend_handles_labels(), ncols=6, frameon=False, fontsize=13,
-              loc="outside lower center")
-figure.suptitle("Navigator, practice after one real episode, worth how many times the real steps? "
-                f"GAN {times('GAN')}, ridge {times('ridge')}, regression {times('regression')}",
-                fontsize=14)
+figure, axes = plt.subplots(2, 1, figsize=(9, 11))
+ends = curves(axes[0], "navigator")
+name_lines(axes[0], ends, apart=0.27)
+ends = curves(axes[1], "cart")
+first = {arm: curve("cart", arm)[0]["value"] for arm in ("real", "ridge")}
+for arm, value in first.items():
+    axes[1].text(22, value - 2, LABELS.get(arm, arm), color=LOOKS[arm][0], va="top", fontsize=13)
+axes[1].text(480, 97.5, "all others", fontsize=13)
+axes[0].set(ylabel="return after adaptation", xlim=(16, 4_000))
+axes[1].set(ylabel="return after adaptation", xlim=(16, 4_000), ylim=(78, 103))
+start_of = {family: text(of("return", family=family, arm="before")) for family in families}
+axes[1].text(400, 80, f"before adapting: {start_of['cart']}", fontsize=13)
+axes[0].text(100, -5.9, f"before adapting: {start_of['navigator']}", fontsize=13)
+figure.suptitle(f"Navigator: practice after one real episode is worth {times('GAN')} times the\n"
+                f"real steps with the GAN, and {times('regression')} times with the regression",
+                fontsize=15)
 plots.save(figure, "15_real_steps")
 plt.show()
 
@@ -567,8 +583,8 @@ for arm in ("another task of the same sign", "another task"):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# (The first rows of the second table use as many real episodes as in training: 20 and 5. *Sign* is
-# that of the task's first number: of the cart's force, or of the goal's place across.)
+# The first rows of the second table use as many real episodes as in training, which is 20 and 5. *Sign* is that of the task's
+# first number, which is the cart's force or the goal's place across.
 #
 # **Reading it.**
 #
@@ -579,13 +595,14 @@ display(Markdown("\n".join(lines)))
 #   better. In the cart both are perfect. Even ridge, which knows no other task, is level with the GAN after one episode of the
 #   navigator, and ahead of it after ten.
 # * **RL² does best after one episode of the navigator.** In the cart it finds out during its first episode. It has no model.
-#   With more episodes than the two that it was trained for, it becomes worse again. It can adapt *during* the episode that
-#   is scored, which the others cannot.
+#   With more episodes than the two that it was trained for, it becomes worse again. RL² can adapt *during* the episode that
+#   is scored, but the other arms cannot.
 # * **In the navigator, real and imagined together are best.** This arm takes its first step on the real episodes, and then
-#   practises in imagination. It is ahead of the GAN alone and of the real episodes alone at every budget. With the regression in the GAN's place it is as good or
-#   a little better. In the cart the first step brings nothing, because practice alone is perfect.
-# * **After five episodes, the models gain no more.** Here a description holds at most 128 transitions, about six
-#   episodes, so further episodes tell the models nothing.
+#   practises in imagination. It is ahead of the GAN alone and of the real episodes alone at every budget. With the regression
+#   in the GAN's place it is as good or a little better. In the cart the first step brings no gain, because practice alone is
+#   perfect.
+# * **After five episodes, the models gain no more.** Here a description holds at most 128 transitions, about six episodes, so
+#   further episodes tell the models nothing new.
 # * **In the cart, one bit is all that counts.** Describe the task to $G$ by an episode of *another* task whose force has
 #   the same sign, and the return is as high. So $G$ found out which way the wires go, and nothing else was needed. In the
 #   navigator, another task's episode is worse than no adaptation.
@@ -594,47 +611,53 @@ display(Markdown("\n".join(lines)))
 #
 # ## 8 · When the model is wrong
 #
-# A policy that practises in imagination climbs the *imagined* return. Where the model errs, it will
-# find the error and live off it. That is **model exploitation**. So watch both returns on the way,
-# after one real episode: what the agent believes (dashed), and what it would get in the real world
-# (solid). **Predict** for which model they part first.
+# A policy that practises in imagination climbs the *imagined* return. Where the model is wrong, the policy finds the error
+# and collects a return that exists only in the model. That is **model exploitation**. So watch two returns on the way, after
+# one real episode. The dashed line is what the agent believes, and the solid one is what it would get in the real world.
+# **Predict** for which model they part first.
 
 # %%
 def on_the_way(what, arm):
-    """Steps of practice [S], and the imagined or real return after them, mean over three seeds."""
+    """Steps of practice [S], and the imagined or real return after them, [runs, S]."""
     rows = [r for r in study if r["name"] == f"{what} return on the way" and r["arm"] == arm]
     at = sorted({r["step"] for r in rows})
-    return at, [numpy.mean([r["value"] for r in rows if r["step"] == step]) for step in at]
+    return at, numpy.array([[r["value"] for r in rows if r["step"] == step] for step in at]).T
 
 
-figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), sharey=True)
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(12, 4.8), sharey=True)
 beliefs = {}
 for ax, arm in zip(axes, ("ridge", "regression", "GAN")):
     for what, style in (("imagined", "--"), ("real", "-")):
         at, returns = on_the_way(what, arm)
-        ax.plot(at, returns, style, color=COLOURS[arm], lw=2.5)
-        ax.text(at[-1], returns[-1], what, ha="right", va="bottom", fontsize=13)
-        beliefs[arm, what] = returns[-1]
-    ax.set(xlabel="steps of practice in imagination", title=arm)
+        for run in returns:
+            ax.plot(at, run, style, color=LOOKS[arm][0], lw=1.2, alpha=0.5)
+        mean = beliefs[arm, what] = returns.mean(0)
+        ax.plot(at, mean, style, color=LOOKS[arm][0], lw=2.5)
+        above = what == "imagined"
+        ax.text(at[-1], mean[-1] + (0.6 if above else -0.8), what, ha="right", fontsize=13,
+                va="bottom" if above else "top")
+    ax.set(xlabel="steps of practice", title=arm, ylim=(-20, 5))
 axes[0].set_ylabel("return, navigator")
+beliefs = {key: mean[-1] for key, mean in beliefs.items()}
 gap = {arm: beliefs[arm, "imagined"] - beliefs[arm, "real"]
        for arm in ("ridge", "regression", "GAN")}
-figure.suptitle("At the end, imagination promises more than the world gives, by "
-                + ", ".join(f"{value:.1f} ({arm})" for arm, value in gap.items()), fontsize=16)
+figure.suptitle("Three seeds and their mean: at the end, the imagined return is higher than\n"
+                "the real one by " + ", ".join(f"{gap[arm]:.1f} ({arm})" for arm in gap),
+                fontsize=15)
 plots.save(figure, "15_exploitation")
 plt.show()
 
 # %% [markdown]
-# The ridge regression promises a return above 0. No world can pay that, because every reward is
-# minus a distance. The agent has found a place where the quadratic is wrong, and lives there. What
-# the two networks promise is nearly what the world gives. (For one episode, ridge chose a single
-# step on validation tasks. Here it is driven on, to show the harm. The means are over 40 tasks and
-# three seeds.)
+# The ridge regression promises a return above 0. No world can pay that, because every reward is minus a distance. The agent
+# has found a place where the quadratic is wrong, and stays there. What the two networks promise is nearly what the world
+# gives. For one episode, ridge chose a single step on validation tasks, and here it takes more steps to show the harm. The
+# means are over 40 tasks and three seeds.
 #
 # ## 9 · The whole course in two tables
 #
-# Sixteen notebooks end here. What was found in each, from the stored records, with 95 % intervals?
-# First the parts.
+# Sixteen notebooks end here. The two tables show what was found in each, from the stored records, with 95 % intervals. The
+# first one is about the parts.
 
 # %%
 def found_in(file, **fields):
@@ -693,9 +716,8 @@ display(table(["notebook", "medium", "what", "found"],
               [(number, medium, what, shown(r)) for number, medium, what, r in parts]))
 
 # %% [markdown]
-# Then the question of the course: what do generated samples bring a learner? The last column is the
-# one that counts, because it names the strongest simple rival. Copies by $G$ against that rival:
-# plus means that $G$ is better.
+# The second table is about the question of the course: what do generated samples bring a learner? The last column counts
+# most, because it compares copies by $G$ with the strongest simple rival. Plus means that $G$ is better.
 
 # %%
 def without_interval(first, second):
@@ -740,19 +762,18 @@ display(table(["notebook", "medium", "G against none", "strongest simple rival",
                "G against the rival"], rows))
 
 # %% [markdown]
-# Read the last column downwards. Only in one row is $G$ ahead of the strongest simple rival:
-# pictures, with a $G$ from other worlds. Where the rival is a regression with the same network, the
-# adversarial game is never ahead. What helps is mostly the *form* of what is generated, such as a
-# warp of the one example.
+# Read the last column downwards. Only in one row is $G$ ahead of the strongest simple rival. That row is pictures, with a $G$
+# from other worlds. Where the rival is a regression with the same network, the adversarial game is never ahead. What helps is
+# mostly the *form* of what is generated, such as a warp of the one example.
 #
 # **What is still open.**
 #
-# * A better generator of ink. Real drawings bring some twelve points where copies bring none (notebook 09). No
+# * A better generator of ink. Real drawings bring some twelve points where copies bring no gain (notebook 09). No
 #   generator here closes that gap.
 # * Why a generator from other worlds helps where one's own does not (notebook 13).
 # * A medium where the adversarial game itself beats a regression with the same network.
 # * Speech between people (notebook 14), and more than two worlds to act in, with pixels for states.
-# * All this is small: networks of minutes, on two cores. What holds at scale is not known from here.
+# * All this is small, with networks that train in minutes on two cores. What holds at scale is not known from here.
 
 # %%
 def after_one(family, arm):
@@ -767,14 +788,15 @@ def after_one(family, arm):
 memory = of("return of meta-learners", family="navigator", arm="RL^2", episodes=1)
 before_any, most = (text(of("return", family="navigator", arm=arm)) for arm in ("before", "oracle"))
 display(Markdown(
-    "**Yes, generated experience replaced real steps, but the generator need not be a GAN.**\n\n"
-    "An agent has one real episode of 20 steps in a world with an unknown goal and unknown wind. "
-    f"Practice in a GAN's imagination then brings a return of **{after_one('navigator', 'GAN')}**, "
-    f"and policy gradient on that episode alone {after_one('navigator', 'real')}. The same network "
-    f"trained by regression brings {after_one('navigator', 'regression')}, and a policy with a "
-    f"memory, RL², {text(memory)}. (Before adapting it is {before_any}. With 400 more real "
-    f"episodes it is {most}.)\n\n"
-    f"In the cart, GAN and regression both balance for {after_one('cart', 'GAN')} of 100 steps, "
+    "**Yes, generated experience replaced real steps, but the generator need not be a GAN.** In "
+    "the navigator, after one real episode of 20 steps, practice in a GAN's imagination brings a "
+    f"return of **{after_one('navigator', 'GAN')}**, and policy gradient on that episode alone "
+    f"brings {after_one('navigator', 'real')}. The same network trained by regression brings "
+    f"{after_one('navigator', 'regression')}.\n\n"
+    f"* For comparison, the return is {before_any} before adapting, and {most} with 400 more real "
+    "episodes.\n"
+    f"* A policy with a memory, RL², needs no generator and reaches {text(memory)}.\n"
+    f"* In the cart, GAN and regression both balance for {after_one('cart', 'GAN')} of 100 steps, "
     f"and policy gradient for {after_one('cart', 'real')}. But there one bit was all that they had "
     "to find out."))
 
