@@ -12,7 +12,9 @@ def nearest_neighbour(function):
     support_x float [S, P], support_y int64 [S], query_x float [R, P] -> int64 [R].
     """
     support_x, support_y, query_x, query_y = _task_of_vectors()
-    answer = function(support_x.clone(), support_y.clone(), query_x.clone())
+    given = support_x.clone(), support_y.clone(), query_x.clone()
+    answer = function(*given)
+    check_unchanged(support_x=(given[0], support_x), support_y=(given[1], support_y), query_x=(given[2], query_x))
     if isinstance(answer, list):
         answer = torch.tensor(answer)
     labels = tensor(*returned(answer, "labels"), "labels")
@@ -59,21 +61,26 @@ def episode_sampler(function):
     """
     images = numbered_images(n_classes=6, n_drawings=7)
     for n_way, k_shot, q_query in ((4, 2, 3), (3, 1, 4)):
-        def draw(seed, sizes=(n_way, k_shot, q_query)):
-            given = images.clone()
-            answer = function(given, *sizes, torch.Generator().manual_seed(seed))
+        def sample(rng, sizes=(n_way, k_shot, q_query)):
+            given, everyones = images.clone(), torch.get_rng_state()
+            answer = function(given, *sizes, rng)
             check_unchanged(images=(given, images))
-            return returned(answer, "support_x", "support_y", "query_x", "query_y")
+            task = returned(answer, "support_x", "support_y", "query_x", "query_y")
+            _check_shapes(*task[:2], sizes[0], sizes[1], "support")
+            _check_shapes(*task[2:], sizes[0], sizes[2], "query")
+            return task, torch.equal(everyones, torch.get_rng_state())
 
-        tasks = [draw(seed) for seed in range(60)]
-        for support_x, support_y, query_x, query_y in tasks:
-            _check_shapes(support_x, support_y, n_way, k_shot, "support")
-            _check_shapes(query_x, query_y, n_way, q_query, "query")
+        rngs = [torch.Generator().manual_seed(seed) for seed in range(60)]
+        tasks, alone = zip(*(sample(rng) for rng in rngs))
         origins = [(identify(task[0]), identify(task[2])) for task in tasks]
         for (support, query), (_, support_y, _, query_y) in zip(origins, tasks):
             _check_labels(support, support_y.tolist(), query, query_y.tolist(), n_way)
         _check_drawings(origins, k_shot, q_query)
-        _check_chance(tasks, draw(0), origins)
+        _check_chance(tasks, sample(torch.Generator().manual_seed(0))[0], origins, all(alone))
+        _check_order(origins)
+        require(any(not torch.equal(a, b) for rng, task in zip(rngs, tasks) for a, b in zip(sample(rng)[0], task)),
+                "another task when the same rng is used again", "the same task again", "your code starts the rng anew "
+                "at each call. Use the rng as it comes, so that it goes on from where it was.")
     done("episode_sampler: no class twice, no drawing in both support and query, labels 0 to N-1, chance explicit.")
 
 
@@ -82,8 +89,10 @@ def _check_shapes(x, y, n_way, per_class, what):
     require(x.shape == (expected, 1, 4, 4), f"{what}_x of shape [{expected}, 1, 4, 4]", f"{list(x.shape)}",
             f"{n_way} classes times {per_class} images, each [1, H, W]; flatten the first two dimensions.")
     require(y.shape == (expected,), f"{what}_y of shape [{expected}]", f"{list(y.shape)}", "one label per image.")
-    require(not y.is_floating_point(), f"{what}_y in whole numbers (int64)", f"{y.dtype}",
-            "labels are for counting and indexing.")
+    require(x.dtype == torch.uint8, f"{what}_x as it comes (uint8)", f"{x.dtype}",
+            "the sampler chooses images and does not convert them. Which line changes their type?")
+    require(y.dtype == torch.int64, f"{what}_y in whole numbers (int64)", f"{y.dtype}",
+            "labels are for counting and indexing, and cross_entropy takes them as int64 alone.")
 
 
 def _check_labels(support, support_y, query, query_y, n_way):
@@ -116,15 +125,35 @@ def _check_drawings(origins, k_shot, q_query):
                 "a learner answers such a query by heart. Does the choice of the queries know what the support took?")
 
 
-def _check_chance(tasks, again, origins):
+def _check_order(origins):
+    """That any set of classes can come, in any order: in 60 tasks a right sampler cannot miss this by chance."""
+    n_classes, orders = 6, [list(dict.fromkeys(c for c, _ in support)) for support, _ in origins]
+    require(any(order != sorted(order) and order != sorted(order)[::-1] for order in orders),
+            "classes in any order", "60 tasks with their classes in order",
+            "label 0 is always the first of the chosen classes in the dataset. Are the classes sorted somewhere?")
+    runs = [{(start + i) % n_classes for i in range(len(order))} for start in range(n_classes) for order in orders[:1]]
+    require(any(set(order) not in runs for order in orders), "any set of classes",
+            "60 tasks with neighbours in the dataset", "classes 0 and 3 never come without one between them. Where in "
+            "your code is each class chosen by itself?")
+
+
+def _check_chance(tasks, again, origins, alone):
     require(all(torch.equal(a, b) for a, b in zip(again, tasks[0])), "the same task from an rng in the same state",
             "another one", "some randomness comes from elsewhere. Pass `generator=rng` to every call that samples.")
+    require(alone, "torch's global random numbers as they were", "a changed state",
+            "your code samples from, or seeds, the generator that everyone shares. Pass `generator=rng` to every call.")
     require(any(origin != origins[0] for origin in origins), "different tasks from different seeds",
             "60 times the same", "your code ignores the rng that it is given. Does it make or seed one of its own, or "
             "take no sample at all?")
     reached = {c for support, _ in origins for c, _ in support}
     require(len(reached) == 6, "all 6 classes in the course of 60 tasks", f"only {sorted(reached)}",
             "some classes never come. Which classes can your code never reach?")
+    parted = [max(d for k, d in support if k == c) < min(d for k, d in query if k == c)
+              for support, query in origins for c in {c for c, _ in support}]
+    everywhere = len({d for origin in origins for part in origin for _, d in part}) == 7
+    require(not (everywhere and all(parted)), "any drawings in the support, whatever their numbers",
+            "60 tasks with every support drawing before every query drawing",
+            "the drawings are sorted before they are dealt, so some people are seldom seen in the queries. Where?")
     for what, part in (("support", 0), ("query", 1)):
         reached = {d for origin in origins for _, d in origin[part]}
         require(len(reached) == 7, f"all 7 drawings in some {what} set, in 60 tasks", f"only {sorted(reached)}",
@@ -141,7 +170,12 @@ def interval(function):
     """Check `function(accuracies) -> (mean, half_width)`: a 95 % interval of a mean, float tensor [n] -> two floats."""
     for n in (200, 700):
         values = torch.rand(n, generator=torch.Generator().manual_seed(n)) * 0.5 + 0.3
-        mean, half = (one_number(r, name) for r, name in zip(returned(function(values.clone()), "mean", "half-width"),
+        given = values.clone()
+        answer = function(given)
+        check_unchanged(accuracies=(given, values))
+        if not isinstance(answer, (tuple, list)) and getattr(answer, "shape", None) == (2,):
+            answer = tuple(answer)      # stacked in one tensor or array
+        mean, half = (one_number(r, name) for r, name in zip(returned(answer, "mean", "half-width"),
                                                           ("the mean", "the half-width")))
         deviation, middle = values.std().item(), values.mean().item()
         right = 1.96 * deviation / n ** 0.5

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from ._base import check, check_gradient, compare, done, one_number, require, returned, scalar, tensor
+from ._base import check, check_gradient, check_unchanged, compare, done, one_number, require, returned, scalar, tensor
 
 
 @check
@@ -15,7 +15,9 @@ def best_discriminator(function):
     p = torch.where(x.abs() < 3, (9 - x**2).clamp(min=0) / 36, 0)
     q = torch.where((x - 1.9).abs() < 2.5, 0.2, 0.0)            # beyond 3 without p
     p[:4], q[:4] = 1e-6, 3e-6                                   # thin, and yet there
-    came = _curve(returned(function(p.clone(), q.clone()), "D*")[0], len(x), "D*")
+    given = p.clone(), q.clone()
+    came = _curve(returned(function(*given), "D*")[0], len(x), "D*")
+    check_unchanged(p=(given[0], p), q=(given[1], q))
     compare(came, _best(p, q), MISTAKES["best_discriminator"], (p, q),
             "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
     done("best_discriminator: of all samples that fall on x, the share of real ones.")
@@ -33,31 +35,49 @@ def _curve(value, n, name):
 @check
 def value(function):
     """Check `function(real_logits, fake_logits) -> V`: logits [B], [C] -> the value of the game, a scalar."""
-    for scale in (1.0, 60.0):       # at first where all is harmless; then where exp overflows
-        real = (scale * torch.tensor([0.3, -1.7, 2.2, -3.4])).requires_grad_()
-        fake = (scale * torch.tensor([1.1, -0.6, 3.3])).requires_grad_()
+    harmless, four = torch.tensor([0.3, -1.7, 2.2, -3.4]), torch.tensor([1.1, -0.6, 3.3, 0.4])
+    for scale, n_fake in ((1.0, 4), (1.0, 3), (60.0, 3)):       # is it one number; its value; and where exp overflows
+        real, fake = (scale * harmless).requires_grad_(), (scale * four[:n_fake]).requires_grad_()
         came = returned(function(real, fake), "V")[0]
+        _one(came, "V", "V has two expectations over samples. What estimates an expectation, and did you take it of "
+             "both parts?")
+        check_unchanged(real_logits=(real, scale * harmless), fake_logits=(fake, scale * four[:n_fake]))
+        if n_fake == 4:     # as many as real ones: a mean of both looks like half of V
+            continue
         number = scalar(came, "V")
         compare(number, _value(real.detach().double(), fake.detach().double()), MISTAKES["value"], (real, fake),
                 "log D(x) for real samples, log(1 - D(x)) for generated ones. D is the sigmoid of the logit.")
-        check_gradient(came, (real, fake), ((-real.detach()).sigmoid() / 4, -fake.detach().sigmoid() / 3))
+        check_gradient(came, (real, fake), ((-real.detach()).sigmoid() / 4, -fake.detach().sigmoid() / n_fake))
     done("value: V from logits, finite where the sigmoid itself gives up.")
+
+
+def _one(came, name, hint):
+    n = came.numel() if isinstance(came, torch.Tensor) else 1
+    require(n == 1, f"{name} as one number", f"{n} numbers", hint)
 
 
 @check
 def jsd(function):
     """Check `function(p, q, dx) -> JSD`: densities float64 [X] on a grid of spacing dx -> nats."""
-    for n in (101, 251):
+    for n, overlap in ((101, True), (101, False), (251, False)):        # at first, both are positive everywhere
         x = torch.linspace(-5, 5, n, dtype=torch.float64)
         dx = (x[1] - x[0]).item()
-        p, q = (9 - x**2).clamp(min=0), (4 - (x - 1.5)**2).clamp(min=0)
+        p, q = (9 - x**2).clamp(min=0) + 0.5 * overlap, (4 - (x - 1.5)**2).clamp(min=0) + 0.3 * overlap
         p, q = p / (p.sum() * dx), q / (q.sum() * dx)
-        came, = returned(function(p.clone(), q.clone(), dx), "the divergence")
+        given = p.clone(), q.clone()
+        came, = returned(function(*given, dx), "the divergence")
+        check_unchanged(p=(given[0], p), q=(given[1], q))
+        _one(came, "the divergence",
+             "an integral over the grid is one number. What do you do with the values at all its points?")
         came = one_number(came, "the divergence", "0 log 0 is nan, and so is p / m = 0 / 0 where p and q are both 0. "
                           "xlogy does not mend a nan in its second argument. What is the logarithm of a quotient?")
         compare(came, _jsd(p, q, dx), MISTAKES["jsd"], (p, q, dx),
                 "JSD takes two KL divergences, each against the mixture of both densities. How are they joined?")
     done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")
+
+
+WITHOUT_M = ("you compare p and q with each other, and this is infinite where one of them is 0. Which density does JSD "
+             "compare with which?")
 
 
 def _best(p, q):
@@ -110,6 +130,12 @@ MISTAKES = {
         *((wrong, "you compare only one density with m. In JSD both densities are compared with m.") for wrong in (
             lambda p, q, dx: _kl(p, (p + q) / 2, dx), lambda p, q, dx: _kl(q, (p + q) / 2, dx),
             lambda p, q, dx: _kl(p, (p + q) / 2, dx) / 2)),
+        *((wrong, WITHOUT_M) for wrong in (
+            lambda p, q, dx: _kl(p, q, dx), lambda p, q, dx: _kl(q, p, dx),
+            lambda p, q, dx: (_kl(p, q, dx) + _kl(q, p, dx)) / 2, lambda p, q, dx: _kl(p, q, dx) + _kl(q, p, dx))),
+        (lambda p, q, dx: (_kl((p + q) / 2, p, dx) + _kl((p + q) / 2, q, dx)) / 2,
+         "in KL(p || m) the average is over p, the first of the two. You averaged over m."),
+        (lambda p, q, dx: -_jsd(p, q, dx), "a divergence is never negative. Which logarithm is subtracted?"),
         (lambda p, q, dx: _jsd(p, q, dx) - math.log(4),
          "that shift belongs to the value of the game. JSD itself is 0 for p = q."),
     ],

@@ -33,6 +33,11 @@ def nn_in_floats(support_x, support_y, query_x):
     return nn_right(support_x, support_y, query_x).float()
 
 
+def nn_in_place(support_x, support_y, query_x):
+    query_x -= query_x.mean()
+    return nn_right(support_x, support_y, query_x)
+
+
 def nn_class_means(support_x, support_y, query_x):
     means = torch.stack([support_x[support_y == c].mean(0) for c in range(3)])
     return torch.cdist(query_x, means).argmin(1)
@@ -54,11 +59,20 @@ def nn_city_block(support_x, support_y, query_x):
 def sampler(*, classes="distinct", drawings="distinct", labels="local", order="same", chance="given", shape="right"):
     """A sampler with one mistake, or none."""
     def my_sampler(images, n_way, k_shot, q_query, rng):
-        g = {"given": rng, "global": None, "own": torch.Generator().manual_seed(0)}[chance]
+        if chance == "global, seeded":
+            torch.manual_seed(rng.initial_seed())
+        g = {"given": rng, "own": torch.Generator().manual_seed(0), "anew": torch.Generator().manual_seed(
+            rng.initial_seed())}.get(chance)
         n_classes, n_drawings = images.shape[:2]
         chosen = torch.randperm(n_classes, generator=g)[:n_way]
         if classes == "put back":
             chosen = torch.randint(n_classes, (n_way,), generator=g)
+        if classes == "sorted":
+            chosen = chosen.sort().values
+        if classes == "consecutive":
+            chosen = torch.randint(n_classes - n_way + 1, (), generator=g) + torch.arange(n_way)
+        if classes == "around the end":
+            chosen = (torch.randint(n_classes, (), generator=g) + torch.randperm(n_way, generator=g)) % n_classes
         if classes == "always the first":
             chosen = torch.arange(n_way)
         parts = {"support": [], "query": []}
@@ -66,6 +80,8 @@ def sampler(*, classes="distinct", drawings="distinct", labels="local", order="s
             taken = torch.randperm(n_drawings, generator=g)
             if drawings == "put back":
                 taken = torch.randint(n_drawings, (k_shot + q_query,), generator=g)
+            if drawings == "sorted":
+                taken = taken[:k_shot + q_query].sort().values
             if drawings == "in order":
                 taken = torch.arange(n_drawings)
             parts["support"].append(images[c, taken[:k_shot]])
@@ -77,8 +93,8 @@ def sampler(*, classes="distinct", drawings="distinct", labels="local", order="s
             support_y, query_y = names.repeat(k_shot), names.repeat(q_query)
         if order == "queries reversed":
             query_y = query_y.flip(0)
-        if labels == "floats":
-            support_y, query_y = support_y.float(), query_y.float()
+        kind = {"floats": torch.float32, "int32": torch.int32}.get(labels, torch.int64)
+        support_y, query_y = support_y.to(kind), query_y.to(kind)
         if shape == "lists":
             return parts["support"], support_y, parts["query"], query_y
         joined = torch.stack if shape == "nested" else torch.cat
@@ -131,10 +147,11 @@ def interval_of(half):
 
 RIGHT = {
     "nearest_neighbour": [nn_right, lambda s, y, q: [int(y[((s - x) ** 2).sum(1).argmin()]) for x in q]],
-    "episode_sampler": [sampler(), sampler_in_floats],
+    "episode_sampler": [sampler()],
     "interval": [interval_right, interval_of(lambda a: 2 * a.std() / len(a) ** 0.5),
                  interval_of(lambda a: 1.96 * a.std(correction=0).item() / len(a) ** 0.5),
-                 interval_of(lambda a: 1.96 * a.numpy().std() / len(a) ** 0.5)],
+                 interval_of(lambda a: 1.96 * a.numpy().std() / len(a) ** 0.5),
+                 lambda a: torch.stack(interval_right(a)), lambda a: torch.stack(interval_right(a)).numpy()],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "nearest_neighbour": [
@@ -142,6 +159,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (nn_distances, "return labels, not distances"),
         (nn_column, "no further dimension"),
         (nn_in_floats, "whole numbers (int64)"),
+        (nn_in_place, "query_x changed in place"),
         (lambda s, y, q: None, "does your function end with `return ...`?"),
         (lambda s, y, q: torch.cdist(q, s).min(1), "return just these, in this order"),
         *((wrong, "at the smallest Euclidean distance decides, alone") for wrong in (
@@ -167,9 +185,19 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (sampler(chance="global"), "pass `generator=rng` to every call that samples"),
         (sampler(shape="nested"), "flatten the first two dimensions"),
         (sampler(classes="always the first"), "which classes can your code never reach"),
+        (sampler(classes="sorted"), "are the classes sorted somewhere"),
+        (sampler(classes="consecutive"), "are the classes sorted somewhere"),
+        (sampler(classes="around the end"), "is each class chosen by itself"),
+        (sampler(drawings="sorted"), "sorted before they are dealt"),
+        (sampler(labels="int32"), "cross_entropy takes them as int64 alone"),
+        (sampler_in_floats, "the sampler chooses images and does not convert them"),
+        (sampler(chance="global, seeded"), "the generator that everyone shares"),
+        (sampler(chance="anew"), "goes on from where it was"),
         (sampler(drawings="in order"), "are the drawings shuffled"),
     ],
     "interval": [
+        (lambda a: interval_right(a.sub_(0.1)), "accuracies changed in place"),
+        (lambda a: torch.stack([a.mean(), a.std(), a.std()]), "2 result(s)"),
         (interval_of(lambda a: 1.96 * a.std() / 200 ** 0.5), "how much less does a mean of n"),
         (interval_of(lambda a: math.nan), "what is divided by what"),
         (interval_of(lambda a: "0.1"), "as one number; got str"),

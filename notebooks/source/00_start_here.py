@@ -3,23 +3,45 @@
 #
 # **The question.** What will you be able to do at the end of this course, and can this machine run it?
 #
-# **The course in one paragraph.** You can read a letter you have seen once. A network usually needs thousands of
-# examples. This course asks whether a *generator* that has seen many alphabets can help a *learner* that has seen
-# one example. A generator $G$ receives noise, a few examples and a description of a task, and draws more
-# examples. A discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool it. Then $G$
-# enlarges the handful of examples that the learner must adapt to. We measure whether, when and where that helps.
-#
-# **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with
-# the three exercises. This notebook downloads no data.
-#
-# **How to read.** Every notebook is a conversation: a question, your guess, a cell to run, a picture, an
-# explanation. Guess before you run, because you learn more from a wrong guess than from reading the answer.
+# You can read a letter that you have seen once. A neural network usually needs thousands of examples. Can a *generator* that has
+# seen many alphabets draw the missing ones? The next cell lets a generator try. It gets one drawing of each of four characters,
+# from alphabets that are new to it, and it draws five more of each.
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+
+from course_lib import checkpoints, datasets, gan, networks, runtime
+from course_tools import plots
+
+plots.use_style()
+unseen = datasets.load("glyphs", split="val").images / 255                      # [C, M, 1, 28, 28]
+G = networks.WarpGenerator()
+checkpoints.load_into(G, runtime.project_root() / "checkpoints" / "warp_glyphs.safetensors", "cpu")
+one = unseen[[3, 21, 47, 64], 0]                                                # [4, 1, 28, 28]
+with torch.no_grad():
+    five = [G(gan.noise(G, 4, runtime.rng(i)), one[:, None], one[None]) for i in range(5)]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 6.4), width_ratios=(1, 5.2))
+plots.sheet(one[:, None], left, title="one drawing")
+plots.sheet(torch.stack(five, dim=1), right, title="five more by a generator")
+plots.save(figure, "00_promise")
+plt.show()
 
 # %% [markdown]
+# **The course in one paragraph.** A generator $G$ receives noise, a few examples and a description of a task, and it draws more
+# examples. A discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then $G$ enlarges
+# the handful of examples that a *learner* must adapt to. We measure whether, when and where that helps the learner.
+#
+# **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with the three
+# exercises. This notebook downloads no data.
+#
+# **How to read.** Every notebook is a conversation of a question, your guess, a cell to run, a picture and an explanation. Guess
+# before you run, because you learn more from a wrong guess than from reading the answer.
+#
 # ## The parameters
 #
-# The next cell is the only place where you set up a run. Each line takes its default from an environment variable,
-# so that JupyterLab, `course run` and the tests share one switch.
+# The next cell is the only place where you set up a run. Each line takes its default from an environment variable, so that
+# JupyterLab, `course run` and the tests share one switch.
 #
 # | parameter | means | try |
 # |---|---|---|
@@ -39,14 +61,12 @@ seed = int(os.environ.get("COURSE_SEED", "0"))
 # %%
 import time
 
-import matplotlib.pyplot as plt
-import torch
 from IPython.display import Image, Markdown, display
 
 from course_checks import nb00 as checks
 from course_files import drawings
-from course_lib import datasets, episodes, learners, networks, runtime, statistics
-from course_tools import notebook, pad, plots, records
+from course_lib import episodes, learners, statistics
+from course_tools import diagrams, notebook, pad, records
 
 sizes, device, results = notebook.setup("00_start_here", profile, dataset, device, seed,
                                         split="train")
@@ -54,9 +74,9 @@ sizes, device, results = notebook.setup("00_start_here", profile, dataset, devic
 # %% [markdown]
 # ## What this machine can do
 #
-# Training consists almost entirely of matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations,
-# so its time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$,
-# a data-centre GPU $10^{13}$ to $10^{15}$. Guess yours, then run.
+# Training consists almost entirely of matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations, so its
+# time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$, a data-centre GPU
+# $10^{13}$ to $10^{15}$. Guess yours, then run.
 
 # %% tags=["machine"]
 def seconds(function, repeats=5):
@@ -77,7 +97,8 @@ print(f"device {device}, {torch.get_num_threads()} threads")
 print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
 
 # %% [markdown]
-# And one step of training, for the small network most few-shot papers use: forward, backward, update.
+# Next comes one step of training, for the small network that most few-shot papers use. It goes forward, goes backward, and
+# updates the weights.
 
 # %% tags=["machine"]
 network = networks.ConvNet(n_way=5).to(device)
@@ -97,50 +118,51 @@ step = seconds(training_step)
 print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1000 * step:.0f} s")
 
 # %% [markdown]
-# If that is slow, set `profile = "smoke"` in the parameters cell. Everything gets smaller, and all exercises and checks work
-# the same. But in `smoke` the networks are hardly trained, so pictures and numbers are meaningless and the text will not match
-# them. For meaningful results open the saved copies in `notebooks/`, which were run with `profile = "cpu"`.
+# If that is slow, set `profile = "smoke"` in the parameters cell. Everything gets smaller, and all exercises and checks work the
+# same. But in `smoke` the networks are hardly trained, so pictures and numbers are meaningless and the text will not match them.
+# For meaningful results open the saved copies in `notebooks/`, which were run with `profile = "cpu"`.
 #
-# The command `course doctor` prints these facts and more: free memory and disk, the kernel, which data are present.
+# The command `course doctor` prints these facts, the free memory and disk, the kernel, and which data are present.
 
 # %% [markdown]
 # ## The data
 #
-# All datasets have one shape: $C$ *classes* (characters) of $M$ *drawings*, each $28 \times 28$, ink bright. Some
-# have *alphabets*: groups of characters drawn by the same people.
+# All datasets have one shape. There are $C$ *classes*, the characters, with $M$ *drawings* of each. A drawing has $28 \times 28$
+# pixels, and ink is bright. Some datasets have *alphabets*, groups of characters drawn by the same people.
 
 # %% tags=["nbval-check-output"]
-simulated = datasets.load("glyphs")
-print("glyphs:", tuple(simulated.images.shape), simulated.images.dtype,
-      "from", len(set(simulated.alphabets)), "alphabets")
-print("one class:", simulated.alphabets[0], simulated.names[0])
+for name in ("glyphs", "digits"):
+    whole = datasets.load(name)
+    print(f"{name}: {tuple(whole.images.shape)} {whole.images.dtype}, "
+          f"{len(whole.images) * whole.images.shape[1]:,} drawings")
 
 # %% [markdown]
-# `glyphs` is invented: a simulator composes each character from pen strokes and has it drawn by twenty simulated
-# people. `digits` are real: 1,797 digits from scikit-learn. Rows are classes, columns are drawings.
+# `glyphs` is invented. A simulator composes each character from pen strokes, and twenty simulated people draw it. `digits` is
+# real handwriting from scikit-learn, with as many drawings of each digit as the rarest digit has. In the pictures, rows are
+# classes and columns are drawings.
 #
-# Look for what makes few-shot learning hard. Two drawings of one character can differ a lot, and two characters can
-# differ very little.
+# Look for what makes few-shot learning hard. Two drawings of one character can differ a lot, and two characters can differ very
+# little.
 
 # %%
 shown = list(dict.fromkeys(["glyphs", "digits", dataset]))
 figure, axes = plt.subplots(1, len(shown), figsize=(7 * len(shown), 7.8))
 for ax, name in zip(axes, shown):
     plots.sheet(datasets.load(name).images[:8, :8], ax,
-                title=f"{name}: eight classes, eight drawings each")
+                title=f"{name}: a row is a class")
 plots.save(figure, "00_data")
 plt.show()
 
 # %% [markdown]
-# How good a stand-in for real handwriting is the simulator? Below it stands beside *Omniglot* (Lake et al. 2015), real
-# characters of real alphabets: four each of Balinese and Early Aramaic. Cover the titles: which is which?
+# How good a stand-in for real handwriting is the simulator? Below it stands beside *Omniglot* (Lake et al. 2015), which has real
+# characters of real alphabets. These are four each of Balinese and Early Aramaic. Cover the titles. Which is which?
 
 # %%
 Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", width=900)
 
 # %% [markdown]
-# **Splits.** Some alphabets are for training, some for choosing between methods (`val`), some are locked away until
-# the very end (`test`). The split is by *alphabet*, or by class where there are no alphabets. So we measure how well a
+# **Splits.** The alphabets of `train` are for training, and those of `val` for choosing between methods. Those of `test` are
+# locked away until the very end. The split is by *alphabet*, or by class where there are no alphabets. So we measure how well a
 # learner does with writing it has never seen. In this notebook we measure on `train` only.
 
 # %%
@@ -154,10 +176,17 @@ for split in ("train", "val", "test"):
 # %% [markdown]
 # ## An episode
 #
-# Few-shot learning is measured in *episodes*: small tasks of $N$ classes with $K$ labelled examples each (the
-# **support**), and $Q$ more drawings of each of these classes to be labelled (the **queries**). "5-way 1-shot" means $N=5$,
-# $K=1$. The labels $0 \dots 4$ are dealt anew in each episode, so no label can be learned by heart. In the shapes below, the
-# first dimension counts tasks, and here there is one.
+# Few-shot learning is measured in *episodes*. An episode is a small task of $N$ classes. The **support** holds $K$ labelled
+# examples of each class. The **queries** are $Q$ more drawings of each of these classes, and the learner is to label them. "5-way
+# 1-shot" means $N=5$, $K=1$.
+
+# %%
+plots.save(diagrams.episode(), "00_mechanism")
+plt.show()
+
+# %% [markdown]
+# The labels $0 \dots 4$ are dealt anew in each episode, so no label can be learned by heart. In the shapes below, the first
+# dimension counts tasks, and here there is one.
 
 # %% tags=["nbval-check-output"]
 task = episodes.sample(classes, n_way=5, k_shot=1, q_query=15, n_tasks=1,
@@ -166,9 +195,9 @@ for name, tensor in task._asdict().items():
     print(f"{name:>9} {tuple(tensor.shape)!s:>20} {tensor.dtype}")
 
 # %% [markdown]
-# Now be the learner. The upper row has one example of each class; the lower rows have ten queries. Which class is each?
-# Write your ten answers into `my_answers` in the next cell, then run it. (In a harder task, 20-way within one alphabet,
-# people err in 4.5 % of the cases, Lake et al. 2015.)
+# Now be the learner. The upper row has one example of each class, and the lower rows have ten queries. Which class is each? Write
+# your ten answers into `my_answers` in the cell below the picture, then run that cell. For comparison, in a harder task, 20-way
+# within one alphabet, people err in 4.5 % of the cases (Lake et al. 2015).
 
 # %%
 figure, answers = plots.episode(task, n_queries=10)
@@ -185,26 +214,29 @@ else:
     print("Write your ten answers into my_answers and run this cell again.")
 
 # %% [markdown]
-# However many you got, you used everything you know about strokes and hands. The rest of the course is about
-# giving a network something like that.
+# However many you got, you used everything you know about strokes and hands. The rest of the course is about giving a network
+# something like that.
 #
 # ### How exercises work
 #
-# You write a function, then run the cell below it: `checks.…` calls your function. A right answer prints one line. A wrong
-# one raises an error that says what was expected, what came, and a hint. `notebooks/exercises/` is where to work;
-# `notebooks/` holds the same with a solution to every exercise. *Run All* goes on past an unsolved exercise, and so
-# should you if you are stuck for long, because no later cell needs your function.
+# You write a function, then run the cell below it, where `checks.…` calls your function. A right answer prints one line. A wrong
+# one raises an error that says what was expected and what came, and it gives a hint. Work in `notebooks/exercises/`, because
+# `notebooks/` holds the same with a solution to every exercise. *Run All* goes on past an unsolved exercise. So should you if you
+# are stuck for long, because no later cell needs your function.
 #
-# ### Exercise 1 · Draw an episode (★★, important, 20 minutes)
+# ### Exercise 1 · Sample an episode (★★, important, 20 minutes)
 #
-# Everything later rests on the sampler, and published code gets it wrong in three classic ways: a class drawn twice,
-# a query that is its own support, labels that belong to the dataset. Write one for a single task.
+# Everything later rests on the sampler, and published code gets it wrong in three classic ways. One class is sampled twice, a
+# query is its own support, or the labels are those of the dataset. Write a sampler for a single task.
 #
-# * `images`: uint8 `[C, M, 1, H, W]`. Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x`
-#   `[N*Q, 1, H, W]`, `query_y` `[N*Q]`: the images as they come, in uint8, the labels in int64. Leave `images` unchanged.
-# * Choose the drawings of each class by themselves: in `glyphs`, drawing $d$ of all characters of an alphabet is by one person.
-# * Take all random numbers from `rng`, a `torch.Generator` (`torch.randperm(n, generator=rng)` shuffles $0 \dots n-1$).
-#   The course calls it `rng`, for *random number generator*, because here a generator is a network that draws.
+# * `images` is uint8 `[C, M, 1, H, W]`. Leave it unchanged.
+# * Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x` `[N*Q, 1, H, W]` and `query_y` `[N*Q]`. The images stay as
+#   they come, in uint8, and the labels are int64.
+# * Any set of classes may come, in any order, so that a label says nothing about a class.
+# * Choose the drawings of each class separately, because in `glyphs` drawing $d$ of all characters of an alphabet is by one
+#   person.
+# * Take all random numbers from `rng`, a `torch.Generator` (`torch.randperm(n, generator=rng)` shuffles $0 \dots n-1$). The
+#   course calls it `rng`, for *random number generator*, because here a generator is a network that draws.
 
 # %%
 def my_sampler(images, n_way, k_shot, q_query, rng):
@@ -225,8 +257,8 @@ def my_sampler(images, n_way, k_shot, q_query, rng):
 checks.episode_sampler(my_sampler)
 
 # %% [markdown]
-# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop: every class
-# gets a random key, and the $N$ largest win. Drawings are chosen in the same way. Read it now: it is shorter than this section.
+# The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop. Every class gets a
+# random key, and the $N$ largest win. Drawings are chosen in the same way. Read it now, because it is shorter than this section.
 
 # %% [markdown]
 # ## A baseline that learns no weights
@@ -237,8 +269,8 @@ checks.episode_sampler(my_sampler)
 #
 # ### Exercise 2 · Nearest neighbour (★, important, 10 minutes)
 #
-# For one task with flat images of $P$ pixels: `support_x` `[N*K, P]`, `support_y` `[N*K]`, `query_x` `[N*Q, P]`; return labels `[N*Q]`.
-# (`torch.cdist` makes a table of distances.)
+# One task has flat images of $P$ pixels, `support_x` `[N*K, P]` and `query_x` `[N*Q, P]`, and labels `support_y` `[N*K]`. Return
+# the labels of the queries, `[N*Q]`. `torch.cdist` makes a table of distances.
 
 # %%
 def my_nearest_neighbour(support_x, support_y, query_x):
@@ -253,7 +285,7 @@ def my_nearest_neighbour(support_x, support_y, query_x):
 checks.nearest_neighbour(my_nearest_neighbour)
 
 # %% [markdown]
-# **Predict.** Guessing gets 20 % of 5-way queries right. What will the nearest neighbour in pixels get: 30 %, 50 %, 80 %?
+# **Predict.** Guessing gets 20 % of 5-way queries right. Will the nearest neighbour in pixels get 30 %, 50 % or 80 %?
 
 # %%
 accuracies = episodes.accuracies(learners.nearest_neighbour, classes,
@@ -265,29 +297,30 @@ pixels = results.add("pixel nearest neighbour, 5-way 1-shot", accuracies, unit="
 print(records.percent(pixels), f"over {pixels['n']} episodes")
 
 # %%
-figure, ax = plt.subplots(figsize=(10, 4.5))
+figure, ax = plt.subplots(figsize=(9, 5))
 ax.hist(100 * accuracies, bins=[100 * (i - 0.5) / 75 for i in range(0, 78, 3)],
-        color=plots.COLOURS[5])
-ax.axvline(20, ymax=0.85, color="black", linestyle=":")
-ax.axvspan(100 * pixels["low"], 100 * pixels["high"], ymax=0.92, color=plots.COLOURS[1])
+        color=plots.METHODS["nearest"], alpha=0.6)
+ax.axvline(20, ymax=0.8, color="black", linestyle=":")
+ax.axvspan(100 * pixels["low"], 100 * pixels["high"], ymax=0.86, color="black")
 ax.margins(y=0.25)
-ax.text(20, ax.get_ylim()[1] * 0.87, "guessing", ha="center")
-ax.text(100 * pixels["value"], ax.get_ylim()[1] * 0.94, f"mean {records.percent(pixels)}",
-        ha="center")
+top = ax.get_ylim()[1]
+ax.text(20, 0.82 * top, "guessing", ha="center")
+ax.text(100 * pixels["value"], 0.88 * top, f"mean {records.percent(pixels)}", ha="center")
 ax.set(xlabel="accuracy of one episode (%)", ylabel="episodes", xlim=(0, 100),
-       title="Single episodes scatter widely; their mean is known far better")
+       title=f"Single episodes have a standard deviation of {100 * accuracies.std():.0f} points,\n"
+             f"and their mean is known to ± {50 * (pixels['high'] - pixels['low']):.1f} points")
 plots.save(figure, "00_baseline")
 plt.show()
 
 # %% [markdown]
 # ## Draw your own
 #
-# Now an episode of your own. In JupyterLab, run the next cell: it shows six pads with drawings of ours. Clear them. Invent five
-# characters and draw each of them once, with the mouse, a finger or a pen. Then draw one of the five again on the last pad,
-# as another person would. **Predict**: will the nearest neighbour find it?
+# Now an episode of your own. In JupyterLab, run the next cell. It shows six pads with drawings of ours. Clear them. Invent five
+# characters and draw each of them once, with the mouse, a finger or a pen. Then draw one of the five again on the last pad, as
+# another person would. **Predict.** Will the nearest neighbour find it?
 #
-# Then run the cell *below* the pads again, because Jupyter does not run it by itself. (The cell of the pads itself would bring
-# our drawings back.) A static page has no pads, so its picture shows our drawings.
+# Then run the cell *below* the pads again, because Jupyter does not run it by itself. Do not run the cell of the pads again,
+# because it would bring our drawings back. A static page has no pads, so its picture shows our drawings.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -303,8 +336,9 @@ figure, axes = plt.subplots(1, 6, figsize=(14, 3.6))
 for ax, image, name, distance in zip(axes, support[0], mine.labels, distances):
     plots.show(ax, image, f"{name}\ndistance {distance:.1f}")
 plots.show(axes[5], query[0, 0], "one of them again")
-axes[named].spines[:].set(visible=True, color=plots.COLOURS[1], linewidth=4)
-figure.suptitle(f"The nearest in pixels is {mine.labels[named]}", fontsize=18)
+axes[named].spines[:].set(visible=True, color="black", linewidth=4)
+figure.suptitle(f"The nearest in pixels is {mine.labels[named]}, at distance {min(distances):.1f}",
+                fontsize=18)
 plots.save(figure, "00_yours")
 plt.show()
 
@@ -319,9 +353,9 @@ plt.show()
 #
 # ### Exercise 3 · The interval (★, very important, 10 minutes)
 #
-# The accuracies of single episodes scatter with standard deviation $s$. How far does the mean of $n$ of them scatter?
-# Return the mean, and the distance within which it lies from the truth 95 % of the time. (95 % of a normal
-# distribution lie within 1.96 of its standard deviations.)
+# The accuracies of single episodes scatter with standard deviation $s$. How far does the mean of $n$ of them scatter? Return the
+# mean, and the distance within which it lies from the truth 95 % of the time. You need one number, because 95 % of a normal
+# distribution lie within 1.96 of its standard deviations.
 
 # %%
 def my_interval(accuracies):
@@ -335,12 +369,8 @@ def my_interval(accuracies):
 checks.interval(my_interval)
 
 # %% [markdown]
-# In symbols, with accuracies $a_1 \dots a_n$ and their mean $\bar a$:
-#
-# $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
-#
-# Test the promise of 95 %. Let the mean of all our episodes be the truth, sample 50 of them 10,000 times, and count how
-# often the interval contains the truth. **Predict** the number.
+# The library has this interval as `statistics.mean_interval`. Test the promise of 95 %. Let the mean of all our episodes be the
+# truth, sample 50 of them 10,000 times, and count how often the interval contains the truth. **Predict** the number.
 
 # %%
 truth, rng, hits = accuracies.mean(), runtime.rng(seed), 0
@@ -351,10 +381,20 @@ for _ in range(10_000):
 print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
 # %% [markdown]
-# Expect a little under 95 %, because with 50 values $s$ is itself an estimate, which costs about half a point.
+# Expect a little under 95 %, because with 50 values $s$ is itself an estimate, which costs about half a point. With fewer than 30
+# values this costs more. So below 30 values `mean_interval` takes a larger factor, that of Student's t distribution, here and in
+# all later notebooks.
 #
-# The interval says how far the mean would move with *other episodes*. It is silent about another seed or another choice of
-# alphabets; those get intervals of their own in later notebooks.
+# <details><summary>The formula of exercise 3, if you want to compare</summary>
+#
+# With accuracies $a_1 \dots a_n$ and their mean $\bar a$, the interval is
+#
+# $$ \bar a \pm 1.96 \, \frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1} \sum_i (a_i - \bar a)^2 . $$
+#
+# </details>
+#
+# The interval says how far the mean would move with *other episodes*. It does not say how far another seed or another choice of
+# alphabets would move it. Those get intervals of their own in later notebooks.
 #
 # **Predict, then look.** How many times more episodes does an interval of half the width take?
 
@@ -384,10 +424,11 @@ for n in counts:
 # | [12 other generators](12_other_generators.ipynb) | is a GAN the right generator? |
 # | [13 other worlds](13_other_worlds.ipynb) | does it carry over to other tasks, and can one generator serve many? |
 # | [14 speech and text](14_speech_and_text.ipynb) | does the idea need images? |
+# | [15 learning to act](15_learning_to_act.ipynb) | can generated experience replace real experience? |
 #
-# 01 to 05 are about the generator, 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
-# measure whether it helps. 11 asks why, and 12 whether another kind of generator would do better. 13 and 14
-# leave handwriting, for other worlds of pictures, for speech and for text.
+# 01 to 05 are about the generator, and 06 and 07 about the learner. 08 builds a generator that a learner can use, and 09 and 10
+# measure whether it helps. 11 asks why, and 12 asks whether another kind of generator would do better. 13 to 15 leave
+# handwriting, for other worlds of pictures, for speech and text, and for learning to act.
 #
 # ## The symbols
 #
@@ -420,9 +461,9 @@ for n in counts:
 # %% [markdown]
 # ## The answer
 #
-# You will be able to build a generator that draws new examples of a character it has seen once, a learner that adapts
-# to such a character, and an honest measurement of whether the first helps the second. If you see the next line, this
-# machine can run the course.
+# You will be able to build a generator that draws new examples of a character from one drawing. You will build a learner that
+# adapts to such a character, and you will measure honestly whether the generator helps it. If you see the next line, this machine
+# can run the course.
 
 # %%
 display(Markdown(f"**On `{dataset}`, the nearest neighbour in pixels gets "
@@ -432,5 +473,6 @@ display(Markdown(f"**On `{dataset}`, the nearest neighbour in pixels gets "
                  "between the two."))
 
 # %% [markdown]
-# **Read next.** Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program
-# induction* (Science 350): the dataset, and why one example is enough for people. Then [notebook 01](01_the_gan_game.ipynb).
+# **Read next.** Lake, Salakhutdinov & Tenenbaum 2015, *Human-level concept learning through probabilistic program induction*
+# (Science 350). It presents the dataset, and says why one example is enough for people. Then [notebook
+# 01](01_the_gan_game.ipynb).

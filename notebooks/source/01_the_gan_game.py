@@ -4,8 +4,8 @@
 # **The question.** What does the minimax objective optimise?
 #
 # Two networks play against each other, and in the end one of them can draw. To see why, we first look at the game itself, in one
-# dimension. There we can compute, plot and check every claim about it: what the best discriminator is, what the game is worth to
-# it, and where that sends the generator.
+# dimension. There we can compute, plot and check what the best discriminator is, what the game is worth to it, and where that
+# sends the generator.
 #
 # **You need** notebook 00, logarithms and a little calculus. **Time**: 35 minutes, and about 35 more with the three exercises.
 #
@@ -31,19 +31,26 @@ from torch.nn.functional import softplus
 
 from course_checks import nb01 as checks
 from course_lib import gan, losses, networks, quality, runtime
-from course_tools import notebook, plots
+from course_tools import diagrams, notebook, plots
 
 sizes, device, results = notebook.setup("01_the_gan_game", profile, dataset, device, seed)
+REAL, FAKE, OF_D = (plots.METHODS[name] for name in ("real", "GAN", "D"))      # one colour each
 
 # %% [markdown]
-# ## 1 · Two densities
+# ## 1 · Two players, two densities
 #
-# A generator $G$ turns noise $z$ into samples $x = G(z)$; a discriminator $D$ says how likely it is that $x$ is real. One number, $V(D, G)$,
-# measures how well $D$ does. $D$ makes it as large as it can and $G$ as small as it can, so the game is called *minimax*:
-# $\min_G \max_D V(D, G)$.
-#
-# Let $p$ be the density of the real data, which has two humps. Let $q$ be the density of the samples $G(z)$: for now it is fixed,
-# one wide hump. A grid, fine and wide enough, turns every integral below into a sum.
+# A generator $G$ turns noise $z$ into samples $x = G(z)$. A discriminator $D$ says how likely it is that $x$ is real. One number,
+# $V(D, G)$, measures how well $D$ does. $D$ makes it as large as it can, and $G$ makes it as small as it can. So the game is
+# called *minimax* and written $\min_G \max_D V(D, G)$.
+
+# %%
+plots.save(diagrams.gan_loop(), "01_loop")
+plt.show()
+
+# %% [markdown]
+# The two take turns, as the dashed arrows show. We look at one player at a time first. Let $p$ be the density of the real data,
+# which has two humps. Let $q$ be the density of the samples $G(z)$. For now $G$ is fixed, and $q$ is one wide hump. A grid, fine
+# and wide enough, turns every integral below into a sum.
 
 # %%
 def normal(mean, deviation):
@@ -68,9 +75,10 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 #            = \int p(x) \log D(x) + q(x) \log (1 - D(x)) \, dx . $$
 #
 # $D$ wants it large. The value of $D$ at one $x$ does not restrict its value at another, so make the integrand large at each $x$
-# separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has slope $a / y - b / (1 - y)$, which is zero for a single $y$.
+# separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has the slope $a / y - b / (1 - y)$, which is zero for a
+# single $y$.
 #
-# **Pause and work it out**: for which $y$?
+# **Pause and work it out.** For which $y$?
 #
 # ### Exercise 1 · The best discriminator (★, very important, 10 minutes)
 #
@@ -89,26 +97,10 @@ def my_best_discriminator(p, q):
 checks.best_discriminator(my_best_discriminator)
 
 # %% [markdown]
-# So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$: it is the fraction of real ones among all samples that fall on $x$. Does a network that sees
-# only *samples*, and never densities, find it? We train one and compare.
-
-# %%
-best_D = p / (p + q)
-figure, ax = plt.subplots(figsize=(10, 4.5))
-ax.plot(x, p, label="p, real")
-ax.plot(x, q, label="q, generated")
-ax.plot(x, best_D, color="black", linestyle="--", label="D* = p / (p + q)")
-ax.set(xlabel="x", ylabel="density; probability", xlim=(-6, 6),
-       title="D* is above 0.5 where real samples outnumber generated ones")
-ax.legend()
-plots.save(figure, "01_best_discriminator")
-plt.show()
-
-# %% [markdown]
 # ## 3 · A loss that survives
 #
-# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. Here is what happens if the code computes
-# $\log \sigma(\ell)$ as it is written:
+# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. The next cell computes $\log \sigma(\ell)$ in
+# two ways. The first is the formula as it is written.
 
 # %% tags=["nbval-check-output"]
 sure = torch.tensor([-200.0, -2.0, 2.0, 200.0])
@@ -123,6 +115,7 @@ print("-softplus(-l)  :", [round(v, 3) for v in (-softplus(-sure)).tolist()])
 #
 # Compute $V$ from the logits of real and of generated samples. It is the sum of two means. The value and its gradient must be
 # finite for logits of $\pm 200$. You need $\log (1 - \sigma(\ell))$ as well, so first write $1 - \sigma(\ell)$ as a sigmoid.
+# There may be more generated samples than real ones, or fewer.
 
 # %%
 def my_value(real_logits, fake_logits):
@@ -136,13 +129,26 @@ def my_value(real_logits, fake_logits):
 checks.value(my_value)
 
 # %% [markdown]
-# Because $1 - \sigma(\ell) = \sigma(-\ell)$, we have $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$. The library has $V$ as a
-# loss, which is to be minimised: `losses.minimax_d` is $-V$.
+# The library has $V$ as a loss, which is to be minimised, so `losses.minimax_d` is $-V$.
 #
 # ## 4 · Train D, and watch it find D*
 #
-# One thing in this cell is unusual: the batches are *stratified*, one sample from each of $n$ equally likely slices of the
-# density. They are still samples, but evenly spread, so a small batch serves as well as a large one.
+# A network never sees densities. It sees only *samples*. Does it find the best $D$ of exercise 1 all the same? We train one and
+# compare.
+#
+# <details><summary>The answers to exercises 1 and 2</summary>
+#
+# The slope is zero for $y = a / (a + b)$. So $D^*(x) = \dfrac{p(x)}{p(x) + q(x)}$, which is the fraction of real ones among all
+# samples that fall on $x$.
+#
+# Because $1 - \sigma(\ell) = \sigma(-\ell)$, we have $\log (1 - \sigma(\ell)) = -\operatorname{softplus}(\ell)$. So $V$ is the
+# mean of $-\operatorname{softplus}(-\ell)$ over the real samples plus the mean of $-\operatorname{softplus}(\ell)$ over the
+# generated ones.
+#
+# </details>
+#
+# One thing in the next cell is unusual, because the batches are *stratified*. A stratified batch has one sample from each of $n$
+# equally likely slices of the density. They are still samples, but evenly spread, so a small batch serves as well as a large one.
 
 # %%
 def stratified(n, rng):
@@ -152,23 +158,25 @@ def stratified(n, rng):
     return math.sqrt(2) * torch.erfinv((2 * u - 1).clamp(-1 + 1e-6, 1 - 1e-6))
 
 
-def draw_real(n, rng):
+def sample_real(n, rng):
     """n real samples: [n, 1]."""
     n_left = round(0.6 * n)
     left, right = -1 + 0.5 * stratified(n_left, rng), 2 + 0.8 * stratified(n - n_left, rng)
     return torch.cat([left, right])[:, None]
 
 
-def draw_fake(n, rng):
+def sample_fake(n, rng):
     """n samples of the fixed generator: [n, 1]."""
     return 1.5 * stratified(n, rng)[:, None]
 
 
 # %% [markdown]
-# As a measure of how far $D$ is from $D^*$, take the **largest** error (the *sup norm*) on the **bulk**: the interval that holds
-# the central 99 % of all samples, real and generated. Outside the bulk $D$ sees hardly any sample, so no sample corrects it.
+# As a measure of how far $D$ is from the best one, $D^*$, take the **largest** error on the **bulk**. The bulk is the interval
+# that holds the central 99 % of all samples, real and generated. Outside the bulk $D$ sees hardly any sample, so no sample
+# corrects it.
 
 # %%
+best_D = p / (p + q)
 mass = ((p + q) / 2 * dx).cumsum(0)
 bulk = (mass > 0.005) & (mass < 0.995)
 grid = x[:, None].float().to(device)
@@ -191,7 +199,7 @@ def train_D(steps, seed):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     seen, moments = [(0, *compare(D))], {round(steps ** (i / 40)) for i in range(41)}
     for step in runtime.progress(range(1, steps + 1)):
-        loss = losses.minimax_d(D(draw_real(1000, rng)), D(draw_fake(1000, rng)))
+        loss = losses.minimax_d(D(sample_real(1000, rng)), D(sample_fake(1000, rng)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -205,25 +213,29 @@ runs = [train_D(sizes.pick(smoke=20, cpu=1_500, gpu=5_000), seed + i) for i in r
 D = runs[0][0]
 
 # %% [markdown]
-# **Predict**: how large is the largest error after 10, 100 and 1,000 steps? Where is $D$ worst at the end, inside the bulk or
+# **Predict.** How large is the largest error after 10, 100 and 1,000 steps? Where is $D$ worst at the end, inside the bulk or
 # outside?
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8))
-with torch.no_grad():
-    left.plot(x, D(grid).sigmoid().cpu(), label="D, learned")
-left.plot(x, best_D, color="black", linestyle="--", label="D*")
-left.axvspan(x[bulk][0], x[bulk][-1], color="black", alpha=0.06, label="bulk: 99 % of samples")
-left.set(xlabel="x", ylabel="probability of being real", xlim=(-6, 6), ylim=(-0.02, 1.15),
-         title="D saw samples only, and found D*")
-left.legend(fontsize=12, loc="upper left")
-for i, (_, seen) in enumerate(runs):
-    right.plot(seen[1:, 0], seen[1:, 1], label=f"seed {seed + i}")
-right.axhline(0.02, color="black", linestyle=":", label="0.02: close enough")
 largest = [seen[-1, 1].item() for _, seen in runs]
+figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.5))
+left.axvspan(x[bulk][0], x[bulk][-1], color="#EEEEEE", label="bulk")
+left.fill_between(x, p, color=REAL, alpha=0.5, label="p, real")
+left.fill_between(x, q, color=FAKE, alpha=0.5, label="q, generated")
+with torch.no_grad():
+    left.plot(x, D(grid).sigmoid().cpu(), color=OF_D, linewidth=5, alpha=0.6,
+              label="D, learned")
+left.plot(x, best_D, color="black", linestyle="--", linewidth=1.5, label="D*")
+figure.legend(loc="outside lower center", ncols=5)
+left.set(xlabel="x", ylabel="density, or probability of being real", xlim=(-6, 6),
+         ylim=(-0.02, 1), title="D is above 0.5 where real samples\noutnumber generated ones")
+for _, seen in runs:
+    right.plot(seen[1:, 0], seen[1:, 1], color=OF_D, alpha=0.6)
 right.set(xlabel="training step", ylabel="largest |D - D*| on the bulk", xscale="log", yscale="log",
-          title=f"Largest error at the end: {max(largest):.4f}")
-right.legend(fontsize=12)
+          title=f"The largest error of {len(runs)} seeds\n"
+                f"ends at {min(largest):.4f} to {max(largest):.4f}")
+right.xaxis.set_major_formatter("{x:,.0f}")
+right.yaxis.set_major_formatter("{x:g}")
 plots.save(figure, "01_learned_discriminator")
 plt.show()
 error = results.add("largest |D - D*| on the bulk", largest, unit="probability", setting="-",
@@ -231,7 +243,7 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
 
 # %% [markdown]
 # Outside the grey band the learned $D$ drifts away from $D^*$, because hardly a sample falls there to correct it. Remember this
-# when a generator draws where no sample has been before: there $D$'s opinion has no basis in data.
+# when a generator draws where no sample has been before, because there $D$'s opinion has no basis in data.
 #
 # ## 5 · What the game is worth
 #
@@ -240,14 +252,15 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
 # $$ V(D^*, G) = \int p \log \frac{p}{2m} + q \log \frac{q}{2m} \, dx
 #    = \underbrace{\mathrm{KL}(p \Vert m) + \mathrm{KL}(q \Vert m)}_{2 \, \mathrm{JSD}(p \Vert q)} - \log 4 . $$
 #
-# Here $\mathrm{KL}(p \Vert m) = \int p \log \frac{p}{m} \, dx$ is the Kullback–Leibler divergence. With the natural logarithm its unit is
-# the *nat*. JSD is the Jensen–Shannon divergence: 0 if and only if $p = q$, and $\log 2$, its maximum, if $p$ and $q$ never overlap.
+# Here $\mathrm{KL}(p \Vert m) = \int p \log \frac{p}{m} \, dx$ is the Kullback–Leibler divergence. With the natural logarithm its
+# unit is the *nat*. JSD is the Jensen–Shannon divergence. It is 0 if and only if $p = q$. Its maximum is $\log 2$, and it reaches
+# that if $p$ and $q$ never overlap.
 #
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
-# Compute the JSD, in nats, of the densities `p`, `q` `[X]` on a grid of spacing `dx`. Where a density is zero, $0 \log 0 = 0$, and
-# `torch.xlogy(a, b)` is $a \log b$ with that rule. But it does not mend a nan in $b$: where $p$ and $m$ are both zero, $p / m$ is
-# $0 / 0$. (Use $\log \frac{p}{m} = \log p - \log m$.)
+# Compute the JSD, in nats, of the densities `p`, `q` `[X]` on a grid of spacing `dx`. Where a density is zero, $0 \log 0 = 0$,
+# and `torch.xlogy(a, b)` is $a \log b$ with that rule. But `xlogy` does not mend a nan in $b$. Where $p$ and $m$ are both zero,
+# $p / m$ is $0 / 0$, so use $\log \frac{p}{m} = \log p - \log m$.
 
 # %%
 def my_jsd(p, q, dx):
@@ -263,74 +276,129 @@ def my_jsd(p, q, dx):
 checks.jsd(my_jsd)
 
 # %% [markdown]
-# `quality.jsd` is the same. **Predict** from it the value at which $V$ should end. The figure shows how much each $D$ still lacked
-# during its training.
+# The library has it as `quality.jsd`. **Predict** from it the value at which $V$ should end. The left panel shows $V$ of each $D$
+# during its training, and the right panel shows how much it still lacked.
 
 # %%
 worth = 2 * quality.jsd(p, q, dx) - math.log(4)
 gap = results.add("2 JSD - log 4 minus V of the learned D",
                   [worth - seen[-1, 2] for _, seen in runs], unit="nats", setting="-")
-figure, ax = plt.subplots(figsize=(10, 4.5))
-for i, (_, seen) in enumerate(runs):
-    ax.plot(seen[1:, 0], worth - seen[1:, 2], label=f"seed {seed + i}")
-ax.set(xlabel="training step", ylabel="(2 JSD - log 4) - V   (nats)", xscale="log", yscale="log",
-       title=f"V rises to 2 JSD - log 4 = {worth:.3f}, and ends {gap['value']:.0e} nats below")
-ax.legend()
+figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5))
+for _, seen in runs:
+    left.plot(seen[1:, 0], seen[1:, 2], color=OF_D, alpha=0.6)
+    right.plot(seen[1:, 0], worth - seen[1:, 2], color=OF_D, alpha=0.6)
+left.axhline(worth, color="black", linestyle="--", linewidth=1.5)
+left.text(1, worth + 0.01, "2 JSD - log 4", va="bottom")
+left.set(ylabel="V  (nats)", xscale="log", ylim=(None, worth + 0.08),
+         title=f"V rises to 2 JSD - log 4 = {worth:.3f} nats")
+right.set(ylabel="(2 JSD - log 4) - V  (nats)", xscale="log", yscale="log",
+          title=f"The gap of {len(runs)} seeds falls to {gap['value']:.1e} nats")
+right.yaxis.set_major_formatter("{x:g}")
+for ax in (left, right):
+    ax.set_xlabel("training step")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
 plots.save(figure, "01_value")
 plt.show()
 
 # %% [markdown]
-# $V$ always approaches this value from below: $D^*$ is the best discriminator, so an imperfect $D$ *under*estimates the divergence.
-# A weak discriminator tells the generator that it is nearer to the data than it is.
+# $V$ always approaches this value from below. $D^*$ is the best discriminator, so an imperfect $D$ *under*estimates the
+# divergence. A weak discriminator tells the generator that it is nearer to the data than it is.
 #
 # ## 6 · Where that sends the generator
 #
-# $G$ wants the value small. Against a perfect $D$ it would slide down $2\,\mathrm{JSD} - \log 4$, whose lowest value, $-\log 4$, belongs
-# to $p = q$. Move a generated hump along the axis and see which slope it would follow. For a clear view, let $p$ be one hump as well.
+# $G$ wants $V$ small. If $D$ became perfect after every move of $G$, then $G$ would slide down $2\,\mathrm{JSD} - \log 4$. Its
+# lowest value, $-\log 4$, belongs to $p = q$. But a step of $G$ holds $D$ *fixed*. Does $G$ then follow the same slope?
+#
+# Let $\theta$ be a weight of $G$, and let $C(\theta) = \max_D V(D, G_\theta) = V(D^*_\theta, G_\theta)$. When $\theta$ moves, $C$
+# changes for two reasons. $G$ moves, and $D^*$ follows it, so by the chain rule
+#
+# $$ \frac{dC}{d\theta} = \frac{\partial V}{\partial \theta} \bigg|_{D = D^*}
+#    + \frac{\partial V}{\partial D} \bigg|_{D = D^*} \cdot \frac{d D^*_\theta}{d\theta} . $$
+#
+# The second term is zero, because $D^*$ is a maximum of $V$ and the slope at a maximum is zero. So the slope of $V$ with $D^*$
+# held fixed is the slope of $2\,\mathrm{JSD}$. This is the *envelope theorem* (Danskin 1966). The theorem needs the best $D$.
+#
+# The next cell tests it, for a generator of one hump and its mean $\theta$. The first column is the slope of $2\,\mathrm{JSD}$ by
+# finite differences. The second is the gradient of $V$ with $D^*$ fixed, as a step of $G$ computes it. For the third, $D$ is the
+# best answer to a generator that stands half a unit further left. **Predict.** Which columns agree?
+
+# %% tags=["nbval-check-output"]
+def slope_with_fixed_D(mean, shift):
+    """The gradient of V at `mean`, with D fixed at the best answer to a G at mean - shift."""
+    logits = real.log_prob(x) - normal(mean - shift, 1.0).log_prob(x)       # of D = p / (p + q)
+    theta = torch.tensor(mean, dtype=torch.float64, requires_grad=True)
+    q_theta = Normal(theta, 1.0).log_prob(x).exp()
+    V = (-p * softplus(-logits) - q_theta * softplus(logits)).sum() * dx
+    return torch.autograd.grad(V, theta)[0].item()
+
+
+def two_jsd(mean):
+    """2 JSD of the data and one hump of deviation 1 at `mean`, in nats."""
+    return 2 * quality.jsd(p, normal(mean, 1.0).log_prob(x).exp(), dx)
+
+
+print("mean   2 JSD   D* fixed   another D fixed   (slopes in nats per unit)")
+for mean in (-3.0, -1.5, 0.5, 2.0, 3.5):
+    slope = (two_jsd(mean + 1e-4) - two_jsd(mean - 1e-4)) / 2e-4
+    print(f"{mean:4.1f}  {slope:6.3f}     {slope_with_fixed_D(mean, 0.0):6.3f}"
+          f"            {slope_with_fixed_D(mean, 0.5):6.3f}")
+
+# %% [markdown]
+# The first two columns agree, so a $G$ that meets the best $D$ at every step does slide down $2\,\mathrm{JSD}$. The third column
+# differs. So a $D$ that lags behind sends $G$ down another slope.
+#
+# What does the slope of $2\,\mathrm{JSD}$ look like from far away? Move a generated hump along the axis. For a clear view, let
+# $p$ be one hump as well.
 
 # %%
 target = normal(0.0, 0.5).log_prob(x).exp()
 means = torch.linspace(-6, 6, 121)
 moved = [normal(mean, 0.5).log_prob(x).exp() for mean in means.tolist()]
 landscape = torch.tensor([2 * quality.jsd(target, q, dx) - math.log(4) for q in moved])
-figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.6))
-left.plot(means, landscape)
-left.axhline(-math.log(4), color="black", linestyle=":", label="-log 4: p = q")
+slope = landscape.diff().abs() / (means[1] - means[0])
+near, far = (slope[(means[1:] - mean).abs().argmin()].item() for mean in (1.5, 5.0))
+figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5))
+left.plot(means, landscape, color=FAKE)
+left.axhline(-math.log(4), color="black", linestyle=":")
+left.text(-6, -math.log(4) + 0.03, "-log 4", va="bottom")
 left.set(xlabel="mean of the generator", ylabel="2 JSD - log 4  (nats)",
-         title="The value has one minimum, at p = q")
-left.legend(loc="lower right")
-right.semilogy(means[1:], landscape.diff().abs() / (means[1] - means[0]), color=plots.COLOURS[1])
+         title=f"The value is lowest, {landscape.min():.2f} nats,\nwhere p = q")
+right.semilogy(means[1:], slope, color=FAKE)
 right.set(xlabel="mean of the generator", ylabel="|slope|  (nats per unit)", ylim=(1e-8, 2),
-          title="Far from p = q the slope vanishes")
+          title="At a mean of 5 the slope is\n"
+                f"{round(near / far, -3):,.0f} times weaker than at 1.5")
+right.yaxis.set_major_formatter("{x:g}")
 plots.save(figure, "01_landscape")
 plt.show()
 
 # %% [markdown]
-# At a mean of 1.5, three standard deviations away, there is still a slope. At a mean of 5, ten standard deviations away, it is
-# almost zero. (At 0 it is exactly 0, but the grid is too coarse to show that.) Where the two densities hardly overlap, a perfect
-# $D$ gives the generator no direction. That is the first failure in practice, and notebook 02 is about it.
+# At a mean of 1.5, three standard deviations away, there is still a slope. At a mean of 5, ten standard deviations away, the
+# slope is almost zero. The slope is also zero at the goal, but the grid is too coarse to show that. Where the two densities
+# hardly overlap, a perfect $D$ gives the generator no direction. That is the first failure in practice, and notebook 02 is about
+# it.
 #
 # ### Take the slider
 #
-# In JupyterLab, run the next cell and drag the generator's mean. For a static page, the picture below it shows five positions.
+# In JupyterLab, run the next cell and drag the generator's mean. For a static page, the picture below it shows four positions.
 
 # %%
 def panel(mean, ax):
     """Draw p, q and D* for a generator with this mean; the title gives the value of the game."""
     moved = normal(float(mean), 1.0).log_prob(x).exp()
-    ax.plot(x, p, label="p")
-    ax.plot(x, moved, label="q")
+    ax.fill_between(x, p, color=REAL, alpha=0.5, label="p, real")
+    ax.fill_between(x, moved, color=FAKE, alpha=0.5, label="q, generated")
     ax.plot(x, p / (p + moved).clamp(min=1e-300), color="black", linestyle="--", label="D*")
     value = 2 * quality.jsd(p, moved, dx) - math.log(4)
-    ax.set(xlabel="x", xlim=(-8, 8), ylim=(0, 1.05), title=f"mean {mean:+.1f}: V = {value:.2f}")
+    ax.set(xlabel="x", xlim=(-8, 8), ylim=(0, 1.05),
+           title=f"mean {mean:+.1f}: V = {value:.2f} nats")
 
 
 # %% tags=["machine"]
 def look(mean=-4.0):
     """Redraw for this mean."""
-    _, ax = plt.subplots(figsize=(8, 4))
+    figure, ax = plt.subplots(figsize=(8, 4.6))
     panel(mean, ax)
-    ax.legend(loc="upper right")
+    figure.legend(loc="outside lower center", ncols=3)
     plt.show()
 
 
@@ -338,20 +406,21 @@ slider = ipywidgets.FloatSlider(-4.0, min=-6, max=6, step=0.5, continuous_update
 display(ipywidgets.interactive(look, mean=slider))
 
 # %%
-figure, axes = plt.subplots(1, 5, figsize=(18, 3.6), sharey=True)
-for ax, mean in zip(axes, (-5.0, -2.5, 0.0, 2.5, 5.0)):
+figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey=True)
+for ax, mean in zip(axes.flat, (-5.0, -2.5, 0.0, 2.5)):
     panel(mean, ax)
-axes[0].legend(fontsize=12)
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plots.save(figure, "01_slider")
 plt.show()
 
 # %% [markdown]
-# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try**: at which mean is it lowest, and which part
-# of the data does $G$ give up there?
+# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try.** At which mean is it lowest, and which
+# part of the data does $G$ give up there?
 #
 # ## 7 · Both at once
 #
-# In practice nobody waits until $D$ is perfect. The two alternate: one step of $D$, then one step of $G$. This is one *iteration*:
+# In practice nobody waits until $D$ is perfect. The two alternate, with one step of $D$ and then one step of $G$. Together they
+# are one *iteration*.
 #
 # ```python
 # with torch.no_grad():
@@ -363,9 +432,9 @@ plt.show()
 # g_optimiser.zero_grad(); loss.backward(); g_optimiser.step()
 # ```
 #
-# `gan.d_step` and `gan.g_step` are these two steps, and `gan.fit` repeats them. Give it a $G$ that bends noise with a small network,
-# and watch its density move. (We watch `average`, a copy of $G$ whose weights are a running average over recent iterations, because
-# it moves more calmly than $G$. In each iteration the average keeps the fraction `ema` of itself.)
+# `gan.d_step` and `gan.g_step` are these two steps, and `gan.fit` repeats them. Give it a $G$ that bends noise with a small
+# network, and watch its density move. We watch `average`, a copy of $G$ whose weights are a running average over recent
+# iterations, because the average moves more calmly than $G$. In each iteration it keeps the fraction `ema` of itself.
 
 # %%
 n_iterations = sizes.pick(smoke=20, cpu=2_000, gpu=2_000)
@@ -391,26 +460,14 @@ path = {}
 runtime.seed_everything(seed)
 G = networks.PointGenerator(2, dim=1, width=64).to(device)
 rival = networks.PointDiscriminator(dim=1, width=64).to(device)
-trained = gan.fit(G, rival, lambda rng: (draw_real(256, rng),), n_steps=n_iterations,
+trained = gan.fit(G, rival, lambda rng: (sample_real(256, rng),), n_steps=n_iterations,
                   loss=losses.SATURATING, rng=runtime.rng(seed, device), lr=(1e-3, 1e-3), ema=0.99,
                   watch=watch)
 
-# %%
-middles = (edges[1:] + edges[:-1]) / 2
-figure, axes = plt.subplots(1, len(path), figsize=(18, 3.8), sharey=True)
-for ax, (iteration, q_now) in zip(axes, path.items()):
-    ax.plot(x, p, label="p")
-    ax.fill_between(middles, q_now, step="mid", color=plots.COLOURS[1], alpha=0.6, label="G")
-    ax.set(xlabel="x", xlim=(-5, 5), ylim=(0, 1), title=f"iteration {iteration}")
-axes[0].legend(fontsize=12)
-figure.suptitle(f"{n_iterations} iterations carry G's density towards p", fontsize=17)
-plots.save(figure, "01_path")
-plt.show()
-
 # %% [markdown]
-# To see how good the result is, compare histograms. We compute the divergence between 20,000 samples of $G$ and as many real ones,
-# as a mean over four sets of real ones. Beside it stands a floor: the divergence between two sets of real samples, which is not
-# zero either.
+# How good is the result? Compare histograms. We compute the divergence between 20,000 samples of $G$ and as many real ones, as a
+# mean over four sets of real ones. Beside it stands a floor, the divergence between two sets of real samples, which is not zero
+# either.
 
 # %%
 width = (edges[1] - edges[0]).item()
@@ -427,22 +484,44 @@ sets = [density(independent(20_000, runtime.rng(seed + 10 + i, device))) for i i
 floor = results.add("JSD of two sets of real samples",
                     [quality.jsd(*sets[:2], width), quality.jsd(*sets[2:], width)],
                     unit="nats", setting="-", arm="real")
-for iteration, q_now in path.items():
-    from_real = [quality.jsd(q_now, real_set, width) for real_set in sets]
+jsd = {iteration: [quality.jsd(q_now, real_set, width) for real_set in sets]
+       for iteration, q_now in path.items()}
+for iteration, from_real in jsd.items():
     print(f"iteration {iteration:4d}: JSD {sum(from_real) / len(sets):.4f} nats")
-reached = results.add("JSD of G's samples and real ones", from_real,        # at the last iteration
+reached = results.add("JSD of G's samples and real ones", jsd[n_iterations],
                       unit="nats", setting="-", arm="G")
 print(f"floor:          JSD {floor['value']:.4f} nats")
 
+# %%
+middles, mean_jsd = (edges[1:] + edges[:-1]) / 2, {i: sum(v) / len(v) for i, v in jsd.items()}
+lowest = min(mean_jsd, key=mean_jsd.get)
+figure, axes = plt.subplots(2, 2, figsize=(11, 8), sharex=True, sharey=True)
+for ax, iteration in zip(axes.flat, moments[1:]):
+    ax.plot(x, p, color=REAL)
+    ax.fill_between(middles, path[iteration], step="mid", color=FAKE, alpha=0.6)
+    ax.set(xlim=(-5, 5), ylim=(0, 1),
+           title=f"iteration {iteration:,}: JSD {mean_jsd[iteration]:.3f} nats")
+axes[0, 0].text(2.2, 0.24, "p, real", color=REAL)
+axes[0, 0].text(-0.2, 0.62, "samples of G", color=FAKE)
+figure.supxlabel("x")
+figure.supylabel("density")
+figure.suptitle(f"G's samples are nearest to the data at iteration {lowest:,},\n"
+                f"with a JSD of {mean_jsd[lowest]:.3f} nats, "
+                f"where {floor['value']:.4f} is the floor")
+plots.save(figure, "01_path")
+plt.show()
+
 # %% [markdown]
-# $G$ finds both humps, but it does not reach the floor. A later iteration need not be better, because two players who keep moving
-# do not settle. In theory $D$ is perfect at every step of $G$, but here $D$ takes one step for each step of $G$.
+# $G$ finds both humps, but it does not reach the floor. A later iteration can be worse, because two players who keep moving do
+# not settle. In theory $D$ is perfect at every step of $G$, but here $D$ takes one step for each step of $G$. So its slope is not
+# that of $2\,\mathrm{JSD}$, as in the third column of section 6.
 
 # %% [markdown]
 # ## The answer
 #
-# For a perfect discriminator, the minimax objective is a divergence between densities, $2\,\mathrm{JSD}(p \Vert q) - \log 4$, and the
-# best generator is the one that draws from $p$. We measured:
+# Against a perfect discriminator, the minimax objective is a divergence between densities, $2\,\mathrm{JSD}(p \Vert q) - \log 4$.
+# The generator that makes it smallest has the density of the data, $q = p$. A step of $G$ with that discriminator held fixed
+# follows the slope of this divergence. We measured three numbers.
 
 # %%
 display(Markdown(
@@ -450,10 +529,10 @@ display(Markdown(
     f"on the bulk (worst of {error['n']} seeds, stratified batches).\n"
     f"* Its value comes within **{gap['value']:.1e} nats** of "
     f"$2\\,$JSD$ - \\log 4 = {worth:.4f}$.\n"
-    f"* A small GAN, stopped after {n_iterations} iterations, has a JSD of "
-    f"**{reached['value']:.4f}** nats from the real density. Two sets of real samples have "
+    f"* A small GAN, stopped after {n_iterations:,} iterations, has samples at a JSD of "
+    f"**{reached['value']:.4f}** nats from real ones. Two sets of real samples are at "
     f"{floor['value']:.4f}."))
 
 # %% [markdown]
-# **Read next.** Goodfellow et al. 2014, *Generative adversarial nets*, sections 3 and 4: you have just measured its proposition 1 and
-# theorem 1. Then [notebook 02](02_making_it_train.ipynb): why so clean a game so often goes wrong.
+# **Read next.** Goodfellow et al. 2014, *Generative adversarial nets*, sections 3 and 4. You have just measured its proposition 1
+# and theorem 1. Then [notebook 02](02_making_it_train.ipynb) asks why so clean a game so often goes wrong.
