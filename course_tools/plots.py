@@ -6,6 +6,7 @@ import io
 import matplotlib.pyplot as plt
 import torch
 from matplotlib import font_manager
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 from course_files.writing import atomic_path
@@ -18,7 +19,7 @@ BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, BLACK, _ = COLOURS
 METHODS = {     # one colour for each method, in every notebook: arms and players first, then learners
     "none": "#666666", "classical": BLUE, "GAN": VERMILLION, "real": GREEN, "regression": PINK, "flow": ORANGE,
     "G": VERMILLION, "D": BLUE, "data": GREEN, "nearest": "#666666", "matching": SKY, "ProtoNet": BLACK,
-    "MAML": BLUE, "FOMAML": SKY, "ANIL": PINK, "Reptile": ORANGE}
+    "MAML": BLUE, "FOMAML": SKY, "ANIL": PINK, "Reptile": ORANGE, "ridge": SKY, "RL²": BLACK}
 
 # Asked in turn for characters that the one before lacks; matplotlib's own last one has a sign for every script.
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo",
@@ -81,10 +82,17 @@ def episode(tasks, task=0, n_queries=10):
 
 
 def png(figure):
-    """The figure as bytes of a PNG file, 150 pixels an inch, in 128 colours: the same to the eye and far smaller."""
+    """The figure as bytes of a PNG file, 150 pixels an inch, in 256 colours: the same to the eye and far smaller.
+
+    The numbers on a logarithmic axis are plain text, because matplotlib writes them as formulas, and those are off.
+    """
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatter):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(LogFormatter())
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")
-    Image.open(drawn).convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE).save(small, format="png", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(small, format="png", optimize=True)
     return small.getvalue()
 
 

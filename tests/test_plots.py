@@ -79,3 +79,16 @@ def test_every_method_has_a_colour_of_the_course():
     arms = [plots.METHODS[arm] for arm in ("none", "classical", "GAN", "real", "regression", "flow")]
     learners = [plots.METHODS[learner] for learner in ("nearest", "ProtoNet", "MAML", "FOMAML", "ANIL", "Reptile")]
     assert len(set(arms)) == len(arms) and len(set(learners)) == len(learners)
+
+
+def test_the_numbers_on_a_logarithmic_axis_are_plain():
+    with plt.rc_context():
+        plots.use_style()
+        figure, (left, right) = plt.subplots(1, 2)
+        left.semilogy([1, 2, 3], [0.01, 1, 1000])
+        right.loglog([20, 900], [0.02, 0.05])
+        plots.save(figure, "logarithms")
+        written = [label.get_text() for ax in (left, right) for axis in (ax.xaxis, ax.yaxis)
+                   for label in axis.get_ticklabels(which="both")]
+        plt.close(figure)
+    assert "0.01" in written and "100" in written and not any("$" in text for text in written)
