@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from ._base import NotYet, check, compare, done, require, returned, tensor
+from ._base import NotYet, check, check_unchanged, compare, done, require, returned, tensor
 
 
 @check
@@ -16,9 +16,10 @@ def adapt(function):
     """
     for k_shot, lr, steps in ((2, 0.4, 1), (3, 0.3, 3)):
         model, params, support, query = _learner(k_shot)
-        given = dict(params)
-        came = _params(function(model, given, *support, lr, steps), params, "the new parameters")
+        given, (x, y) = dict(params), [part.clone() for part in support]
+        came = _params(_stepped(function, model, given, x, y, lr, steps), params, "the new parameters")
         _check_untouched(model, given, params, k_shot)
+        check_unchanged(x=(x, support[0]), y=(y, support[1]))
         right, arguments = _descend(model, params, *support, lr, steps), (model, params, *support, lr, steps)
         _compare_params(came, right, MISTAKES["adapt"], arguments,
                         "each step takes the gradient at the parameters that the step before it left. Then every "
@@ -26,6 +27,24 @@ def adapt(function):
         _check_no_grad_left(model, params)
         _check_graph(_cross_entropy(model, came, *query), _cross_entropy(model, right, *query), right, params)
     done("adapt: a few steps away from any start; the start stays, and a graph leads back to it.")
+
+
+def _stepped(function, *arguments):
+    """What `function` returns, or a hint where torch refuses its step."""
+    try:
+        return function(*arguments)
+    except RuntimeError as error:
+        reason = str(error).split(".")[0]
+        hints = {
+            "in-place": "torch refuses to change in place what it is to differentiate. Which operation makes a new "
+                        "tensor?",
+            "not have been used in the graph":
+                "this loss knows other weights than those with respect to which you differentiate. With which "
+                "weights did the model run, and in which step?"}
+        hint = next((hints[words] for words in hints if words in str(error)), None)
+        if hint is None:
+            raise
+        raise NotYet(f"expected a step of gradient descent; got an error of torch, '{reason}'. Hint: {hint}") from error
 
 
 def _check_graph(loss, right_loss, adapted, params):
@@ -65,9 +84,12 @@ def meta_gradient(function):
         model, params, support, query = _learner(k_shot)
         given, ran_with = dict(params), []
         hook = model.register_forward_pre_hook(lambda net, _, runs=ran_with: runs.append(list(net.parameters())))
-        came = _params(_gradients(function, model, given, *support, *query, lr), params, "the gradients")
+        images = [part.clone() for part in (*support, *query)]
+        came = _params(_gradients(function, model, given, *images, lr), params, "the gradients")
         hook.remove()
         _check_untouched(model, given, params, k_shot)
+        check_unchanged(**{name: pair for name, *pair in zip(("support_x", "support_y", "query_x", "query_y"), images,
+                                                             (*support, *query))})
         arguments = model, params, *support, *query, lr
         _compare_params(came, _second_order(*arguments),
                         [(_first_order, _first_order_because(ran_with)), *MISTAKES["meta_gradient"]], arguments,
@@ -129,6 +151,11 @@ def _on(change, order=_second_order):
         support, query, lr = change((support_x, support_y), (query_x, query_y), lr)
         return order(model, params, *support, *query, lr)
     return gradient
+
+
+def _two_steps(model, params, support_x, support_y, query_x, query_y, lr):
+    adapted = _descend(model, params, support_x, support_y, lr, 2)
+    return _slopes(_cross_entropy(model, adapted, query_x, query_y), params)
 
 
 _of_support = _on(lambda support, query, lr: (support, support, 0))
@@ -231,11 +258,17 @@ def reptile(function):
     params {name: tensor}; adapted: a list of T such dicts. New: params + outer_lr * mean over tasks (adapted - params).
     """
     rng = torch.Generator().manual_seed(18)
-    for n_tasks, outer_lr in ((3, 0.4), (4, 0.15)):
-        params, *adapted = ({name: torch.randn(shape, generator=rng, dtype=torch.float64) + 0.5
+    for n_tasks, outer_lr, layer in ((3, 0.4, ""), (4, 0.15, "head.")):
+        params, *adapted = ({layer + name: torch.randn(shape, generator=rng, dtype=torch.float64) + 0.5
                              for name, shape in (("weight", (3, 2)), ("bias", (3,)))} for _ in range(n_tasks + 1))
         given, *given_adapted = ({name: p.clone() for name, p in tree.items()} for tree in (params, *adapted))
-        came = _params(function(given, given_adapted, outer_lr), params, "the new parameters")
+        try:
+            answer = function(given, given_adapted, outer_lr)
+        except KeyError as error:
+            raise NotYet(f"expected the new parameters under their names, {', '.join(params)}; got a search for "
+                         f"{error}. Hint: another model has other names. How do you go through `params`, whatever "
+                         "names are in it?") from error
+        came = _params(answer, params, "the new parameters")
         require(_equal([given], [params]), "`params` as they were", "changed ones",
                 "your code changes its argument, which the caller still needs. Make new tensors in a new dict.")
         require(_equal(given_adapted, adapted), "`adapted` as it was", "something else in it",
@@ -276,16 +309,18 @@ def exact_batch_norm(function):
         h = torch.randn(shape, generator=rng, dtype=torch.float64) * 1.5
         h = h + torch.randn(shape[1], 1, 1, generator=rng, dtype=torch.float64) + 0.5     # no channel around 0
         weight, bias = torch.randn(2, shape[1], generator=rng, dtype=torch.float64) + 0.3
-        given = h.clone()
-        came = tensor(*returned(function(given, weight.clone(), bias.clone(), eps), "the result"), "the result")
+        given = [part.clone() for part in (h, weight, bias)]
+        came = tensor(*returned(function(*given, eps), "the result"), "the result")
         require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
                 "every number of h is shifted and scaled. Which line joins or drops some?")
-        require(torch.equal(given, h), "h as it was", "an h changed in place",
-                "make a new tensor, because the caller still needs h. Which line writes into it?")
+        require(came.dtype == h.dtype, f"the type of h, {h.dtype}", f"{came.dtype}",
+                "another type rounds otherwise. Which line changes it?")
+        check_unchanged(**{name: pair for name, *pair in zip(("h", "weight", "bias"), given, (h, weight, bias))})
         arguments = h, weight, bias, eps
         compare(came, _batch_norm(*arguments), MISTAKES["exact_batch_norm"], arguments,
                 "each channel has one mean and one biased variance, from all images and pixels. eps is added to the "
                 "variance, in the root. Weight and bias of the channel come last.", tolerance=1e-6)
+    _check_norm_far_from_0(function)
     _check_slopes_of_norm(function)
     _check_norm_under_vmap(function)
     done("exact_batch_norm: right values, right gradients, and right gradients of gradients, under vmap too.")
@@ -306,6 +341,17 @@ def _norm(normalise=lambda h, mean, variance, eps: (h - mean) / (variance + eps)
         mean, variance = h.mean((0, 2, 3), keepdim=True), h.var((0, 2, 3), correction=0, keepdim=True)
         return finish(normalise(h, mean, variance, eps), weight[:, None, None], bias[:, None, None])
     return norm
+
+
+def _check_norm_far_from_0(function):
+    """In float32 and around 3,000, where a mean square minus a squared mean has lost its digits."""
+    h = torch.randn(8, 3, 6, 6, generator=torch.Generator().manual_seed(7)) + 3000
+    came = function(h.clone(), torch.ones(3), torch.zeros(3), 1e-5).detach().double()
+    right = _batch_norm(h.double(), torch.ones(3).double(), torch.zeros(3).double(), 1e-5)
+    require((came - right).abs().max() < 0.05, f"a result of standard deviation {right.std():.2f} for images around "
+            "3,000, in float32", f"{came.std():.2f}",
+            "the values are right near 0, but not here. Does your variance subtract two large numbers that are nearly "
+            "equal? Float32 keeps seven digits. What should be subtracted before anything is squared?")
 
 
 def _check_slopes_of_norm(function):
@@ -399,6 +445,7 @@ MISTAKES = {
         (_sum((-1, _second_order)), "that is the direction of descent. Return the gradient itself."),
         (lambda *given: _sum((len(given[4]), _second_order))(*given),       # given[4]: the queries
          "that is the gradient of a sum over the queries. Is the loss their sum or their mean?"),
+        (_two_steps, "your inner loop takes two steps. How many does the exercise ask for?"),
         (_of_support, "that is the gradient that the inner step follows. Which loss does the outer step lower?"),
         (_of_query, "you left out the inner step. At which parameters should the query loss be computed?"),
         *((_sum((1, _of_support), (1, other)), "you added the gradient of the support loss. What is the support for?")
@@ -470,5 +517,9 @@ MISTAKES = {
           for finish in (lambda z, weight, bias: z * weight.flatten() + bias.flatten(),
                          lambda z, weight, bias: z * weight[:, 0] + bias[:, 0],
                          lambda z, weight, bias: z * weight[..., None] + bias[..., None])),
+        *((_norm(lambda h, mean, variance, eps: (h - mean.flatten()) / (variance.flatten() + eps).sqrt(), finish),
+           "torch matches sizes from the right. On which dimension of h did your means [C] land?")
+          for finish in (lambda z, weight, bias: z * weight + bias,
+                         lambda z, weight, bias: z * weight.flatten() + bias.flatten())),
     ],
 }

@@ -5,6 +5,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d, pad, softplus
 
 from ._base import (
     SURE,
+    NotYet,
     check,
     check_gradient,
     check_unchanged,
@@ -22,15 +23,20 @@ from ._base import (
 def pairs(function):
     """Check `function(images, n, rng) -> (real, example)`: n classes, two different drawings of each.
 
-    images float [C, M, 1, H, W] -> [n, 1, H, W] twice. No class comes twice. All randomness from `rng`.
+    images float [C, M, 1, H, W] -> [n, 1, H, W] twice. No class comes twice, and their order is random. All randomness
+    from `rng`.
     """
     images = torch.arange(30.).view(6, 5, 1, 1, 1).expand(6, 5, 1, 2, 3)       # every pixel tells class and drawing
     same, batches = torch.Generator().manual_seed(0), []
     for n, rng in [(4, same)] * 300 + [(4, torch.Generator().manual_seed(0)), (6, same)]:
-        answer = returned(function(images.clone(), n, rng), "real", "example")
+        given = images.clone()
+        answer = returned(function(given, n, rng), "real", "example")
+        check_unchanged(images=(given, images))
         for x, name in zip(answer, ("real", "example")):
             require(tensor(x, name).shape == (n, 1, 2, 3), f"{name} of shape [{n}, 1, 2, 3]", f"{list(x.shape)}",
                     "return one whole drawing for each of the n classes. Does your code work for every n up to C?")
+            require(x.dtype == images.dtype, f"{name} in the type of `images`, {images.dtype}", f"{x.dtype}",
+                    "return the drawings as they are in `images`. Which line changes their type?")
             places = x[:, 0, 0, 0].long().clamp(0, 29)
             require(torch.equal(x.float(), images.flatten(0, 1)[places]), f"{name}: drawings out of `images`",
                     "others", "the drawings are not as they were in `images`. Which line changes them?")
@@ -66,6 +72,11 @@ def _check_all_pairs(places):
         reached = drawn[:, :, i].unique().tolist()
         require(len(reached) == 5, f"all 5 drawings of a class as {name} in the course of 300 batches",
                 f"only {reached}", "some drawings never come. Which drawings can your code never reach?")
+    for row in range(4):
+        reached = len((places[:, row, 0] // 5).unique())
+        require(reached == 6, f"each of the 6 classes in row {row} in the course of 300 batches", f"only {reached}",
+                "the classes are sampled, but not their order, and section 4 pairs each row with the row before. Is "
+                "the order random too?")
     counts = torch.bincount((5 * drawn[:, :, 0] + drawn[:, :, 1]).flatten(), minlength=25).view(5, 5)
     counts = counts[~torch.eye(5, dtype=torch.bool)].double()                       # [20], 60 of each expected
     require(bool(counts.all()), "all 20 pairs (real, example) of 5 drawings", f"only {(counts > 0).sum()}",
@@ -73,6 +84,10 @@ def _check_all_pairs(places):
     require(bool((drawn != drawn[:, :1]).any()), "each class with a choice of its own",
             "the same two drawings of all classes in a batch",
             "all classes of a batch share one choice of drawings. How many times does your code sample for n classes?")
+    for row in range(4):
+        reached = len({tuple(pair) for pair in drawn[:, row].tolist()})
+        require(reached == 20, f"all 20 pairs of drawings in row {row} in the course of 300 batches", f"only {reached}",
+                f"row {row} has too few pairs of drawings to choose from. Is its class treated as the others are?")
     require(((counts - 60)**2 / 60).sum() < 70, "every pair of drawings about 60 times in 300 batches",
             f"from {counts.min():.0f} to {counts.max():.0f} times",
             "all pairs come, some too often. What happens where the same drawing comes twice?")
@@ -89,8 +104,11 @@ def stroke_width(function):
     for shape, widths in (((4, 1, 4, 4), (1, -1, 0.5, -0.3)), ((5, 1, 7, 6), (0.7, 0, -0.6, -1, 0.25))):
         x = torch.rand(shape, generator=rng).requires_grad_()
         widths = torch.tensor(widths, dtype=torch.float32).requires_grad_()
-        answer = tensor(*returned(function(x.clone(), widths.clone()), "the images"), "the images")
+        given = x.clone(), widths.clone()
+        answer = tensor(*returned(_blended(function, *given), "the images"), "the images")
+        check_unchanged(x=(given[0], x), stroke_width=(given[1], widths))
         require(answer.shape == shape, f"the shape of x, {list(shape)}", f"{list(answer.shape)}",
+                "a dimension of size 1 is lost. Where does it go?" if answer.numel() == x.numel() else
                 "each image has its own stroke width, and sizes are matched from the right. On which dimension did "
                 "your [B] land?")
         right = _blend()(x, widths)
@@ -109,6 +127,22 @@ def stroke_width(function):
             compare(a, b, [], (),
                     f"the images are right, but the gradient that flows back to {name} is not. Was part detached?")
     done("stroke_width: every image thicker or thinner by its own degree, and a gradient to learn it by.")
+
+
+def _blended(function, x, stroke_width):
+    """What `function` returns, or a hint where torch refuses its sizes or its `if`."""
+    try:
+        return function(x, stroke_width)
+    except RuntimeError as error:
+        hints = {"must match the size": "maximum and minimum must be as large as x. Which arguments of max_pool2d set "
+                                        "the jump and the border? Look for those which keep the size.",
+                 "Boolean value": "stroke_width has one number for each image, and `if` asks for one answer. Which "
+                                  "function keeps the positive part of every number?"}
+        hint = next((hints[words] for words in hints if words in str(error)), None)
+        if hint is None:
+            raise
+        raise NotYet(f"expected images of the size of x, {list(x.shape)}; got an error of torch, '{error}'. Hint: "
+                     f"{hint}") from error
 
 
 def _thickest(x, size=3):
@@ -148,6 +182,8 @@ _LANDED = ("stroke_width goes along the pixels: sizes are matched from the right
 _WIDTH_MISTAKES = [
     (_blend(thin=lambda x: -max_pool2d(pad(-x, (1, 1, 1, 1)), 3, 1)),
      "right inside, wrong at the border. Does your minimum take what lies outside the image for 0?"),
+    (_blend(lambda x: max_pool2d(x, 3), lambda x: -max_pool2d(-x, 3)),
+     "the square jumps by 3 pixels, so it visits few of them. Which argument sets the jump, and which the border?"),
     (_blend(thin=lambda x: _thickest(-x)), _SIGNS),
     (_blend(thin=lambda x: -_thickest(x)), _SIGNS),
     (_blend_by(lambda x, thick, thin, more, less: x + more * (thick - x) - less * (thin - x)), _TOO_THICK),
@@ -182,7 +218,7 @@ def mismatch(function):
     real, example float [B, 1, H, W], their rows of different classes; D(image, example) -> logits [B]. Each example is
     paired with the real drawing of the row before.
     """
-    for scale, weight, b in ((1.0, 0.5, 5), (90.0, 1.7, 6)):    # at first where all is harmless; then where D is sure
+    for scale, weight, b in ((1.0, 0.7, 5), (90.0, 1.7, 6)):    # at first where all is harmless; then where D is sure
         _, D, real, example, _ = players_of_pairs(scale, b)
         given = real.clone(), example.clone()
         loss, right = finite_loss(function(D, *given, weight)), _cost()(D, real, example, weight)
@@ -219,6 +255,10 @@ _MISMATCH_MISTAKES = [
     (_cost(of=lambda logits, weight: -weight * softplus(logits).mean()),
      "the sign is wrong: D minimises this, so a mistake must cost something. Is -log(1 - D) positive or negative?"),
     (_cost(of=lambda logits, weight: softplus(logits).mean()), "the weight is missing. Where does it enter?"),
+    (_cost(of=lambda logits, weight: 0.5 * softplus(logits).mean()),
+     "your weight is 0.5 whatever the caller gives, and an argument may have another value. Which name has it?"),
+    (_cost(of=lambda logits, weight: weight * softplus(logits - 1).mean()),
+     "1 - D is a probability, and you took 1 minus the logit. What is the logit of 1 - D?"),
     (_cost(of=lambda logits, weight: weight * softplus(logits).sum()),
      "that is the sum, and it grows with the batch. How do you make a mean of it?"),
     (_cost(of=lambda logits, weight: weight * logits.sigmoid().mean()),

@@ -70,6 +70,44 @@ def adapt_in_place(model, params, x, y, lr, steps):
     return params
 
 
+def adapt_in_place_of_leaves(model, params, x, y, lr, steps):
+    for _ in range(steps):
+        slopes = gradients(loss_of(model, params, x, y), params)
+        for name, p in params.items():
+            p -= lr * slopes[name]
+    return params
+
+
+def adapt_with_the_models_loss(model, params, x, y, lr, steps):
+    for _ in range(steps):
+        slopes = gradients(cross_entropy(model(x), y), params)
+        params = {name: p - lr * slopes[name] for name, p in params.items()}
+    return params
+
+
+def adapt_with_one_loss(model, params, x, y, lr, steps):
+    """The loss is computed once, before the loop."""
+    loss = loss_of(model, params, x, y)
+    for _ in range(steps):
+        slopes = gradients(loss, params)
+        params = {name: p - lr * slopes[name] for name, p in params.items()}
+    return params
+
+
+def adapt_from_a_copy_of_the_start(model, params, x, y, lr, steps):
+    copy_of_params = {name: p.detach().clone().requires_grad_() for name, p in params.items()}
+    return adapt_right(model, copy_of_params, x, y, lr, steps)
+
+
+def spoiling(function, which):
+    """`function`, after which its argument of number `which` is another one."""
+    def spoils(*arguments):
+        answer = function(*arguments)
+        arguments[which].data.mul_(2)
+        return answer
+    return spoils
+
+
 def adapt_by_optimiser(model, params, x, y, lr, steps):
     optimiser = torch.optim.SGD(model.parameters(), lr)
     with torch.no_grad():
@@ -173,6 +211,13 @@ def cut_off(p):
     return p.detach().requires_grad_()
 
 
+def meta_of_steps(steps):
+    def my_meta(model, params, support_x, support_y, query_x, query_y, lr):
+        adapted = adapt_right(model, params, support_x, support_y, lr, steps)
+        return gradients(loss_of(model, adapted, query_x, query_y), params, graph=False)
+    return my_meta
+
+
 def meta_at_the_end(model, params, support_x, support_y, query_x, query_y, lr):
     """With a graph, and not used: the gradient with respect to the adapted parameters."""
     adapted = adapt_right(model, params, support_x, support_y, lr, 1)
@@ -254,10 +299,20 @@ def norm_right(h, weight, bias, eps):
 
 
 def norm_by_moments(h, weight, bias, eps):
+    """E[h^2] - E[h]^2: right on paper, and in float32 only near 0."""
     mean = h.mean((0, 2, 3))
     variance = (h**2).mean((0, 2, 3)) - mean**2
     scale = weight * (variance + eps).rsqrt()
     return h * per_channel(scale) + per_channel(bias - mean * scale)
+
+
+def norm_by_moments_in_double(h, weight, bias, eps):
+    return norm_by_moments(h.double(), weight.double(), bias.double(), eps).to(h.dtype)
+
+
+def norm_by_moments_not_below_0(h, weight, bias, eps):
+    mean, square = (of.mean((0, 2, 3), keepdim=True) for of in (h, h**2))
+    return (h - mean) / ((square - mean**2).relu() + eps).sqrt() * per_channel(weight) + per_channel(bias)
 
 
 def norm_by_channel(h, weight, bias, eps):
@@ -293,6 +348,22 @@ def norm_in_place(h, weight, bias, eps):
     if h.requires_grad:
         return new
     return h.copy_(new)
+
+
+def norm_spoils(name):
+    """The right norm, which then writes into one of its arguments."""
+    def my_norm(h, weight, bias, eps):
+        new = norm_right(h, weight, bias, eps)
+        spoiled = {"weight": weight, "bias": bias}[name]
+        if not spoiled.requires_grad:
+            spoiled.data.zero_()
+        return new
+    return my_norm
+
+
+def norm_without_keepdim(h, weight, bias, eps):
+    return (h - h.mean((0, 2, 3))) / (h.var((0, 2, 3), correction=0) + eps).sqrt() * per_channel(weight) \
+        + per_channel(bias)
 
 
 def norm_into_empty(h, weight, bias, eps):
@@ -338,12 +409,17 @@ RIGHT = {
     "meta_gradient": [meta_right, meta_by_func, meta_by_the_course, meta_by_hessian, meta_by_finite_differences],
     "reptile": [reptile_right, reptile_by_stack, reptile_by_loop,
                 reptile_of(lambda p, ends, lr: (1 - lr) * p + lr * ends.mean(0))],
-    "exact_batch_norm": [norm_right, norm_by_moments, norm_by_channel, norm_by_group_norm, norm_of()],
+    "exact_batch_norm": [norm_right, norm_by_moments_in_double, norm_by_channel, norm_by_group_norm, norm_of()],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "adapt": [
         (adapt_into_the_dict, "which line writes into the dict"),
         (adapt_in_place, "tensors changed in place"),
+        (adapt_in_place_of_leaves, "torch refuses to change in place what it is to differentiate"),
+        (adapt_with_the_models_loss, "this loss knows other weights"),
+        (adapt_with_one_loss, "this loss knows other weights"),
+        (adapt_from_a_copy_of_the_start, "the graph from `params` to the result is broken"),
+        (spoiling(adapt_right, 2), "x as it was"),
         (adapt_by_optimiser, "your code changes the model"),
         (adapt_by_backward, "Which function only returns"),
         (adapt_with(steps_of=lambda steps: steps - 1), "the parameters are where they were"),
@@ -388,6 +464,9 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (meta_of(lambda g, *a: g["0.weight"]), "return only the gradients, each tensor under its name"),
         (meta_of(lambda g, *a: None), "does your function end with `return ...`?"),
         (meta_by_backward, "Which function only returns"),
+        (meta_of_steps(2), "your inner loop takes two steps"),
+        (spoiling(meta_right, 2), "support_x as it was"),
+        (spoiling(meta_right, 4), "query_x as it was"),
         (meta_into_the_dict, "which line writes into the dict"),
         *((wrong, "first take a step on the support, with a graph") for wrong in (
             lambda *a: meta_by_hessian(*a, square=True), meta_with_the_start,
@@ -398,6 +477,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (reptile_into_the_dict, "`params` as they were"),
         (reptile_spoils_the_tasks, "`adapted` as it was"),
         (lambda params, adapted, outer_lr: adapted.pop(), "`adapted` as it was"),
+        (lambda params, adapted, outer_lr: {name: reptile_right(params, adapted, outer_lr)[name]
+                                            for name in ("weight", "bias")}, "whatever names"),
         (reptile_of(lambda p, ends, lr: p + lr * (ends - p)), "have the same shape"),
         (reptile_of(lambda p, ends, lr: 0.5), "as a tensor"),
         (lambda *a: list(reptile_right(*a).values()), "the names are lost"),
@@ -414,7 +495,13 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (norm_of(finish=lambda z, s, t: z * s.detach() + t), "h, weight and bias all pass on a gradient"),
         (norm_of(finish=lambda z, s, t: (z * s + t).detach()), "a result with a graph"),
         (norm_into_empty, "a function that runs under vmap"),
-        (norm_in_place, "an h changed in place"),
+        (norm_in_place, "h changed in place"),
+        (norm_by_moments, "two large numbers that are nearly equal"),
+        (norm_by_moments_not_below_0, "two large numbers that are nearly equal"),
+        (norm_spoils("weight"), "weight as it was"),
+        (norm_spoils("bias"), "bias as it was"),
+        (norm_without_keepdim, "torch matches sizes from the right"),
+        (lambda h, weight, bias, eps: norm_right(h.float(), weight.float(), bias.float(), eps), "the type of h"),
         (norm_that_remembers(), "remember an earlier call"),
         (lambda h, weight, bias, eps: norm_right(h, weight, bias, eps).mean((2, 3)), "the shape of h"),
         (lambda h, weight, bias, eps: None, "does your function end with `return ...`?"),

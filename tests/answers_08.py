@@ -56,6 +56,22 @@ def pairs_of_two_choices(images, n, rng):
     return pairs_of()(images, n, rng)[0], pairs_of()(images, n, rng)[1]
 
 
+def two_but_one_row(m, n, g):
+    """The third row never varies."""
+    two = two_right(m, n, g)
+    two[2] = torch.tensor([0, 1])
+    return two
+
+
+def spoiling(function, which):
+    """`function`, after which its argument of number `which` is another one."""
+    def spoils(*arguments):
+        answer = function(*arguments)
+        arguments[which].data.mul_(0.5)
+        return answer
+    return spoils
+
+
 def dilated(x):
     return max_pool2d(x, 3, 1, 1)
 
@@ -140,6 +156,10 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (pairs_of(lambda c, n, g: classes_right(c, n, g.manual_seed(3))), "Does your code seed `rng`"),
         (pairs_of(lambda c, n, g: classes_right(c, 4, g), lambda m, n, g: two_right(m, 4, g)),
          "for every n up to C"),
+        (pairs_of(lambda c, n, g: classes_right(c, n, g).sort().values), "Is the order random too"),
+        (pairs_of(two=two_but_one_row), "row 2 has too few"),
+        (spoiling(pairs_of(), 0), "images as it was"),
+        (pairs_then(lambda real, example, g: (real.long(), example.long())), "the type of `images`"),
         (pairs_then(lambda real, example, g: (real[:, 0], example[:, 0])), "one whole drawing for each"),
         (pairs_then(lambda real, example, g: (real / 255, example / 255)), "Which line changes them"),
         (pairs_then(lambda real, example, g: torch.stack([real, example], 1)), "return just these"),
@@ -149,6 +169,13 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (stroke_of(lambda x: dilated(dilated(x))), "take one image and its stroke width"),
         (stroke_with(lambda x, thick, thin, w: torch.where(w > 0, thick, torch.where(w < 0, thin, x))),
          "that is a switch"),
+        (stroke_of(lambda x: max_pool2d(x, 3), lambda x: -max_pool2d(-x, 3)), "the square jumps by 3 pixels"),
+        (stroke_of(lambda x: max_pool2d(x, 3, 1), lambda x: -max_pool2d(-x, 3, 1)), "which keep the size"),
+        (stroke_of(lambda x: max_pool2d(x, 3, None, 1), lambda x: -max_pool2d(-x, 3, None, 1)), "which keep the size"),
+        (lambda x, w: x + w * (dilated(x) - x) if w > 0 else x - w * (eroded(x) - x), "`if` asks for one answer"),
+        (lambda x, w: x.copy_(stroke_of()(x, w)), "x as it was"),
+        (spoiling(stroke_of(), 1), "stroke_width as it was"),
+        (lambda x, w: stroke_of()(x, w).squeeze(1), "a dimension of size 1 is lost"),
         (stroke_of(width=lambda w: w[:, None, None]), "each image has its own stroke width"),
         (stroke_of(width=lambda w: by_image(w.detach())), "no gradient flows back to stroke_width"),
         (lambda x, w: stroke_of()(x.detach(), w), "no gradient flows back to x"),
@@ -160,6 +187,10 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (mismatch_of(lambda x: x, lambda y: y.roll(1, dims=0)), "which way does your roll go"),
         (mismatch_of(lambda x: x.roll(1, dims=1)), "an example of its own class"),
         (mismatch_of(lambda x: x.roll(1, dims=0), lambda y: y.roll(1, dims=0)), "an example of its own class"),
+        (lambda D, real, example, weight: 0.5 * softplus(D(real.roll(1, 0), example)).mean(),
+         "an argument may have another value"),
+        (mismatch_of(loss=lambda logits: -logsigmoid(1 - logits).mean()), "1 - D is a probability"),
+        (spoiling(mismatch_of(), 2), "example as it was"),
         (mismatch_of(loss=softplus), "average over the batch"),
         (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid()).mean()), "log(1 - 1) infinite"),
         (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid() + 1e-8).mean()), "not where D is sure"),

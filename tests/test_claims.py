@@ -391,66 +391,54 @@ def modes(arm, **fields):
     return some("02_making_it_train", name="modes covered", arm=arm, **fields)
 
 
-@claims("02", "**The rates matter more than the loss.** At equal rates and without momentum, saturating, "
-              "non-saturating, least squares and hinge all cover the ring. With a fast $G$, hardly a game")
+@claims("02", "Under the saturating loss $G$ stands still")
+def test_after_a_head_start_of_d_the_saturating_g_stands_still():
+    one_run, = some("02_making_it_train", name="distance travelled", arm="saturating")
+    others = some("02_making_it_train", name="distance travelled",
+                  arm=["non-saturating", "saturating, no head start", "saturating, Adam"])
+    assert one_run.high < 0.1 and len(others) == 3 and all(r.low > 1 for r in others)
+
+
+@claims("02", "$D$ is about as steep at the fakes as at the data")
+def test_d_is_as_steep_at_the_fakes_as_at_the_data():
+    slope = {r.arm: r.value for r in some("02_making_it_train", name="slope of D")}
+    for name in ("without R1", "with R1"):
+        assert 0.7 < slope[f"{name}, data"] / slope[f"{name}, fakes"] < 1.3
+    assert all(slope[f"without R1, {where}"] > 4 * slope[f"with R1, {where}"] for where in ("fakes", "data"))
+
+
+@claims("02", "A free critic lowers its loss simply by making its logits larger, so they grow without end")
+def test_the_logits_of_a_free_critic_grow():
+    free, held = (one("02_making_it_train", name="largest logit", arm=arm) for arm in ("no constraint", "WGAN-GP"))
+    assert free.low > 10 * held.high
+
+
+@claims("02", "**The rates matter more than the loss.**")
 def test_the_rates_matter_more_than_the_loss():
-    losses = ["non-saturating", "least squares", "hinge"]
-    for r in modes(["saturating", *losses]):
-        assert min(r.per_game) == 8
-    for r in modes([f"{loss}, fast G" for loss in losses]):
-        assert r.per_game.count(8) < 2
+    for r in modes(["saturating", "non-saturating", "least squares", "hinge"]):
+        assert r.per_game.count(8) >= 3 and min(r.per_game) >= 6
+    for r in modes(["non-saturating, fast G", "hinge, fast G", "non-saturating, beta1 = 0.9"]):
+        assert r.value < 5 and r.per_game.count(8) < 2
 
 
-@claims("02", "momentum 0.9, which we tried with the non-saturating loss only")
-def test_momentum_fails():
-    for r in modes("non-saturating, beta1 = 0.9"):
-        assert r.value < 4
+@claims("02", "With R1, all five games cover all modes, and so does R3GAN")
+def test_with_r1_all_games_cover_all_modes():
+    for r in modes(["non-saturating + R1", "R3GAN"]):
+        assert min(r.per_game) == 8 and None not in r.first_complete
+    assert min(modes("non-saturating")[0].per_game) < 8
 
 
-@claims("02", "half of its samples still lie on the bridges between modes")
-def test_complete_is_not_finished():
-    for r in some("02_making_it_train", name="modes covered", per_game=[[8, 8, 8, 8, 8]]):
-        assert 0.39 < median(r.quality) < 0.65
+@claims("02", "**WGAN-GP covers the ring, too**")
+def test_wgan_gp_covers_the_ring():
+    r, = modes("WGAN-GP")
+    assert min(r.per_game) == 8
 
 
-@claims("02", "With one step of $D$ per iteration it fails, with the penalty and without it")
-def test_wasserstein_fails_with_one_step_of_d():
-    for r in modes(["Wasserstein, no constraint", "WGAN-GP, 1 D step"]):
-        assert r.value < 4
-
-
-@claims("02", "A Wasserstein critic works here only if it is constrained and gets several steps")
-def test_a_critic_needs_its_constraint_and_several_steps():
-    free, = modes("Wasserstein, no constraint, 5 D steps")
-    held, = modes("WGAN-GP, 5 D steps")
-    assert min(held.per_game) == 8 and free.per_game.count(8) < 4
-
-
-@claims("02", "Without R1 modes are lost in some games, and with R1 in no game")
-def test_without_r1_modes_are_lost():
-    strong, = modes("non-saturating, 5 D steps")
-    assert min(strong.per_game) < 8
-    for r in modes(["non-saturating + R1, 5 D steps", "non-saturating + R1"]):
-        assert min(r.per_game) == 8
-
-
-@claims("02", "Under R1 the gradients that reach $G$ are small")
-def test_gradients_are_small_under_r1():
-    r = one("02_making_it_train", name="gradient norm at G", arm="non-saturating + R1")
-    assert all(r.value < 0.5 * other.value for other in beside(r, arm="non-saturating"))
-
-
-@claims("02", "With the non-saturating loss $G$ finds all modes, but later than without spectral norm")
-def test_spectral_norm_finds_all_modes_later():
-    slow, = modes("non-saturating + spectral norm")
-    quick, = modes("non-saturating")
-    assert min(slow.per_game) == 8 and median(slow.first_complete) > median(quick.first_complete)
-
-
-@claims("02", "With the hinge loss it does not find them in time")
-def test_spectral_norm_with_hinge_does_not():
-    r, = modes("hinge + spectral norm")
-    assert r.value < 8
+@claims("02", "On this ring R3GAN has no advantage over R1 with the old loss")
+def test_r3gan_has_no_advantage_on_the_ring():
+    old, new = (one("02_making_it_train", name="high quality after equal time", arm=arm)
+                for arm in ("non-saturating + R1", "R3GAN"))
+    assert new.value < old.value + 0.03
 
 
 def drawn(metric, arm):
@@ -486,8 +474,8 @@ def test_augmentation_hides_that_drawings_are_copies():
 CONTROL = "control: augmented, held out"
 
 
-@claims("03", "half of what is left above 0.5 is not due to copying: the *control*, new real drawings under the same "
-              "maps, gets {:.2f}")
+@claims("03", "half of what is left above 0.5 is not due to copying, because the *control* gets {:.2f} without a "
+              "single copy")
 def test_augmented_real_drawings_look_memorised_too():
     copies, control = (drawn("memorisation", arm) for arm in ("cheat: augmented copies", CONTROL))
     assert control.low > 0.5 and 0.4 < (control.value - 0.5) / (copies.value - 0.5) < 0.6
@@ -519,12 +507,14 @@ def test_half_the_classes_hardly_shows():
     assert half.value < 2 * real.value
 
 
-@claims("03", "**Blurred** drawings get *better* values than real ones in precision and density")
-def test_blurred_drawings_win_in_precision_and_density():
-    blurred, real = drawn_and_real("precision", "cheat: blurred")
-    assert blurred.value > real.value
+@claims("03", "**Blurred** drawings have a *higher* density than real ones, because they lie in the middle of the "
+              "cloud. Their precision of {:.2f} ± {:.2f} against {:.2f} ± {:.2f} is no difference")
+def test_blurred_drawings_win_in_density_and_not_in_precision():
     blurred, real = drawn_and_real("density", "cheat: blurred")
     assert blurred.low > real.high
+    blurred, real = drawn_and_real("precision", "cheat: blurred")
+    assert blurred.low < real.high and real.low < blurred.high
+    return blurred.value, blurred.half, real.value, real.half
 
 
 @claims("03", "Recall and the Fréchet distance detect them. And they look memorised")
@@ -536,14 +526,14 @@ def test_recall_and_frechet_distance_object_to_blurred_drawings():
     assert 0.6 < drawn("memorisation", "cheat: blurred").value < 0.85
 
 
-@claims("03", "training raises recall and lowers the Fréchet distance, but it lowers precision and density a little")
-def test_time_raises_recall_and_gives_back_precision():
-    long, short = ({metric: drawn(metric, arm) for metric in ("recall", "Fréchet distance", "precision", "density")}
+@claims("03", "training raises recall and lowers the Fréchet distance, but it lowers density")
+def test_time_raises_recall_and_gives_back_density():
+    long, short = ({metric: drawn(metric, arm) for metric in ("recall", "Fréchet distance", "density")}
                    for arm in ("long run", "your run"))
     assert long["recall"].low > short["recall"].high
     assert long["Fréchet distance"].high < 0.6 * short["Fréchet distance"].low
     assert long["Fréchet distance"].low > drawn("Fréchet distance", "real, held out").high
-    assert all(long[metric].value < short[metric].value for metric in ("precision", "density"))
+    assert long["density"].high < short["density"].low
     assert all(drawn("memorisation", arm).value < 0.6 for arm in ("your run", "long run"))
 
 
@@ -611,16 +601,6 @@ def test_centring_is_the_largest_step():
     assert normalised > 0.5 * (1 - chain("pixels").value)
 
 
-@claims("06", "it errs more than one that averages. Normalisation takes most of that disadvantage away. On simulated "
-              "characters the map still gains nothing over the mean")
-def test_a_map_helps_after_normalisation_only():
-    raw, normalised = ([one("06_episodes", name=f"20-way 1-shot within an alphabet, {look}", arm=arm)
-                        for arm in ("map kept", "mean over the map")] for look in ("raw", "normalised"))
-    assert raw[0].high < raw[1].low and normalised[0].low < normalised[1].high
-    assert normalised[1].value - normalised[0].value < 0.5 * (raw[1].value - raw[0].value)
-    assert normalised[0].value < normalised[1].high
-
-
 def flattered(alphabets, by):
     return one("06_episodes", name=f"trained on characters of {alphabets} alphabets, difference",
                arm=f"the same characters - {by}")
@@ -650,7 +630,7 @@ def test_fine_tuning_works():
     assert 0 <= best.value - one_step.value < 0.02 and one_step.value > 0.8
 
 
-@claims("06", "It makes no difference that this figure could show whether the whole network moves or the head alone")
+@claims("06", "The figure shows no difference between moving the whole network and moving the head alone")
 def test_moving_the_whole_network_makes_no_difference():
     r = one("06_episodes", name="5-way 1-shot, difference", arm="fine-tuning the whole network - fine-tuning the head, "
                                                                 "at best")
@@ -664,16 +644,17 @@ def test_fine_tuning_stays_behind_matching():
         assert r.low > 0
 
 
-@claims("06", "it looks like progress, and it is larger the worse the learner")
+@claims("06", "so a worse learner gains more. It looks like progress")
 def test_a_leaky_sampler_looks_like_progress():
     r = one("06_episodes", name="careless sampler")
     assert all(r.low > other.value for other in beside(r, name="5-way 1-shot"))
 
 
-@claims("06", "people set the mark: {:.1f} % error")
+@claims("06", "people set the mark at {:.1f} % error and every learner in our own two tables errs more than three "
+              "times as often")
 def test_within_alphabets_there_is_room():
-    for r in some("06_episodes", name="20-way 1-shot, within one alphabet", arm=["pixels", "ProtoNet"]):
-        assert all(r.high < other.low for other in beside(r, name="20-way 1-shot, mixed"))
+    for r in some("few_shot", name="20-way 1-shot within alphabet"):
+        assert 100 * (1 - r.value) > 3 * people_err()
     return [people_err()]
 
 
@@ -688,7 +669,7 @@ def test_the_inductive_learner_does_not_mind_the_other_queries():
     assert all(abs(r.value - other.value) < 1e-3 for other in beside(r, name="queries of all classes"))
 
 
-@claims("06", "ask otherwise, and it falls")
+@claims("06", "If the exam asks otherwise, its accuracy falls")
 def test_the_transductive_learner_falls():
     r = one("06_episodes", name="queries of one class at a time", setting="transductive")
     assert all(r.high < other.low for other in beside(r, name="queries of all classes"))
@@ -714,6 +695,21 @@ def test_the_features_hardly_move_in_the_inner_loop():
     assert features.high < 0.05 < 0.3 < head.low
     difference = one("07_maml", name="5-way 1-shot, the same weights, difference")
     assert difference.high < 0.01
+
+
+def swept(rate, steps):
+    return one("07_maml", name="20-way 1-shot, rate and steps", arm=f"rate {rate}", steps=steps)
+
+
+@claims("07", "A small rate needs many steps. In the middle, one step of the right size does as much as twenty")
+def test_one_step_of_the_right_size_does_as_much_as_twenty():
+    assert swept(0.01, 1).high < swept(0.01, 5).low and swept(0.01, 5).high < swept(0.01, 20).low
+    assert abs(swept(0.3, 1).value - swept(0.3, 20).value) < 0.03
+
+
+@claims("07", "The largest rate overshoots at its first step, and more steps do not mend this")
+def test_the_largest_rate_overshoots():
+    assert all(swept(3, steps).high < swept(0.3, 1).low for steps in (1, 5, 20))
 
 
 @claims("07", "prototypes, which take no gradient step")
@@ -891,9 +887,8 @@ def test_looking_at_the_drawing_hardly_explains_it():
     return tuple(100 * number for each in (r, tuned) for number in (each.value, each.half))
 
 
-@claims("12", "Blurred copies bring no clear gain. Is it that the regression *looks at the drawing*? Give each "
-              "drawing the warp that was chosen for another one. Matching keeps most of its gain, and fine-tuning "
-              "keeps about half")
+@claims("12", "blurred copies bring no clear gain.\n* **It is hardly the look at the drawing.** With the warps of "
+              "other drawings, matching keeps most of its gain, and fine-tuning keeps about half")
 def test_cheap_explanations_fail():
     assert all(kind(f"gain, {MATCHING}", f"blurred by {sigma}", "-").low < 0 for sigma in ("0.5", "1"))
     kept = [kind(f"gain, {learner}", REGRESSION, "shuffled").value / kind(f"gain, {learner}", REGRESSION).value
@@ -950,8 +945,8 @@ def test_caution_does_not_explain_it():
         assert kind(f"gain, {MATCHING}", arm, budget).high < best.low
 
 
-@claims("12", "the learner that knows nothing of how people vary gains more than the trained one, by the copies of "
-         "each kind of warp. (The intervals overlap.)")
+@claims("12", "the learner that knows nothing of how people vary gains more than the trained one. This holds for the "
+              "copies of each kind of warp, but the intervals overlap.")
 def test_a_learner_without_a_prior_gains_more():
     for arm in (*WARPS, REGRESSION):
         matching, tuning = (kind(f"gain, {learner}", arm) for learner in (MATCHING, TUNING))
@@ -973,7 +968,7 @@ def test_support_alone_was_predicted():
     assert predicted.high < 0 and predicted.low < measured.high and measured.low < predicted.high
 
 
-@claims("11", "It promised nothing for *both sides*, which did as well as support alone")
+@claims("11", "The theory promised nothing for *both sides*, which did as well as support alone")
 def test_both_sides_were_not_predicted():
     assert change("predicted", "both sides").low < 0 < change("predicted", "both sides").high
     assert abs(change("measured", "both sides").value - change("measured", "support alone").value) < 0.005
@@ -985,7 +980,7 @@ def test_copies_by_g_do_not():
         assert change("measured", f"{arm}, copies by G").high > 0
 
 
-@claims("11", "It promised most for *Bayes*, which does harm")
+@claims("11", "The theory promised most for *Bayes*, which does harm")
 def test_the_metric_of_bayes_does_harm():
     promised = change("predicted", "Bayes")
     assert all(promised.high < change("predicted", arm).low for arm in ("support alone", "both sides"))
@@ -1001,7 +996,7 @@ def test_the_evaluation_classifier_of_08_is_weak():
     assert imitated("class preservation: evaluation classifier", "people").high < 0.5
 
 
-@claims("08", "of the warp generator's drawings rightly")
+@claims("08", "of the warp generator's drawings correctly")
 def test_the_warp_generator_preserves_the_class_better():
     warp, pixel = (imitated("class preservation: ProtoNet", arm) for arm in ("warp", "pixel"))
     assert warp.low > pixel.high
@@ -1082,7 +1077,7 @@ def test_training_on_real_drawings_only_has_the_highest_error():
 
 
 @claims("10", "Where $G$ makes all augmented copies at test time, the rows of $G$ on both sides are ahead of the "
-              "classical ones; where classical augmentation makes them, it is the reverse")
+              "classical ones. Where classical augmentation makes them, the classical rows are ahead")
 def test_training_should_see_what_the_test_will_average():
     for r in placed(GAN_ROWS, ["support, GAN", "support and query, GAN"]):
         assert all(r.value < other.value for other in beside(r, arm=CLASSICAL_ROWS))
@@ -1110,9 +1105,9 @@ SLOPE, SCATTER = "slope on the example", "scatter about the line, over people's"
 PLACES, SHAPES = ["place across", "place down"], ["size", "proportions", "slant"]
 
 
-@claims("11", "In its place, a copy by $G$ is a compromise: about half of $x$'s habit is forgotten, and the scatter is "
-              "nearly that of people. In size, proportions and slant $G$ is timid. Its slopes are near 1, and it "
-              "scatters far less than people do.")
+@claims("11", "The place of a copy by $G$ is a compromise. About half of $x$'s habit is forgotten, and the scatter is "
+              "nearly that of people. In size, proportions and slant $G$ is timid, because its slopes are near 1 and "
+              "it scatters far less than people do.")
 def test_of_all_habits_g_forgets_the_place():
     for of in PLACES:
         assert 0.4 < habit(SLOPE, "G", of).value < 0.6 and 0.8 < habit(SCATTER, "G", of).value < 1
@@ -1170,7 +1165,7 @@ def test_half_of_g_is_lowest_but_not_surely_lower():
     assert mark.low < 0 < mark.high
 
 
-@claims("11", "*everything but classical copies at full strength*, and doing without")
+@claims("11", "*all rivals but classical copies at full strength* do as well as $G$, and so does no augmentation")
 def test_every_rival_does_as_well_as_the_gan():
     assert all(taken_apart(arm, "G", "normalised").low < 0 for arm in AGAINST_G)
     assert taken_apart("classical × 1", "G", "normalised").low > 0
@@ -1537,25 +1532,27 @@ def test_what_an_episode_tells():
 
 EXCUSES = {         # why a number is no measurement of this course: where it stands
     "the level of all intervals, chance, or a scale": [
-        "95 % interval", "from the truth 95 % of the time. (95 % of a normal distribution lie within 1.96",
+        "95 % interval", "is 1.96 standard deviations of the *mean*, because 95 % of a normal",
         "promise of 95 %", "a little under 95 %", "Guessing gets 20 %", "guessing gets 20 %",
-        "by chance: 20 %", "guessing gets 10 %",
+        "guessing gets 10 %",
         "0 % is no gain. 100 % is the gain", "their fraction can exceed 100 %",
-        "people stand in the table and not 100 %", "0.5 for a perfect generator", "what is left above 0.5",
-        "A value below 0.5 says", "at 0.5 drawings are as far", "Memorisation below 0.5 says",
+        "the mark to reach is people's, and not 100 %", "0.5 for a perfect generator", "what is left above 0.5",
+        "A value below 0.5 says", "At 0.5 drawings are as far", "Memorisation below 0.5 says",
         "Above 0.5 it raises a suspicion"],
     "a setting: a rate, a width, a range that an exercise asks for, how data are held out": [
+        "A leaky ReLU of slope 0.2",
         "standard deviation of 0.1", "learning rate of 0.003", "learning rate of 0.01 for $G$ and 0.001",
         "momentum of 0.9", "momentum 0.9", "of 0 or 0.5", "logits of ±40", "Logits of ±200",
-        "(The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
+        "The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
         "Everybody holds out 20 %", "If it is 20 % of the drawings",
         "If it is 20 % of the characters", "If it is 20 % of the alphabets", "central 99 % of all samples",
-        "At a mean of 1.5", "0.3 in place of 0.03", "classical × 0.125", "The aim was 75 %", "of 0.05 to 30 seconds",
-        "gains stand at level 0.05"],
+        "At a mean of 1.5", "0.3 in place of 0.03", "The aim was 75 %", "of 0.05 to 30 seconds",
+        "are significant at level 0.05"],
     "arithmetic, a definition, or a theorem": [
-        "sample 50 of them 10,000 times", "2000 / 8 / 4 = 62.5 high-quality ones", "99.7 % lie within three standard",
-        "At 95 %, one comparison in twenty", "between equal arms, is below 0.05", "false alarm at 5 %",
-        "it takes 4.3 of them to equal one real drawing in our toy"],
+        "samples 50 of the episodes, 10,000 times", "2000 / 8 / 4 = 62.5 high-quality ones", "99.7 % lie within three standard",
+        "This factor is 4.30 for three values, in place of the 1.96",
+        "At 95 %, one comparison in twenty", "*p-value* is below 0.05", "false alarm at 5 %",
+        "It takes 4.3 perfect samples to equal one real drawing in our toy"],
 }
 
 

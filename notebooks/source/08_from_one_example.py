@@ -3,10 +3,10 @@
 #
 # **The question.** Can a generator draw a character it has never seen, from one drawing of it?
 #
-# The label of notebook 04 named a class that the generator had trained on. The learners of notebooks 06 and 07 meet
-# classes that nobody trained on, and all they bring is one example. So the generator will take **noise, an example, and
-# a description of the task**. You will write the parts that its training rests on, and compare two designs that could
-# hardly differ more. Both are judged on alphabets that took no part in training.
+# The label of notebook 04 named a class that the generator had trained on. The learners of notebooks 06 and 07 meet classes that
+# nobody trained on, and each class brings one example. So the generator will take **noise, an example, and a description of the
+# task**. You will write the parts that its training rests on, and compare two very different designs. Both are judged on
+# alphabets that took no part in training.
 #
 # **You need** notebooks 05 and 06. **Time**: 45 minutes, and about 40 more with the three exercises.
 #
@@ -14,8 +14,8 @@
 # |---|---|
 # | `retrain` | `False`: for `glyphs`, the generators are loaded from checkpoints; `True`: you train them (40 minutes on a laptop) |
 #
-# The other parameters are those of notebook 00. For images of your own, use `dataset = "folder:/path"` with one
-# subfolder per class.
+# The other parameters are those of notebook 00. For images of your own, use `dataset = "folder:/path"` with one subfolder per
+# class.
 
 # %% tags=["parameters"]
 import os
@@ -41,7 +41,7 @@ from course_lib import (
     augmentations, checkpoints, classifier, datasets, episodes, learners, networks, pairs, quality,
     runtime, statistics,
 )
-from course_tools import notebook, pad, plots, records
+from course_tools import diagrams, notebook, pad, plots, records
 
 sizes, device, results = notebook.setup("08_from_one_example", profile, dataset, device, seed,
                                         split="val")
@@ -52,32 +52,33 @@ print(f"{len(train.names)} characters to learn from; {len(val.names)} of other a
 # %% [markdown]
 # ## 1 · What real pairs look like
 #
-# The generator is to make another drawing of the same character, by another hand. So look at what people do. Each row
-# shows a drawing, then seven others of the same class. **Predict** before you look: what changes from hand to hand, and
-# what never does?
+# The generator is to make another drawing of the same character, by another hand. So look at what people do. Each row shows eight
+# drawings of one class. **Predict** before you look: what changes from hand to hand, and what never does?
 
 # %%
 rows = torch.randperm(len(val.names), generator=runtime.rng(seed))[:8].tolist()
 figure, ax = plt.subplots(figsize=(8, 8))
 plots.sheet(val.images[rows][:, :8], ax,
-            title="Eight characters, eight hands: what stays is the character")
+            title="Each row is one character by eight hands")
 plots.save(figure, "08_pairs")
 plt.show()
 
 # %% [markdown]
-# Slant, size, place, proportions and stroke width vary. Which strokes there are and how they meet does not. A generator
-# must learn this difference *in general*, as a rule that holds for characters it never saw. So it must not learn
-# characters, but **pairs**:
+# Slant, size, place, proportions and stroke width vary. Which strokes there are and how they meet does not. A generator must
+# learn this difference *in general*, as a rule that holds for characters it never saw. So it learns no single characters. It
+# learns **pairs**:
 #
 # $$ \min_G \max_D \; \mathbb{E}_{(x, x') \sim p_{\text{pair}}} \log D(x', x) + \mathbb{E}_{x, z} \log\bigl(1 - D(G(z, x), x)\bigr). $$
 #
-# $p_{\text{pair}}$ samples a class and then two *different* drawings of it: $x$, the **example**, and $x'$. As in the
-# mended recipe of notebook 05, $D$ sees the example beside the candidate, so it asks two questions at once: *is $x'$ a
-# real drawing? Is it the same character as $x$?* (Antoniou et al. 2017, DAGAN.)
+# To sample from $p_{\text{pair}}$, take a class and then two *different* drawings of it. They are the **example** $x$ and another
+# drawing $x'$. As in the mended recipe of notebook 05, $D$ sees the example beside the candidate. So it asks two questions at
+# once, whether $x'$ is a real drawing and whether it is the same character as $x$. This is the idea of DAGAN (Antoniou et al.
+# 2017).
 #
 # ### Exercise 1 · Pairs (★★, very important, 15 minutes)
 #
-# `images` `[C, M, 1, H, W]`. Sample `n` classes **without replacement**, and of each class two different drawings.
+# From `images` `[C, M, 1, H, W]`, sample `n` classes **without replacement** and in random order. Of each class, sample two
+# different drawings.
 
 # %%
 def my_pairs(images, n, rng):
@@ -95,10 +96,10 @@ checks.pairs(my_pairs)
 # %% [markdown]
 # ## 2 · The task, as a set
 #
-# The task knows more than one example. The support of a 12-way task holds twelve drawings of one alphabet, and they
-# tell about its script and its stroke widths. A description of a *set* must not depend on the order, and should take
-# sets of any size. A mean of features does both (Zaheer et al. 2017), just as the prototypes of notebook 06 did.
-# `networks.SetEncoder` is three layers and a mean.
+# The task knows more than one example. The support of a 12-way task holds twelve drawings of one alphabet, and they tell about
+# its script and its stroke widths. A description of a *set* must not depend on the order, and it should take sets of any size. A
+# mean of features does both (Zaheer et al. 2017), and the prototypes of notebook 06 were such means. `networks.SetEncoder` is
+# three layers and a mean.
 
 # %% tags=["nbval-check-output"]
 encode = networks.SetEncoder(64)
@@ -108,20 +109,19 @@ same = torch.allclose(encode(task), encode(task.flip(1)), atol=1e-5)
 print("the same in another order:", same)
 
 # %% [markdown]
-# `pairs.sampler` samples four tasks of twelve characters, each within one alphabet, and returns
-# `(real, example, task)`: your exercise with a task around it. Section 6 asks whether the description of the task is of
-# use.
+# `pairs.sampler` samples four tasks of twelve characters, each within one alphabet, and returns `(real, example, task)`. This is
+# your exercise with a task around it. Section 6 asks whether the description of the task is of use.
 #
 # ## 3 · Two generators
 #
-# **Pixel by pixel** (`networks.PixelGenerator`). In this U-Net the example goes down to $7 \times 7$, noise and task
-# join there, and skip connections hand the details over on the way up. It can draw anything. That is its strength and
-# its danger.
+# **Pixel by pixel** (`networks.PixelGenerator`). This network is a U-Net. The example shrinks to $7 \times 7$, noise and task
+# join there, and skip connections hand the details over on the way up. This $G$ can draw anything, which is its strength and its
+# danger.
 #
-# **By warping** (`networks.WarpGenerator`). A small network looks at noise, example and task and *chooses numbers*: an
-# affine map (6), a smooth field of shifts on a $5 \times 5$ grid (50) and a stroke width (1). `networks.warp` then
-# moves the ink of the example accordingly. Its ink is the example's, so it has to *work* to lose the character, and it
-# cannot smuggle in one from training.
+# **By warping** (`networks.WarpGenerator`). A small network looks at noise, example and task and *chooses 57 numbers*. Six are an
+# affine map, fifty are a smooth field of shifts on a $5 \times 5$ grid, and one is a stroke width. `networks.warp` then moves the
+# ink of the example. Because all ink is the example's, this $G$ has to *work* to lose the character, and it cannot smuggle in one
+# from training.
 #
 # **Predict**: which will preserve the character? Which will vary more? Which will fool $D$ better?
 
@@ -135,20 +135,21 @@ changes = {"unchanged": {}, "slant": {"affine": slant},
            "smaller": {"affine": 0.3 * torch.eye(2, 3)[None]}, "bend": {"field": 2 * bend},
            "thick strokes": {"stroke_width": torch.ones(1)},
            "thin strokes": {"stroke_width": -0.6 * torch.ones(1)}}
-figure, axes = plt.subplots(1, 6, figsize=(13, 2.9))
-for ax, (name, change) in zip(axes, changes.items()):
+figure, axes = plt.subplots(2, 3, figsize=(8, 6))
+for ax, (name, change) in zip(axes.flat, changes.items()):
     plots.show(ax, networks.warp(example, **(unchanged | change))[0], name)
-figure.suptitle("What 57 numbers can do to a drawing", fontsize=17)
+figure.suptitle("57 numbers slant, shrink, bend, thicken and thin a drawing", fontsize=17)
 plots.save(figure, "08_warp")
 plt.show()
 
 # %% [markdown]
 # ### Exercise 2 · The stroke width (★, 10 minutes)
 #
-# One number sets the stroke width, and it must be differentiable so that $G$ can learn it. The maximum over each
-# $3 \times 3$ neighbourhood thickens every stroke by a pixel on either side; the minimum thins it. For `stroke_width`
-# `[B]` from −1 to 1, blend: 0 leaves the image, 1 is the maximum, −1 is the minimum, and halfway is halfway.
-# (`max_pool2d(x, 3, 1, 1)` is the maximum. For the minimum, think of $-x$.)
+# One number sets the stroke width, and the images must be differentiable in it so that $G$ can learn it. The maximum over each
+# $3 \times 3$ neighbourhood thickens every stroke by a pixel on either side. The minimum thins it.
+#
+# Blend them by `stroke_width` `[B]`, from −1 to 1. At 0 the image stays, at 1 it is the maximum, at −1 it is the minimum, and
+# halfway is halfway. `max_pool2d(x, 3, 1, 1)` is the maximum. For the minimum, think of $-x$.
 
 # %%
 def my_stroke_width(x, stroke_width):
@@ -166,23 +167,29 @@ checks.stroke_width(my_stroke_width)
 # %% [markdown]
 # ## 4 · A discriminator of pairs
 #
-# `networks.PairDiscriminator` stacks candidate and example as two channels of one picture, so each layer can compare
-# them. But will it? At first $G$'s samples are so poor that *is it real?* decides every case, and *is it the same
-# character?* is never asked. So ask it directly, with drawings that are **real but wrong** (Reed et al. 2016):
+# `networks.PairDiscriminator` stacks candidate and example as two channels of one picture, so each layer can compare them. But it
+# may not do so. At first $G$'s samples are so poor that *is it real?* decides every case, and $D$ can neglect *is it the same
+# character?* So ask the second question directly, with drawings that are **real but wrong** (Reed et al. 2016):
 #
 # $$ \mathcal{L}_D = \underbrace{-\log D(x', x)}_{\text{a real pair}} \; \underbrace{- \log\bigl(1 - D(G(z, x), x)\bigr)}_{\text{generated}}
 #   \; \underbrace{- \; w \log\bigl(1 - D(x'_{\text{other}}, x)\bigr)}_{\text{real, of another class}} $$
 #
-# with a weight $w$, which is $\tfrac12$ in the library.
-#
+# The weight $w$ is $\tfrac12$ in the library.
+
+# %%
+plots.save(diagrams.pairs(), "08_players")
+plt.show()
+
+# %% [markdown]
 # ### Exercise 3 · Real but wrong (★★, very important, 15 minutes)
 #
-# Write the third term for `real` `[B, ...]` and `example` `[B, ...]`, whose rows are of different classes.
-# `D(real, example)` returns logits. Pair example $i$ with real drawing $i-1$, and example 0 with the last drawing.
+# Write the third term for `real` `[B, ...]` and `example` `[B, ...]`. Row $i$ of both is of one class, and different rows are of
+# different classes. `D(candidate, example)` returns logits. Pair example $i$ with real drawing $i-1$, and example 0 with the last
+# drawing.
 
 # %%
 def my_mismatch(D, real, example, weight):
-    """What D must pay for taking real drawings of the wrong character for right: a scalar."""
+    """What D must pay for accepting real drawings of another character: a scalar."""
     ### BEGIN SOLUTION
     wrong = D(real.roll(1, dims=0), example)
     return weight * nn.functional.softplus(wrong).mean()        # -log(1 - D), from logits
@@ -195,8 +202,9 @@ checks.mismatch(my_mismatch)
 # %% [markdown]
 # ## 5 · Train, and look
 #
-# `pairs.train_generator` is `gan.fit` of notebook 03 on such pairs, with your term and R1. First a few iterations of
-# your own...
+# `pairs.train_generator` is `gan.fit` of notebook 03 on such pairs. To $D$'s loss it adds the term of Exercise 3 and, every
+# fourth iteration, R1. First train for a few iterations, and watch the losses. **Predict** what each player pays while $D$ cannot
+# tell the three kinds of pairs apart. A coin pays $2 \log 2$ for two kinds (notebook 01).
 
 # %%
 def new_pair(make_G, **parts):
@@ -216,25 +224,34 @@ def trained(make_G, iterations, penalty=pairs.PENALTY, path=None, **parts):
 mine = trained(networks.WarpGenerator, sizes.pick(smoke=5, cpu=300, gpu=2_000))
 
 # %%
-guessing = (1 + 1 + 0.5) * math.log(2)          # the three terms of L_D where every logit is 0
-figure, ax = plt.subplots(figsize=(10, 4.5))
-for loss, name in ((mine.d_loss, "D"), (mine.g_loss, "G")):
-    ax.plot(loss, linewidth=1)
-    ax.text(1.01 * len(loss), loss[-20:].mean(), name, fontsize=16, color=ax.lines[-1].get_color())
-ax.axhline(guessing, color="black", linestyle=":")
-ax.text(0, guessing, "a D that guesses", va="bottom")
-ax.set(xlabel="iteration", ylabel="loss (nats)",
-       title=f"After {len(mine.d_loss)} iterations D pays {mine.d_loss[-20:].mean():.2f} nats; "
-             f"guessing costs {guessing:.2f}")
+real_share = 1 / (1 + 1 + 0.5)                  # of the weights of the three terms of L_D
+pays = {"D": -math.log(real_share) - 1.5 * math.log(1 - real_share), "G": -math.log(real_share)}
+figure, ax = plt.subplots(figsize=(9, 4.8))
+for name, loss in (("D", mine.d_loss), ("G", mine.g_loss)):
+    ax.plot(loss, linewidth=1, color=plots.METHODS[name])
+    ax.axhline(pays[name], xmax=0.8, color=plots.BLACK, linestyle=":")
+    ax.text(1.02 * len(loss), pays[name], f"{name}: {pays[name]:.2f}\nby guessing", va="center",
+            color=plots.METHODS[name])
+ax.set(xlabel="iteration", ylabel="loss (nats)", xlim=(0, 1.25 * len(mine.d_loss)))
+ax.set_title(f"After {len(mine.d_loss)} iterations D pays {mine.d_loss[-20:].mean():.2f} nats, G "
+             f"{mine.g_loss[-20:].mean():.2f}.\nWith a D that only guesses they pay "
+             f"{pays['D']:.2f} and {pays['G']:.2f}", fontsize=15)
 plots.save(figure, "08_losses")
 plt.show()
 
 # %% [markdown]
-# ... then the long runs, of the very same code with 4,000 iterations. For `glyphs` they lie in `checkpoints/`
-# (`studies/generators.py` made them); for other data, short runs are trained right here. There are two designs, and
-# two warp generators that lack something. In *warp, no task* neither player sees the task. In *warp, unconditional D*
-# the discriminator sees the drawing and nothing else, which is fault 3 of notebook 05. **Predict**: will its $G$
-# preserve the character, and will it vary it?
+# Here is where the lines come from. A $D$ that cannot tell the three kinds apart gives all of them one probability $p$ of being a
+# real pair. It pays $-\log p - (1 + w) \log(1 - p)$, which is least at $p = 1 / (2 + w)$. For $w = \tfrac12$ this is $p = 0.4$,
+# because real pairs have only $1$ of $2.5$ parts of the weight. Then $D$ pays $1.68$ nats and $G$ pays $-\log p = 0.92$ nats. So
+# a curve near its line means that $D$ has learned little more than the three weights.
+#
+# A later stage has other lines. A $D$ that knows every wrong character, but not $G$'s drawings, pays $2 \log 2 = 1.39$ nats, and
+# $G$ pays $\log 2 = 0.69$ nats.
+#
+# Now come the long runs, of the very same code with 4,000 iterations. For `glyphs`, `studies/generators.py` made them, and they
+# lie in `checkpoints/`. For other data, short runs are trained right here. There are two designs, and two warp generators that
+# lack something. In *warp, no task* neither player sees the task. In *warp, unconditional D* the discriminator sees only the
+# drawing, which is fault 3 of notebook 05. **Predict**: will the $G$ of this $D$ preserve the character, and will it vary it?
 
 # %%
 KINDS = {"pixel": ("pixel_glyphs.safetensors", networks.PixelGenerator, {}),
@@ -259,10 +276,10 @@ for kind, (file, make_G, parts) in KINDS.items():
                      notebook="08_from_one_example")
 
 # %% [markdown]
-# `augmentations.classical()` joins them as a baseline: random affine maps, bends and stroke widths, the same for any
-# example, learned from no data. It is at full strength here, which no tuning chose. Notebooks 09 to 11 use a quarter of
-# it, so read the characters that it loses as those of this strength. From here on, every example is of a character of
-# the validation alphabets.
+# `augmentations.classical()` joins them as a baseline. It takes random affine maps, bends and stroke widths, which do not depend
+# on the example and are learned from no data. Here it has full strength, which no tuning chose. Notebooks 09 to 11 use a quarter
+# of it, so what it loses here belongs to this strength. From here on, every example is of a character of the validation
+# alphabets.
 
 # %%
 arms = {"classical": augmentations.classical()}
@@ -284,24 +301,25 @@ def copies_of(augmentation, n, drawing=0):
 # %%
 shown = {"people": ink[:, 1:6]}
 shown |= {name: copies_of(arms[name], 5) for name in ("classical", "pixel", "warp")}
-figure, axes = plt.subplots(1, 5, figsize=(15, 6.6), width_ratios=(1, 5, 5, 5, 5))
-plots.sheet(ink[rows, :1].cpu(), axes[0], title="x")
-for ax, (name, images) in zip(axes[1:], shown.items()):
-    plots.sheet(images[rows].cpu(), ax, title=name)
-figure.suptitle("Characters that no generator has seen, from the drawing at the left", fontsize=18)
+figure, axes = plt.subplots(2, 4, figsize=(9, 9.6), width_ratios=(1, 5, 1, 5))
+for (left, right), (name, images) in zip(axes.reshape(4, 2), shown.items()):
+    plots.sheet(ink[rows[:6], :1].cpu(), left, title="x")
+    plots.sheet(images[rows[:6]].cpu(), right, title=name)
+figure.suptitle("Five more drawings of each character from one drawing x.\n"
+                "No generator has seen these characters", fontsize=17)
 plots.save(figure, "08_drawn")
 plt.show()
 
 # %% [markdown]
-# Cover the titles: which block would you take for people's? Which rows have changed into another character? Do the five
-# differ as much as five people would?
+# Cover the titles, and say which block you would take for people's. Then look for rows that have changed into another character,
+# and for rows where the five differ less than five people would.
 #
 # ### $G$ redraws yours
 #
-# In JupyterLab, run the next cell, clear the five pads and draw characters that nobody has seen. The five are one
-# task. **Predict**: which of them will $G$ vary well, and which will it spoil? Then run the cell *below* the pads
-# again, because Jupyter does not run it by itself. (The cell of the pads itself would bring our drawings back, which
-# the picture on a static page shows.)
+# In JupyterLab, run the next cell, clear the five pads and draw characters that nobody has seen. The five are one task.
+# **Predict**: which of them will $G$ vary well, and which will it spoil? Then run the cell *below* the pads again, because
+# Jupyter does not run it by itself. Do not run the cell of the pads again, because it brings our own drawings back. A static page
+# shows these.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -313,32 +331,34 @@ rng = runtime.rng(seed + 7, device)
 redrawn = torch.stack([arms["warp"](yours, rng)[0] for _ in range(8)], dim=1)  # [5, 8, 1, 28, 28]
 figure, axes = plt.subplots(1, 2, figsize=(10, 5.8), width_ratios=(1, 8))
 plots.sheet(yours[0, :, None].cpu(), axes[0], title="x")
-plots.sheet(redrawn.cpu(), axes[1], title="warp")
-figure.suptitle("Your drawing at the left, and eight that G makes of it", fontsize=18)
+plots.sheet(redrawn.cpu(), axes[1], title="by G, warp")
+figure.suptitle("Each drawing x, and eight that G makes of it", fontsize=18)
 plots.save(figure, "08_yours")
 plt.show()
 
 # %% [markdown]
-# Your eye asks the right questions; now the numbers.
+# Your eye asks the right questions. Numbers answer them.
 #
 # ## 6 · Judged on alphabets never seen
 #
-# Two networks that took no part in any training of $G$ give three verdicts. (The settings of $G$, such as its rates,
-# were not chosen on these alphabets of `glyphs` either, but on two real ones, Greek and Korean. Greek validates in
-# `omniglot-small1`, so there the verdicts flatter a little. The test alphabets wait for notebook 09.)
+# Two networks that took no part in any training of $G$ give three verdicts.
 #
-# * **Class preservation, by a learner**: the ProtoNet of notebook 06 gets one real drawing of each character, and must
-#   name a *generated* one, made from another real drawing. Each drawing is judged by itself, so the setting is
-#   inductive. If the ProtoNet names the generated drawings as often as the real ones they were made from, the class was
-#   preserved.
-# * **Class preservation and diversity, by an evaluation classifier** of the validation characters: does it find the
-#   character? And how far apart, in its features, are two drawings made from one example, against two people's?
-# * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance
-#   of two distributions is
-#   $2\,\mathbb{E}\lVert a - b\rVert - \mathbb{E}\lVert a - a'\rVert - \mathbb{E}\lVert b - b'\rVert$ with $a, a'$
-#   sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 only if they are equal. We take it
-#   between the evaluation classifier's features. On `glyphs` the truth can be sampled: the simulator calls in new
-#   people. (The last column is the Fréchet distance of notebook 03, of all characters together.)
+# * **Class preservation, by a learner.** The ProtoNet of notebook 06 gets one real drawing of each character. It must name a
+#   *generated* drawing, made from another real drawing of the character. Each drawing is judged by itself, so the setting is
+#   inductive. The class was preserved if the ProtoNet names generated drawings as often as the real ones that they were made
+#   from.
+# * **Class preservation and diversity, by an evaluation classifier.** It has learned the validation characters. How often it
+#   finds the character is a second measure of preservation. Diversity is how far apart, in its features, two drawings made from
+#   one example are, divided by how far apart two people's are.
+# * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance of two
+#   distributions is $2\,\mathbb{E}\lVert a - b\rVert - \mathbb{E}\lVert a - a'\rVert - \mathbb{E}\lVert b - b'\rVert$ with
+#   $a, a'$ sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 only if they are equal, and an
+#   estimate of 0 can come out slightly negative. We take it between the evaluation classifier's features. On `glyphs` the truth
+#   can be sampled, because the simulator calls in new people.
+#
+# The last column of the table is the Fréchet distance of notebook 03, of all characters together. The settings of $G$, such as
+# its rates, were not chosen on these alphabets but on two real ones, Greek and Korean. Greek validates in `omniglot-small1`, so
+# there the verdicts flatter a little. The test alphabets wait for notebook 09.
 #
 # **Predict**: copies of the example preserve the class perfectly. What will the distance to the truth say of them?
 
@@ -370,9 +390,9 @@ def energy_distance(a, b):
 
 
 # %% [markdown]
-# The truth: on `glyphs`, what new people write; elsewhere, the drawings of the example's class that nobody used. Every
-# arm is compared with the first half of it. The second half stands in the table as *people*, and every other arm draws
-# as many, because a Fréchet distance depends on the number of drawings.
+# On `glyphs`, the truth is what new people write. For other data, it is the drawings of the example's class that no network used.
+# Every way to draw is compared with the first half of the truth. The second half stands in the table as *people*. Every other way
+# makes as many drawings, because a Fréchet distance depends on their number.
 
 # %%
 n_true = sizes.pick(smoke=12, cpu=40, gpu=100)
@@ -461,34 +481,43 @@ lines += [f"| {name} | {' | '.join(map(cell, row.values()))} |" for name, row in
 display(Markdown("\n".join(lines)))
 
 # %%
-figure, ax = plt.subplots(figsize=(10, 6))
-for i, (name, row) in enumerate(table.items()):
-    right, wide = row[KEPT], row["diversity"]
-    ax.errorbar(wide["value"], 100 * right["value"], xerr=(wide["high"] - wide["low"]) / 2,
-                yerr=50 * (right["high"] - right["low"]), fmt="o*sD^vP"[i], markersize=13,
-                color=plots.COLOURS[i], label=name)
-ax.axhline(100 * table["people"][KEPT]["value"], color="black", linestyle=":")
-ax.axvline(1, color="black", linestyle=":")
-found = ", ".join(f"{name} {100 * table[name][KEPT]['value']:.0f} %"
-                  for name in ("people", "warp", "pixel", "classical"))
-ax.set(xlabel="diversity of drawings of one character (people: 1)", ylabel="class preservation (%)",
-       title=f"Class preservation: {found}")
-ax.legend(fontsize=13)
+LOOKS = {"people": ("real", "o", (-12, -26)), "copies of the example": ("none", "o", (14, 10)),
+         "classical": ("classical", "o", (0, -26)), "pixel": ("GAN", "D", (0, -26)),
+         "warp": ("GAN", "o", (0, 19)), "warp, no task": ("GAN", "^", (0, -28)),
+         "warp, unconditional D": ("GAN", "s", (14, -22))}     # colour, marker, place of the label
+figure, ax = plt.subplots(figsize=(9, 6))
+for name, row in table.items():
+    (method, marker, aside), right, wide = LOOKS[name], row[KEPT], row["diversity"]
+    colour, place = plots.METHODS[method], (wide["value"], 100 * right["value"])
+    ax.errorbar(*place, xerr=(wide["high"] - wide["low"]) / 2, markersize=11, color=colour,
+                yerr=50 * (right["high"] - right["low"]), fmt=marker,
+                markerfacecolor=colour if name != "warp, no task" else "white")
+    ax.annotate(name, place, aside, textcoords="offset points", color=colour,
+                ha="left" if aside[0] > 0 else "right" if aside[0] else "center")
+ax.axhline(100 * table["people"][KEPT]["value"], color=plots.BLACK, linestyle=":", linewidth=1)
+ax.axvline(1, color=plots.BLACK, linestyle=":", linewidth=1)
+ax.set(xlabel="diversity of drawings of one character (people: 1)", ylabel="class preservation (%)")
+ax.margins(0.08)
+found = [f"{100 * table[name][KEPT]['value']:.0f} %" for name in ("warp", "pixel", "people")]
+ax.set_title("A ProtoNet names {} of warped drawings,\n{} of those drawn pixel by pixel, {} of "
+             "people's".format(*found))
 plots.save(figure, "08_judged")
 plt.show()
 
 # %% [markdown]
-# How to read it: *copies* preserve every class and have no diversity, and their distance to the truth shows what that
-# costs. Moving right at the same height is a better imitation of people. Moving down means that characters are lost.
-# There are two cautions. Both networks that judge make errors of their own, and that is why people stand in the table
-# and not 100 %. The evaluation classifier is weak: it names fewer than half of people's drawings, so diversity and
-# distance, which are measured in its features, are rough. And the intervals are over episodes and characters, but each generator was trained once, so a small
-# difference between two of them may be that of two runs.
+# People stand at the upper right. A dot further left is less diverse, and a dot further down loses characters. *Copies* preserve
+# every class and have no diversity, and their distance to the truth shows what that costs. Read the numbers with three cautions.
 #
-# **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task, and with *warp,
-# unconditional D*, which lacks more: its $D$ sees neither task nor example. It therefore pays no third term (section
-# 4), because without an example no drawing is the wrong one. All arms met the same characters and episodes, so the
-# differences of this ablation are paired (notebook 06).
+# * Both networks that judge make errors of their own. Therefore the mark to reach is people's, and not 100 %.
+# * The evaluation classifier is weak, because it names fewer than half of people's drawings. Diversity and distance are measured
+#   in its features, so they are rough.
+# * The intervals are over episodes and characters. But each generator was trained once, so a small difference between two of them
+#   may be that of two runs.
+#
+# **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task. Then compare it with *warp,
+# unconditional D*, whose $D$ sees neither task nor example. This $D$ also pays no third term (section 4), because without an
+# example no drawing is the wrong one. All met the same characters and episodes, so the differences of this ablation are paired
+# (notebook 06).
 
 # %%
 for other in ("warp, no task", "warp, unconditional D", "pixel"):
@@ -498,37 +527,44 @@ for other in ("warp, no task", "warp, unconditional D", "pixel"):
                                  setting="inductive",
                                  unit="accuracy" if "class" in what else "ratio")
         half_width = (difference["high"] - difference["low"]) / 2
-        print(f"warp - {other:22} {what:29} {difference['value']:+.3f} ± {half_width:.3f}")
+        said = f"{difference['value']:+.2f} ± {half_width:.2f}"
+        if difference["unit"] == "accuracy":
+            said = f"{100 * difference['value']:+.1f} ± {100 * half_width:.1f} points"
+        print(f"warp - {other:22} {what:29} {said}")
 
 # %% [markdown]
-# With an unconditional $D$, a warp has an easy way out: hand the example back. It is a real drawing, so a $D$ that sees
-# only this drawing cannot reject it. On such copies its loss should be $2 \log 2$, that of a coin (notebook 01). The
-# character is preserved, but the diversity is almost 0. Only a $D$ that sees the example beside the drawing can demand
-# *another* drawing of it. The description of the task adds little, because an example says most of what the set says:
-# in this design and on these data, no difference is clear.
+# With an unconditional $D$, a warp has an easy way out, which is to hand the example back. The example is a real drawing, so a
+# $D$ that sees only this drawing cannot reject it. On such copies $D$'s loss should be $2 \log 2$, that of a coin (notebook 01).
+# The character is preserved, but the diversity is almost 0. Only a $D$ that sees the example beside the drawing can demand
+# *another* drawing of it.
+#
+# The description of the task adds little, because an example says most of what the set says. At least in this design and on these
+# data, no difference is clear.
 
 # %% [markdown]
 # ## The answer
 #
-# Yes, to a degree. Preserving a character and varying it as people do are two things, so each has its number.
+# Yes, to a degree. Preserving a character and varying it as people do are two things, so each has its own number.
 
 # %%
 warp, pixel, people = (table[name] for name in ("warp", "pixel", "people"))
 times, far = ({name: f"{row[what]['value']:.2f}" for name, row in table.items()}
               for what in ("diversity", "distance to the truth"))
 display(Markdown(
-    "On characters of alphabets never trained on, a ProtoNet names "
-    f"**{records.percent(warp[KEPT])}** of the warp generator's drawings rightly, "
-    f"{records.percent(pixel[KEPT])} of the pixel generator's, and "
+    f"A ProtoNet names **{records.percent(warp[KEPT])}** of the warp generator's drawings "
+    f"correctly, {records.percent(pixel[KEPT])} of the pixel generator's, and "
     f"{records.percent(people[KEPT])} of people's. The warp generator's drawings of one character "
-    f"are **{times['warp']}** times as diverse as people's (pixel: {times['pixel']}). "
-    f"Their distance to the truth is {far['warp']}, against {far['pixel']} for the pixel "
-    f"generator, {far['classical']} for classical augmentation, "
-    f"{far['copies of the example']} for copies "
-    f"of the example and {far['people']} for people.\n\nEach generator was trained once."))
+    f"are **{times['warp']}** times as diverse as people's, and the pixel generator's "
+    f"{times['pixel']} times. The distance to the truth is {far['warp']} for warps, {far['pixel']} "
+    f"for the pixel generator, {far['copies of the example']} for copies of the example and "
+    f"{far['people']} for people.\n\n"
+    "* All characters are of alphabets that no generator was trained on.\n"
+    f"* Classical augmentation has a distance of {far['classical']}, at full strength. Notebook 09 "
+    "tunes it.\n"
+    "* Each generator was trained once, and the classifier that measures diversity and distance is "
+    "weak."))
 
 # %% [markdown]
-# **Read next.** Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv
-# 1711.04340), sections 3 and
-# 4. Such drawings may look right and still not *help a learner*, so [notebook 09](09_gan_augmented_adaptation.ipynb)
-#    asks whether they do.
+# **Read next.** Sections 3 and 4 of Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv
+# 1711.04340). Such drawings may look right and still not *help a learner*. So [notebook 09](09_gan_augmented_adaptation.ipynb)
+# asks whether they do.
