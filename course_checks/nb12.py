@@ -4,7 +4,6 @@ import torch
 from torch.nn.functional import softplus
 
 from ._base import (
-    PairD,
     check,
     check_unchanged,
     compare,
@@ -12,7 +11,6 @@ from ._base import (
     finite_loss,
     require,
     returned,
-    scalar,
     shaped,
     tensor,
 )
@@ -27,12 +25,15 @@ def matching_loss(function):
     for b, f in ((4, 4), (5, 3), (3, 1)):           # equal sizes let mistakes run
         rng = torch.Generator().manual_seed(b)
         y, z, t = 1 + torch.randn(b, f, generator=rng), torch.randn(b, f, generator=rng), torch.rand(b, generator=rng)
-        velocity = _velocity(torch.randn(f, f, generator=rng).requires_grad_(), b, f)
+        weight = torch.randn(f, f, generator=rng).requires_grad_()
+        velocity = _velocity(weight, b, f)
         given = y.clone(), z.clone(), t.clone()
         came = finite_loss(function(velocity, *given))
         compare(came, _matching(velocity, y, z, t), MISTAKES["matching_loss"], (velocity, y, z, t),
                 "take one row: where is it at time t, which way does it go, and how far from that is the velocity?")
         check_unchanged(y=(given[0], y), z=(given[1], z), t=(given[2], t))
+        (gradient,), (right,) = (torch.autograd.grad(loss, weight) for loss in (came, _matching(velocity, y, z, t)))
+        compare(gradient, right, [], (), "the loss is right and its gradient is not. Which part of it did you detach?")
     done("matching loss: on the straight way from noise to data, the velocity is data less noise.")
 
 
@@ -74,6 +75,10 @@ _MATCHING_MISTAKES = [
      "t multiplies the columns, and each row has a time of its own. Which shape must t have to multiply whole rows?"),
     (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), 1 - t) - (y - z)).square().mean(),
      "the velocity is told another time than the one at which the row stands there. Which time is it?"),
+    (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), torch.zeros_like(t)) - (y - z)).square().mean(),
+     "the velocity is told that it is always time 0. Which time is it for each row?"),
+    (lambda v, y, z, t: (v(z.lerp(y, t[:1, None]), t) - (y - z)).square().mean(),
+     "all rows stand where the first one is in time. How many times were you given?"),
     (lambda v, y, z, t: (v(z + t[:, None] * y, t) - (y - z)).square().mean(),
      "your row still has all of its noise at t = 1. What is noise multiplied by?"),
 ]
@@ -87,30 +92,53 @@ def augmented_losses(function):
     """
     for b in (4, 5):
         rng = torch.Generator().manual_seed(b)
-        weight = torch.randn(18, generator=rng)
-        pair, example = PairD(weight), torch.randn(b, 1, 2, 3, generator=rng)
+        weight = (12 * torch.randn(12, generator=rng)).requires_grad_()
+        D, seen = _judge(weight), []
 
-        def D(x, pair=pair, example=example):
-            return pair(x, example)
+        def augment(x, seen=seen):
+            seen.append(len(x))
+            return _augment(x)
 
         real, of_G = torch.randn(b, 1, 2, 3, generator=rng), torch.randn(b, 1, 2, 3, generator=rng).requires_grad_()
         fake = of_G.tanh()
-        answer = function(D, real.clone(), fake, _augment)
+        given = real.clone(), fake.clone()
+        answer = function(D, *given, augment)
         d_loss, g_loss = returned([*answer] if isinstance(answer, torch.Tensor) and answer.dim() else answer, "d_loss",
                                   "g_loss")
-        both = torch.stack([finite_loss(d_loss), finite_loss(g_loss)])
-        compare(both, torch.stack(_losses(D, real, fake)), MISTAKES["augmented_losses"], (D, real, fake, _augment),
+        d_loss, g_loss = finite_loss(d_loss), finite_loss(g_loss)
+        right = _losses(D, real, fake.detach())[0], _losses(D, real, fake)[1]
+        compare(torch.stack([d_loss, g_loss]), torch.stack(right), MISTAKES["augmented_losses"],
+                (D, real, fake, _augment),
                 "D's loss is softplus(-logit) of real images plus softplus(logit) of fakes, G's is softplus(-logit) of "
                 "fakes; each a mean. Which images does D see in each of the three?")
-        scalar(g_loss, "g_loss")
-        gradient, = torch.autograd.grad(g_loss, of_G, allow_unused=True, retain_graph=True)
-        require(gradient is not None and bool(gradient.any()), "a gradient of g_loss for G", "none",
-                "G learns through D, through the augmentation and through `fake`. Which of the three is detached?")
-        if d_loss.requires_grad:
-            gradient, = torch.autograd.grad(d_loss, of_G, allow_unused=True, retain_graph=True)
-            require(gradient is None or not gradient.any(), "no gradient of d_loss for G", "one",
-                    "D's loss would train G to be caught. What does D's loss get to see of G's graph?")
+        check_unchanged(real=(given[0], real), fake=(given[1], fake))
+        _check_learners(d_loss, g_loss, right, weight, of_G)
+        require(sum(seen) == 3 * b, f"{3 * b} augmented images, {b} for each mean", f"{sum(seen)}",
+                "each time that D looks, images are augmented anew. Which of the three means shares its images with "
+                "another?")
     done("augmented losses: D never sees an image as it is, real or generated, and G learns through the same change.")
+
+
+def _judge(weight):
+    """D(images) -> logits [B], of as many images as there are."""
+    def D(x):
+        return torch.cat([x, x.square()], dim=1).flatten(1) @ weight
+    return D
+
+
+def _check_learners(d_loss, g_loss, right, weight, of_G):
+    """Whether D learns from d_loss alone, and G from g_loss alone, as they should."""
+    gradient, = torch.autograd.grad(g_loss, of_G, allow_unused=True, retain_graph=True)
+    require(gradient is not None and bool(gradient.any()), "a gradient of g_loss for G", "none",
+            "G learns through D, through the augmentation and through `fake`. Which of the three is detached?")
+    wanted, = torch.autograd.grad(right[1], of_G, retain_graph=True)
+    compare(gradient, wanted, [], (), "G's loss is right and its gradient is not. Which part of it did you detach?")
+    gradient, = torch.autograd.grad(d_loss, of_G, allow_unused=True, retain_graph=True)
+    require(gradient is None or not gradient.any(), "no gradient of d_loss for G", "one",
+            "D's loss would train G to be caught. What does D's loss get to see of G's graph?")
+    (gradient,), (wanted,) = (torch.autograd.grad(loss, weight, retain_graph=True) for loss in (d_loss, right[0]))
+    compare(gradient, wanted, [], (), "D's loss is right, but a part of it is detached, and D does not learn from it. "
+            "Which of its two means is that?")
 
 
 def _augment(x):

@@ -9,6 +9,11 @@ def slope_right(a, b):
 
 
 def slope_by_lstsq(a, b):
+    a, b = a - a.mean(), b - b.mean()
+    return torch.linalg.lstsq(a.flatten()[:, None], b.flatten()[:, None]).solution[0, 0]
+
+
+def slope_by_lstsq_of_large_numbers(a, b):
     rows = torch.stack([a.flatten(), torch.ones(a.numel())], dim=1)
     return torch.linalg.lstsq(rows, b.flatten()[:, None]).solution[0, 0]
 
@@ -164,27 +169,47 @@ def weight_by_newton(shots, between, within, slope, bias):
     return (-first / second).detach()           # f is a parabola: one step is all
 
 
-def break_even_right(between, within, slope, bias):
-    return (1 - slope ** 2) * within / ((1 - slope) ** 2 * between + bias ** 2)
+def shuffled_but_for_one(settings, rng):
+    """Image 0 always gets the settings of image 1."""
+    own, order = torch.arange(len(settings[0])), None
+    while order is None or (order == own).any() or order[0] != 1:
+        order = torch.randperm(len(own), generator=rng)
+    return tuple(part[order] for part in settings)
 
 
-def break_even_by_two_values(between, within, slope, bias):
-    at_0, at_1 = within, slope ** 2 * within        # what is divided by k in f(0) and f(1)
-    return torch.tensor((at_0 - at_1) / ((1 - slope) ** 2 * between + bias ** 2))
+def gaussian_of_uniform_noise(settings, n, rng):
+    z = 12 ** 0.5 * (torch.rand(n, settings.shape[1], generator=rng) - 0.5)
+    return settings.mean(0) + z @ root_of(settings).T
+
+
+def gaussian_of_signs(settings, n, rng):
+    z = 2.0 * torch.randint(2, (n, settings.shape[1]), generator=rng) - 1
+    return settings.mean(0) + z @ root_of(settings).T
+
+
+def slope_of_two_counts(a, b):
+    return torch.stack([a.flatten(), b.flatten()]).cov()[0, 1] / a.var(correction=0)
+
+
+def posterior_with_eye(x, between, within):
+    eye = torch.eye(len(between))
+    return x @ (eye - torch.linalg.solve(between + within, eye) @ within)
 
 
 RIGHT = {
-    "slope": [slope_right, slope_by_lstsq, slope_by_cov, slope_by_moments],
+    "slope": [slope_right, slope_by_lstsq, slope_by_cov],
     "shuffled": [shuffled_by_a_cycle, shuffled_by_trying, shuffled_by_a_roll],
     "gaussian": [gaussian_right, gaussian_by_symmetric_root, gaussian_by_cholesky, gaussian_of_deviations,
                  gaussian_by_cov_of_b],
-    "posterior_mean": [posterior_right, posterior_by_inverse, posterior_by_precisions],
+    "posterior_mean": [posterior_right, posterior_by_inverse, posterior_by_precisions, posterior_with_eye],
     "weight": [weight_right, weight_by_newton],
-    "break_even": [break_even_right, break_even_by_two_values],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "slope": [
         (slope_in_place, "a changed in place"),
+        (slope_by_moments, "has lost its digits"),
+        (slope_by_lstsq_of_large_numbers, "has lost its digits"),
+        (slope_of_two_counts, "by one less"),
         (slope_of_rows, "a slope for each character"),
         (slope_of_columns, "a slope for each column"),
         (lambda a, b: a * b, "a number for each drawing"),
@@ -195,6 +220,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     "shuffled": [
         (shuffled_in_place, "changed in place"),
         (shuffled_within_rows, "a row that no image had"),
+        (shuffled_but_for_one, "a part of your order is the same each time"),
         (shuffled_too_few, "Which rows are missing"),
         (shuffled_by_global_chance, "does not come from `rng`"),
         (lambda settings, rng: shuffled_by_a_cycle(settings, rng)[:2], "return just these"),
@@ -203,6 +229,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     "gaussian": [
         (gaussian_by_bare_cholesky, "wants a variance above 0"),
         (gaussian_by_bare_root, "a little negative"),
+        (gaussian_of_uniform_noise, "From which distribution"),
+        (gaussian_of_signs, "From which distribution"),
         (gaussian_without_mean, "Which term moves them there?"),
         (gaussian_in_place, "does not come from `rng`"),
         (lambda settings, n, rng: gaussian_right(settings, n, rng).T, "have changed places"),
@@ -224,11 +252,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "weight": [
         (lambda shots, between, within, slope, bias: 1.0, "Where is its derivative 0?"),
+        (lambda *arguments: min(1.0, weight_right(*arguments)), "you stop at a weight of 1"),
         (lambda shots, between, within, slope, bias: float("nan"), "what is divided by what?"),
         (lambda shots, between, within, slope, bias: None, "does your function end with `return ...`?"),
-    ],
-    "break_even": [
-        (lambda between, within, slope, bias: round(break_even_right(between, within, slope, bias)), "What are f(0)"),
-        (lambda between, within, slope, bias: None, "does your function end with `return ...`?"),
     ],
 }

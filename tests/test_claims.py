@@ -1462,8 +1462,8 @@ def test_one_bit_is_all_that_the_cart_needs():
                  returned("another task", family="cart", name=name), returned("another task", name=name))
 
 
-@claims("RESULTS", "MAML has {:.1f} before the inner step and {:.1f} ± {:.1f} after it in the navigator. In the cart it "
-                   "has {:.1f} and {:.1f} ± {:.1f}. FOMAML has {:.1f} and {:.1f} ± {:.1f} in the navigator, and {:.1f} "
+@claims("RESULTS", "MAML has {:.1f} before the inner step and {:.1f} ± {:.1f} after it in the navigator. In the cart "
+                   "it has {:.1f} and {:.1f} ± {:.1f}. FOMAML has {:.1f} and {:.1f} ± {:.1f} in the navigator, and {:.1f} "
                    "and {:.1f} ± {:.1f} in the cart. MAML with the naive second derivative has {:.1f} and {:.1f} ± "
                    "{:.1f}, and {:.1f} and {:.1f} ± {:.1f}")
 def test_meta_learners_of_policies():

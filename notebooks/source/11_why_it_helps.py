@@ -1,19 +1,16 @@
 # %% [markdown]
 # # 11 · Why it helps
 #
-# **The question.** What can generated samples add, and what can they never?
+# **The question.** What can generated samples add, and what can they never add?
 #
-# In notebook 10, copies by $G$ on both sides took errors off a ProtoNet. *That* they help is one
-# finding. *What* in them helps is another, and it decides what to try next. So this notebook takes
-# $G$ apart. What does it change in a drawing? Is that what people change? And would something
-# simpler than a GAN do as well? Then it turns to theory: in a world with closed forms, how much
-# *can* samples add, and do the formulas predict what was measured?
+# In notebook 10, copies by $G$ on both sides lowered the errors of a ProtoNet. This notebook asks *what* in the copies helps,
+# because that decides what to try next. First it takes $G$ apart. It measures what $G$ changes in a drawing, whether people
+# change the same, and whether something simpler than a GAN does as well. Then it turns to theory. In a world with closed forms it
+# computes how much samples *can* add, and compares these formulas with what was measured.
 #
-# **You need** notebooks 06, 08 and 10. **Time**: 60 minutes, and about 65 more with the six
-# exercises.
+# **You need** notebooks 06, 08 and 10. **Time**: 55 minutes, and about 55 more with the five exercises.
 #
-# Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
-# for each class.
+# Parameters as in notebook 00. For images of your own, set `dataset = "folder:/path"`, with one subfolder for each class.
 
 # %% tags=["parameters"]
 import os
@@ -29,12 +26,11 @@ import math
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown, display
-from torch.nn.functional import conv2d
 
 from course_checks import nb11 as checks
 from course_lib import (
-    augmentations, checkpoints, datasets, episodes, gan, learners, networks, normalisation, pairs,
-    runtime, statistics,
+    augmentations, checkpoints, datasets, episodes, flows, gan, learners, networks, normalisation,
+    pairs, runtime, statistics,
 )
 from course_tools import notebook, plots, records
 
@@ -45,11 +41,10 @@ notebook.enough(dataset, train, val, drawings=4)
 worlds = {"raw": (train, val), "normalised": (train.normalised(), val.normalised())}
 
 # %% [markdown]
-# There are two worlds. In the **raw** one, drawings are as people left them. In the **normalised**
-# one, each drawing is centred and scaled by its own moments, as in notebook 06. Each world has a
-# generator of its own, trained by the code of notebook 08 on the drawings of that world. On
-# `glyphs` both come from checkpoints; on other data they are trained right here for a short time.
-# All drawings that we look at are of the validation alphabets.
+# This notebook uses two worlds. In the **raw** world, drawings are as people left them. In the **normalised** world, each drawing
+# is centred and scaled by its own moments, as in notebook 06. Each world has a generator of its own, trained by the code of
+# notebook 08 on the drawings of that world. On `glyphs` both generators come from checkpoints. On other data they are trained
+# right here for a short time. All drawings that we look at come from the validation alphabets.
 
 # %%
 FILES = {"raw": "warp_glyphs.safetensors", "normalised": "warp-normalised_glyphs.safetensors"}
@@ -72,8 +67,8 @@ for world, (known, judged) in worlds.items():
     ink[world] = every[rows, order[:, :n_drawings]]     # in each row, another order of the people
 
 # %% [markdown]
-# $G$ also looks at the task, a set of characters of one alphabet. So we cut the validation drawings
-# into tasks: an alphabet at a time, one drawing of each of its characters, by mixed people.
+# $G$ also looks at the task, which is a set of characters of one alphabet. So we cut the validation drawings into tasks. Each
+# task holds one drawing of each character of an alphabet, by mixed people.
 
 # %%
 def by_task(world, function):
@@ -96,13 +91,13 @@ def copies(world, augmentation, n):
 # %% [markdown]
 # ## 1 · Six numbers of a drawing
 #
-# A drawing has habits of its own: it stands too far left, it is small, it leans. Six numbers say
-# so, and all but the last come from moments of the ink (notebook 06).
+# A drawing has habits of its own. It may stand too far left, be small, or lean. Six numbers describe such habits. All but the
+# last come from moments of the ink (notebook 06).
 #
-# * **place**, across and down: the mean of the ink
-# * **size**: the logarithm of its spread, and **proportions**: that of width over height
-# * **slant**: the correlation of *right* and *up* over the ink, from −1 to 1
-# * **stroke width**: the logarithm of twice the ink over the length of its edge
+# * **Place**, across and down, is the mean of the ink.
+# * **Size** is the logarithm of its spread, and **proportions** that of width over height.
+# * **Slant** is the correlation of *right* and *up* over the ink, from −1 to 1.
+# * **Stroke width** is the logarithm of twice the ink over the length of its edge.
 
 # %%
 NAMES = ("place across", "place down", "size", "proportions", "slant", "stroke width")
@@ -124,15 +119,15 @@ def measures(images):
 
 
 # %% [markdown]
-# If a drawing $x$ stands a step further left than most, where does $G(z, x)$ stand? The answer is a
-# **slope**, that of the line which predicts a number of $G(z, x)$ from the same number of $x$. With
-# slope 1, $G$ hands the habit on. With slope 0 it forgets it.
+# If a drawing $x$ stands further left than most, how far left does $G(z, x)$ stand? The **slope** answers this. It belongs to the
+# line that predicts a number of $G(z, x)$ from the same number of $x$. With slope 1, $G$ hands the habit on. With slope 0, $G$
+# forgets it.
 #
 # ### Exercise 1 · A slope (★, very important, 10 minutes)
 #
-# `a` and `b` are `[C, n]`: a number of n drawings of each of C characters, and the same number of
-# one other drawing for each. Return the slope of the least-squares line of `b` on `a` through all
-# C·n points, with an intercept: $\sum (a - \bar a)(b - \bar b) \, / \sum (a - \bar a)^2$.
+# `a` and `b` are `[C, n]`. `a` holds a number of n drawings of each of C characters, and `b` holds the same number of one other
+# drawing for each. Return the slope of the least-squares line of `b` on `a` through all C·n points, with an intercept. Its
+# formula is $\sum (a - \bar a)(b - \bar b) \, / \sum (a - \bar a)^2$.
 
 # %%
 def my_slope(a, b):
@@ -147,18 +142,11 @@ def my_slope(a, b):
 checks.slope(my_slope)
 
 # %% [markdown]
-# **Predict** three slopes of the place across: of a copy by $G$; of a classical copy; of *another
-# person's drawing of the same character*. Is the last one 0?
+# **Predict** three slopes of the place across. The first is that of a copy by $G$, the second that of a classical copy. The third
+# is that of *another person's drawing of the same character*. Is it 0?
 #
-# It is not, and the reason is a theorem. Let $a = c + e$ and $b = c + e'$: the character's own $c$,
-# and each person's deviation. Then the slope is
-#
-# $$ \frac{\operatorname{cov}(a, b)}{\operatorname{var}(a)} = \frac{\operatorname{var}(c)}{\operatorname{var}(c) + \operatorname{var}(e)}, $$
-#
-# the share of the character in all that varies. So people **regress to the mean**, too (Galton
-# 1886), and a perfect $G$ would have *their* slope: neither 0 nor 1. The interval of a slope must
-# know that drawings of one character belong together. So we leave out one character at a time (the
-# jackknife of `statistics.fraction_recovered`).
+# Drawings of one character belong together, so the interval of a slope must be taken over characters. We leave out one character
+# at a time, as in the jackknife of `statistics.fraction_recovered`.
 
 # %%
 def slopes(a, b):
@@ -196,85 +184,67 @@ for world, images in ink.items():
                                        results.add(SCATTER, loose[:, i].cpu(), **details)]
 
 # %%
-figure, axes = plt.subplots(2, 2, figsize=(14, 9), width_ratios=(6, 3.4), sharey="row")
-for column, world in zip(axes.T, worlds):
+figure, axes = plt.subplots(2, 2, figsize=(9, 8.6), height_ratios=(6, 3.3), sharex="col")
+COLOUR = {"people": "real", "G": "GAN", "classical": "classical"}
+for row, world in zip(axes, worlds):
     names = [name for name in NAMES if (world, "G", name) in found]
-    for k, ax in enumerate(column):
-        for i, who in enumerate(("people", "G", "classical")):
-            marks = [found[world, who, name][k] for name in names]
-            values = torch.tensor([mark["value"] for mark in marks])
-            half = torch.tensor([(mark["high"] - mark["low"]) / 2 for mark in marks])
-            ax.errorbar(torch.arange(len(names)) + 0.15 * (i - 1), values, half, fmt="oD^"[i],
-                        markersize=9, color=plots.COLOURS[(6, 0, 1)[i]], label=who)
-        ax.axhline(1, color="black", linestyle=":", linewidth=1)
-        ax.set(xticks=range(len(names)), title=f"{world} drawings", ylim=(-0.1, None),
-               xticklabels=[name.replace(" ", "\n") for name in names])
-axes[0, 0].set_ylabel("slope on the example\n(1: handed on, 0: forgotten)")
-axes[1, 0].set_ylabel("scatter about the line\n(people: 1)")
-axes[0, 0].legend(loc="lower right", fontsize=13)
-place = [found["raw", who, NAMES[0]][0]["value"] for who in ("G", "people", "classical")]
-figure.suptitle(f"Slope of the place across: {place[0]:.2f} for G, {place[1]:.2f} for people, "
-                f"{place[2]:.2f} for classical copies", fontsize=18)
+    for k, ax in enumerate(row):
+        for i, (who, method) in enumerate(COLOUR.items()):
+            shown = [found[world, who, name][k] for name in names]
+            values = [mark["value"] for mark in shown]
+            ax.errorbar(values, torch.arange(len(names)) + 0.2 * (i - 1), fmt="oD^"[i],
+                        xerr=[(mark["high"] - mark["low"]) / 2 for mark in shown], markersize=8,
+                        color=plots.METHODS[method])
+            if ax is axes[0, 0]:
+                ax.annotate(who, (values[0], -0.45), ha="center", va="bottom",
+                            color=plots.METHODS[method])
+        ax.axvline(1, color="black", linestyle=":", linewidth=1)
+        ax.set(yticks=range(len(names)), title=f"{world} drawings", xlim=(0, None),
+               yticklabels=names if k == 0 else [], ylim=(len(names) - 0.5, -0.9))
+axes[1, 0].set_xlabel("slope on the example\n(1: handed on, 0: forgotten)")
+axes[1, 1].set_xlabel("scatter about the line\n(people: 1)")
+place = [100 * found["raw", who, NAMES[0]][0]["value"] for who in ("G", "people", "classical")]
+figure.suptitle(f"Place across: copies by G keep {place[0]:.0f} % of the example's deviation,\n"
+                f"people {place[1]:.0f} %, classical copies {place[2]:.0f} %", fontsize=16)
 plots.save(figure, "11_slopes")
 plt.show()
 
 # %% [markdown]
-# (Intervals: over characters. The generators were trained once. On `glyphs`, people are those of
-# the simulator, so how much they vary is its choice.)
+# Intervals are over characters, and each generator was trained once. On `glyphs`, people are those of the simulator, so its
+# settings decide how much people vary.
 #
-# Read the left column first. In its place, a copy by $G$ is a compromise: about half of $x$'s habit
-# is forgotten, and the scatter is nearly that of people. In size, proportions and slant $G$ is
-# timid. Its slopes are near 1, and it scatters far less than people do. Stroke width is a case of
-# its own, because every warp samples the image anew and softens its edges. So of all that people
+# **People.** Their slope is not 0, because two drawings of one character share the character. Let $a = c + e$ and $b = c + e'$,
+# with the character's own $c$ and each person's deviation. The slope is
+#
+# $$ \frac{\operatorname{cov}(a, b)}{\operatorname{var}(a)} = \frac{\operatorname{var}(c)}{\operatorname{var}(c) + \operatorname{var}(e)}, $$
+#
+# which is the character's share of all that varies. So people **regress to the mean**, too (Galton 1886). A perfect $G$ would
+# have *their* slope, which is neither 0 nor 1.
+#
+# **Raw drawings.** The place of a copy by $G$ is a compromise. About half of $x$'s habit is forgotten, and the scatter is nearly
+# that of people. In size, proportions and slant $G$ is timid, because its slopes are near 1 and it scatters far less than people
+# do. Stroke width is a case of its own, because every warp samples the image anew and softens its edges. So of all that people
 # vary, this $G$ learned to vary **the place**, and regresses it to the mean as people do.
 #
-# On the right the place is the same in all drawings, so $D$ cannot ask for it. Now $G$ learned
-# other things, and its slopes of proportions, slant and stroke width lie nearer to those of people
-# than the slopes of the first $G$ did. It is the better imitation of what is left. Keep that in
-# mind for section 3.
-#
-# The same can be seen from inside, in the numbers that $G$ chooses.
-
-# %%
-def chosen(G, x, rng):
-    """The settings that G chooses for images x [T, N, 1, 28, 28], each of length T * N."""
-    flat = x.flatten(0, 1)
-    with torch.no_grad():
-        return G.settings(gan.noise(G, len(flat), rng), flat[:, None], x)
-
-
-def in_a_row(settings):
-    """Settings of B images as their 57 numbers: [B, 57]."""
-    return torch.cat([part.reshape(len(part), -1) for part in settings], dim=1)
-
-
-for world, G in generators.items():
-    rng = runtime.rng(seed, device)
-    spread = by_task(world, lambda x, G=G, rng=rng: in_a_row(chosen(G, x, rng)).view(
-        *x.shape[:2], 57)).flatten(0, 1).std(0)
-    print(f"{world:10}: spread of the shift {14 * spread[[2, 5]].mean():.2f} pixels, "
-          f"of the rest of the affine map {spread[[0, 1, 3, 4]].mean():.3f}, "
-          f"of the bend {spread[6:56].mean():.2f} pixels, of the stroke width {spread[56]:.3f}")
-
-# %% [markdown]
-# (Only the raw $G$ moves drawings by pixels, and neither makes much use of its stroke width.)
+# **Normalised drawings.** The place is the same in all drawings, so $D$ cannot judge by it. Now $G$ learned other things, and its
+# slopes of proportions, slant and stroke width lie nearer to those of people than the slopes of the first $G$ did. It is the
+# better imitation of what is left, and section 3 asks whether that helps.
 #
 # ## 2 · Raw drawings: is it the place?
 #
-# If $G$ mostly moves drawings towards the middle, then perhaps that is all that the ProtoNet of
-# notebook 10 wants. Four ways to take $G$'s copies apart:
+# $G$ mostly moves drawings towards the middle. Perhaps that is all that the ProtoNet of notebook 10 wants. Four arms take $G$'s
+# copies apart.
 #
-# * **only G's place**: $x$ itself, moved to where $G(z, x)$ stands
-# * **G without its place**: $G(z, x)$, moved back to where $x$ stands (in the same warp, so that no
-#   ink is blurred twice)
-# * **G, shuffled**: every drawing gets the settings that $G$ chose for *another* one
-# * **no G**: the drawing and its centred self (`normalisation.centred`), two images
+# * **only G's place** is $x$ itself, moved to where $G(z, x)$ stands.
+# * **G without its place** is $G(z, x)$, moved back to where $x$ stands. Warp and move are one, so that no ink is blurred twice.
+# * **G, shuffled** warps every drawing by the settings that $G$ chose for *another* one.
+# * **no G: centred** averages the drawing and its centred self (`normalisation.centred`).
 #
 # ### Exercise 2 · Shuffled settings (★★, important, 10 minutes)
 #
-# `settings` are `affine` `[B, 2, 3]`, `field` `[B, 2, 5, 5]` and `stroke_width` `[B]` of B images.
-# Return the same three tensors in another order along B, by chance from `rng`. Each image gets the
-# settings of another one, all three of the same one, and each image's settings are used once.
+# `settings` holds three tensors for B images: `affine` `[B, 2, 3]`, `field` `[B, 2, 5, 5]` and `stroke_width` `[B]`. Return the
+# same three tensors in another order along B, by chance from `rng`. No image keeps its own settings. Each image gets all three
+# from one other image, and each image's settings are used once.
 
 # %%
 def my_shuffled(settings, rng):
@@ -291,10 +261,15 @@ def my_shuffled(settings, rng):
 checks.shuffled(my_shuffled)
 
 # %% [markdown]
-# Now the arms as augmentations, functions of tasks `[T, N, 1, 28, 28]` like those of notebook 09.
-# (For speed, `shuffled` here rolls each task's settings by a random number of images.)
+# Now we write the arms as augmentations. Like those of notebook 09, they are functions of tasks `[T, N, 1, 28, 28]`.
 
 # %%
+def chosen(G, x, rng):
+    """The settings that G chooses for images x [T, N, 1, 28, 28], each of length T * N."""
+    flat = x.flatten(0, 1)
+    with torch.no_grad():
+        return G.settings(gan.noise(G, len(flat), rng), flat[:, None], x)
+
 def moved(x, place):
     """Images x [B, 1, 28, 28] with their ink's mean at place [B, 2], by a shift alone."""
     affine = torch.zeros(len(x), 2, 3, device=x.device)
@@ -305,15 +280,6 @@ def moved(x, place):
 
 def centre(x):
     return normalisation.moments(x[:, 0])[0]
-
-
-def shuffled(G):
-    def augmentation(x, rng, task=None):
-        settings = [part.view(*x.shape[:2], *part.shape[1:]) for part in chosen(G, x, rng)]
-        far = int(torch.randint(1, max(2, x.shape[1]), (), device=x.device, generator=rng))
-        settings = [part.roll(far, 1).flatten(0, 1) for part in settings]
-        return networks.warp(x.flatten(0, 1), *settings).view_as(x)
-    return augmentation
 
 
 # %%
@@ -333,9 +299,18 @@ def all_but_place(G):
         return networks.warp(flat, affine, field, stroke_width).view_as(x)
     return augmentation
 
-
+# %%
 def centred(x, rng, task=None):
     return normalisation.centred(x)
+
+
+def shuffled(G):
+    def augmentation(x, rng, task=None):
+        settings = [part.view(*x.shape[:2], *part.shape[1:]) for part in chosen(G, x, rng)]
+        far = int(torch.randint(1, max(2, x.shape[1]), (), device=x.device, generator=rng))
+        settings = [part.roll(far, 1).flatten(0, 1) for part in settings]
+        return networks.warp(x.flatten(0, 1), *settings).view_as(x)
+    return augmentation
 
 
 G, classical = generators["raw"], augmentations.classical(QUARTER)
@@ -347,24 +322,29 @@ arms = {"raw": {"no augmentation": None, "G": augmentations.generated(G),
 x = ink["raw"][:8].transpose(0, 1)                                              # [T, 8, ...]
 shown = {"x": x[0]} | {name: arms["raw"][name](x, runtime.rng(seed, device))[0]
                        for name in ("G", "only G's place", "G without its place", "no G: centred")}
-figure, axes = plt.subplots(1, 5, figsize=(12, 9))
+figure, axes = plt.subplots(5, 1, figsize=(9, 6.4))
 for ax, (name, images) in zip(axes, shown.items()):
-    plots.sheet(images[:, None].cpu(), ax, title=name.replace("without", "without\n"))
-    for row in range(len(images)):
-        ax.plot([0, 27], [30 * row + 13.5] * 2, color=plots.COLOURS[1], linewidth=0.7)
-    ax.plot([13.5, 13.5], [0, 30 * len(images) - 3], color=plots.COLOURS[1], linewidth=0.7)
-figure.suptitle("G moves and bends a drawing. Each can be had alone (lines: the middle)",
-                fontsize=17)
+    plots.sheet(images[None].cpu(), ax)
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
+    for column in range(len(images)):
+        ax.plot([30 * column + 13.5] * 2, [0, 27], color=plots.COLOURS[3], linewidth=0.8)
+    ax.plot([0, 30 * len(images) - 3], [13.5] * 2, color=plots.COLOURS[3], linewidth=0.8)
+far = {}
+for name in ("G", "classical × 0.25"):
+    pair = ink["raw"], copies("raw", arms["raw"][name], 1)[:, :, 0]
+    there, here = (normalisation.moments(each.flatten(0, 2))[0] for each in pair)
+    far[name] = 14 * (there - here).norm(dim=1).mean()              # 14 pixels: half of the image
+figure.suptitle(f"The ink's middle moves by {far['G']:.1f} pixels in a copy by G,\nby "
+                f"{far['classical × 0.25']:.1f} pixels in a classical copy", fontsize=16)
 plots.save(figure, "11_apart")
 plt.show()
 
 # %% [markdown]
-# **Predict** which arms lose errors against no augmentation, and which one most.
+# **Predict** which arms make fewer errors than no augmentation does, and which one makes the fewest.
 #
-# The ProtoNet is that of notebook 10: trained on raw drawings, without augmentation. Features are
-# means over the drawing and its augmented copies, of support and query. Every drawing is used in
-# many episodes. So we compute its mean features once, and let the episodes hold numbers of
-# drawings in place of images. All arms see the same episodes, so differences are paired.
+# The ProtoNet is that of notebook 10, trained on raw drawings without augmentation. Its features are means over the drawing and
+# its augmented copies, of support and query. Every drawing is used in many episodes. So we compute its mean features once, and
+# let the episodes hold numbers of drawings in place of images. All arms see the same episodes, so differences are paired.
 
 # %%
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
@@ -440,59 +420,65 @@ def points(record):
     return f"{100 * record['value']:+.1f} ± {half:.1f} points"
 
 
+def method_of(arm):
+    """The colour of an arm, that of its method; arms without a method are black."""
+    names = {"classical": "classical", "regression": "regression"} | dict.fromkeys(
+        ("G", "only G", "half of G"), "GAN")
+    found_in = [method for start, method in names.items() if arm.startswith(start)]
+    return plots.METHODS[found_in[0]] if found_in else "black"
+
+
 def chart(world, learner, ax):
-    """The arms' paired differences from no augmentation, as a row each."""
+    """The arms' paired differences from no augmentation, as a row each; parts of G are hollow."""
     for i, arm in enumerate(list(arms[world])[1:]):
-        mark = marks[world, learner, arm][1]
-        colour = 0 if arm == "G" else 1 if arm.startswith("classical") else 6
+        mark, colour = marks[world, learner, arm][1], method_of(arm)
+        hollow = arm != "G" and colour == plots.METHODS["GAN"]
         ax.errorbar(100 * mark["value"], -i, xerr=50 * (mark["high"] - mark["low"]), fmt="o",
-                    markersize=10, color=plots.COLOURS[colour])
+                    markersize=10, color=colour, markerfacecolor="white" if hollow else colour)
     ax.axvline(0, color="black", linestyle=":", linewidth=1)
     ax.set(yticks=[-i for i in range(len(arms[world]) - 1)], yticklabels=list(arms[world])[1:],
-           xlabel=f"error minus that without augmentation (points), {n_way}-way 1-shot")
+           xlabel=f"error minus that without augmentation (points)\n{n_way}-way 1-shot")
 
-
-figure, ax = plt.subplots(figsize=(12, 5))
+# %%
+figure, ax = plt.subplots(figsize=(9, 4.8))
 chart("raw", "ProtoNet", ax)
 best = ["G", "only G's place", "G without its place"]
-ax.set_title("Raw drawings: " + ", ".join(
-    f"{arm} {100 * marks['raw', 'ProtoNet', arm][1]['value']:+.1f}" for arm in best) + " points")
+changes = [f"{arm} {100 * marks['raw', 'ProtoNet', arm][1]['value']:+.1f}" for arm in best]
+figure.suptitle("Raw drawings, change of the error by copies (points):\n" + ", ".join(changes),
+                fontsize=16)
 plots.save(figure, "11_place")
 plt.show()
 
 # %% [markdown]
-# (Intervals: over characters, the same drawings in all arms.)
+# Intervals are over characters, with the same drawings in all arms. Hollow dots mark parts of $G$.
 #
-# The place is everything. Without its place, $G$ adds errors. With its place alone, the copies take
-# off more than $G$'s own do. With shuffled settings the gain is gone, because where to move depends
-# on where the drawing stands. And to move a drawing to the middle needs no generator at all. A line
-# of arithmetic does as well as *only G's place*, with no trained weight. That is the cheapest
-# explanation of the gain on raw drawings, and these numbers bear it: **most of what $G$ brings
-# there is re-centring**.
+# The place explains the gain. Without its place, $G$ adds errors. With its place alone, the copies take off more than $G$'s own
+# do. With shuffled settings the gain is gone, because where to move depends on where the drawing stands. And to move a drawing to
+# the middle needs no generator at all. A line of arithmetic does as well as *only G's place*, with no trained weight. That is the
+# cheapest explanation of the gain on raw drawings, and these numbers support it. **Most of what $G$ brings there is
+# re-centring.**
 #
 # ## 3 · Normalised drawings: does it take a GAN?
 #
-# So give every arm that line of arithmetic for free, and ask again. The ProtoNet is now trained on
-# normalised drawings and keeps its last map (notebook 06). These are the rivals of the normalised
-# $G$:
+# So we give every arm that line of arithmetic for free, and ask again. The ProtoNet is now trained on normalised drawings and
+# keeps its last map (notebook 06). The normalised $G$ meets these rivals.
 #
-# * **classical** at four strengths
-# * **half of G**: all of $G$'s settings, halved, because classical has a choice of strengths, too
-# * **G, shuffled**: is it of use that $G$ looks at the drawing?
-# * **a Gaussian**: the mean and covariance of $G$'s 57 numbers over training drawings. Copies use
-#   samples of it, whatever the drawing.
-# * **regression**: the same network as $G$, trained without any $D$. It warps $x$ so that its
-#   blurred pixels come near those of another person's drawing of the character.
-# * **regression, best of 4**: the same, but only the nearest of four warps is paid for. So noise can
-#   pay off. The idea is that of Li & Malik 2018, *Implicit maximum likelihood estimation*.
-# * **blurred**: the drawing and a blurred copy
+# * **classical** augmentation has four strengths.
+# * **half of G** halves all of $G$'s settings, because classical has a choice of strengths, too.
+# * **G, shuffled** tests whether it is of use that $G$ looks at the drawing.
+# * **a Gaussian** has the mean and covariance of $G$'s 57 numbers over training drawings. Copies use samples of it, whatever the
+#   drawing.
+# * **regression** is the same network as $G$, trained without any $D$. It warps $x$ so that its blurred pixels come near those of
+#   another person's drawing of the character.
+# * **regression, best of 4** is paid only for the nearest of four warps, so noise can pay off. The idea is that of Li & Malik
+#   2018, *Implicit maximum likelihood estimation*.
+# * **blurred** averages the drawing and a blurred copy.
 #
 # ### Exercise 3 · A Gaussian of warps (★★, important, 15 minutes)
 #
-# `settings` `[B, F]` holds the numbers that $G$ chose for B drawings. Return n samples `[n, F]` of
-# a Gaussian with their mean and covariance $\Sigma$. If $A A^\top = \Sigma$ and $z$ is standard
-# normal, $A z$ has the covariance $\Sigma$. Take care: where some directions never vary, $\Sigma$
-# is singular, and rounding can make an eigenvalue a little less than 0.
+# `settings` `[B, F]` holds the numbers that $G$ chose for B drawings. Return n samples `[n, F]` of a Gaussian with their mean and
+# covariance $\Sigma$. If $A A^\top = \Sigma$ and $z$ is standard normal, $A z$ has the covariance $\Sigma$. Take care where some
+# directions never vary. There $\Sigma$ is singular, and rounding can make an eigenvalue a little less than 0.
 
 # %%
 def my_gaussian(settings, n, rng):
@@ -509,6 +495,10 @@ def my_gaussian(settings, n, rng):
 checks.gaussian(my_gaussian)
 
 # %%
+def in_a_row(settings):
+    """Settings of B images as their 57 numbers: [B, 57]."""
+    return torch.cat([part.reshape(len(part), -1) for part in settings], dim=1)
+
 G = generators["normalised"]
 draw = pairs.sampler(worlds["normalised"][0], n_tasks=sizes.pick(smoke=4, cpu=80, gpu=200))
 _, examples, known_tasks = draw(runtime.rng(seed + 5, device))
@@ -528,25 +518,6 @@ decided = results.add("share of the settings' variance that the drawing decides"
                       setting="-", arm="G", world="normalised")
 
 # %%
-values, vectors = torch.linalg.eigh(one.T.cov())
-root = vectors * values.clamp(min=0).sqrt()
-
-
-def gaussian(x, rng, task=None):
-    z = torch.randn(x.shape[0] * x.shape[1], 57, device=x.device, generator=rng)
-    affine, field, stroke_width = (one.mean(0) + z @ root.T).split([6, 50, 1], dim=1)
-    return networks.warp(x.flatten(0, 1), affine.view(-1, 2, 3), field.view(-1, 2, 5, 5),
-                         stroke_width[:, 0]).view_as(x)
-
-
-# %%
-def blur(x, sigma):
-    """Images x [B, 1, H, W], blurred by a Gaussian of sigma pixels."""
-    weights = torch.exp(-torch.arange(-4, 5.0, device=x.device).square() / 2 / sigma ** 2)
-    weights = (weights / weights.sum()).view(1, 1, 1, 9)
-    return conv2d(conv2d(x, weights, padding=(0, 4)), weights.mT, padding=(4, 0))
-
-
 def regression(best_of, n_steps):
     """A WarpGenerator without D: its warp of x comes near another person's drawing."""
     runtime.seed_everything(seed)
@@ -557,13 +528,13 @@ def regression(best_of, n_steps):
         optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / n_steps)
         real, example, task = draw(rng)
         warped = [R(gan.noise(R, len(real), rng), example, task) for _ in range(best_of)]
-        apart = [(blur(each, 1.0) - blur(real, 1.0)).square().sum((1, 2, 3)) for each in warped]
+        target = flows.blur(real, 1.0)
+        apart = [(flows.blur(each, 1.0) - target).square().sum((1, 2, 3)) for each in warped]
         loss = torch.stack(apart).min(0).values.mean()                          # of the nearest
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     return augmentations.generated(R.eval())
-
 
 # %%
 def half_of_g(x, rng, task=None):
@@ -572,7 +543,19 @@ def half_of_g(x, rng, task=None):
 
 
 def blurred(x, rng, task=None):
-    return blur(x.flatten(0, 1), 0.5).view_as(x)
+    return flows.blur(x.flatten(0, 1), 0.5).view_as(x)
+
+# %%
+values, vectors = torch.linalg.eigh(one.T.cov())
+root = vectors * values.clamp(min=0).sqrt()
+
+
+def gaussian(x, rng, task=None):
+    z = torch.randn(x.shape[0] * x.shape[1], 57, device=x.device, generator=rng)
+    affine, field, stroke_width = (one.mean(0) + z @ root.T).split([6, 50, 1], dim=1)
+    return networks.warp(x.flatten(0, 1), affine.view(-1, 2, 3), field.view(-1, 2, 5, 5),
+                         stroke_width[:, 0]).view_as(x)
+
 
 
 ALWAYS_ALIKE.append(blurred)
@@ -586,17 +569,17 @@ arms["normalised"] = {
     "blurred": blurred}
 
 # %% [markdown]
-# **Predict**: which rival does as well as $G$? Which one does better?
+# **Predict** which rival does as well as $G$, and which one does better.
 
 # %%
 network = trained("normalised", keep_map=True)
 measure("normalised", "ProtoNet", lambda augmentation: errors("normalised", network, augmentation))
-figure, ax = plt.subplots(figsize=(12, 6.5))
+figure, ax = plt.subplots(figsize=(9, 6.5))
 chart("normalised", "ProtoNet", ax)
 gain = marks["normalised", "ProtoNet", "G"][1]
 plain = marks["normalised", "ProtoNet", "no augmentation"][0]
-ax.set_title(f"Normalised drawings: error {100 * plain['value']:.1f} % without augmentation, "
-             f"G {points(gain)}")
+figure.suptitle(f"Normalised drawings: error {100 * plain['value']:.1f} % without augmentation,\n"
+                f"changed by copies of G by {points(gain)}", fontsize=16)
 plots.save(figure, "11_rivals")
 plt.show()
 
@@ -610,18 +593,17 @@ display(Markdown("\n".join(lines)))
 print(f"Share of its settings' variance that the drawing decides: {decided['value']:.2f}")
 
 # %% [markdown]
-# (Intervals: over characters. One training of each network.)
+# Intervals are over characters, with one training of each network.
 #
-# After normalisation no arm clearly takes errors off, and $G$ is no exception. So the question of
-# what does as well as the GAN has a plain answer: *everything but classical copies at full
-# strength*, and doing without. The shuffled $G$ does as well as $G$, though the drawing decides
-# part of its settings. A Gaussian does as well, and so does a regression that never met a $D$. The
-# better imitation of people (section 1) is of no use to this learner. *Half of G* has the lowest
-# error of this run, but the interval of its difference from no augmentation contains 0.
+# After normalisation no arm clearly takes errors off, and $G$ is no exception. As far as the intervals tell, *all rivals but
+# classical copies at full strength* do as well as $G$, and so does no augmentation. The shuffled $G$ does as well as $G$, though
+# the drawing decides part of its settings. A Gaussian does as well, and so does a regression that never met a $D$. The better
+# imitation of people (section 1) is of no use to this learner. *Half of G* has the lowest error of this run, but the interval of
+# its difference from no augmentation contains 0.
 #
-# **A learner that has learned nothing.** Is it the ProtoNet that leaves no room? The matcher of
-# notebook 06 bends drawings by itself. Here its costs are means over pairs of copies, the first of
-# the query with the first of the support, and so on.
+# **A learner that has learned nothing.** Perhaps it is the ProtoNet that leaves no room. The matcher of notebook 06 bends
+# drawings by itself. Here its costs are means over pairs of copies, the first of the query with the first of the support, and so
+# on.
 
 # %%
 few = episodes.sample(worlds["normalised"][1], n_way=n_way, k_shot=1, within_alphabet=True,
@@ -647,52 +629,49 @@ for arm in SOME:
     print(f"matcher, {arm:22} {records.percent(mark)}{against}")
 
 # %% [markdown]
-# (Intervals: over episodes.)
+# Intervals are over episodes.
 #
-# The matcher bends drawings already, as far as bending is cheap. Mild classical copies hardly
-# change its errors. $G$'s copies add some, shuffled or not.
+# The matcher bends drawings already, as far as bending is cheap. Mild classical copies hardly change its errors. $G$'s copies add
+# some, shuffled or not.
 #
 # ## 4 · What copies can never add
 #
-# Let $y$ be the class. A copy is made of $x$ and of noise that knows nothing of $y$. So $y \to x
-# \to G(z, x)$ is a Markov chain, and the data processing inequality (Cover & Thomas 2006, section
-# 2.8) says
+# Let $y$ be the class. A copy is made of $x$ and of noise that knows nothing of $y$. So $y \to x \to G(z, x)$ is a Markov chain,
+# and the data processing inequality (Cover & Thomas 2006, section 2.8) says
 #
 # $$ I\bigl(y;\, x, G(z, x)\bigr) = I(y;\, x). $$
 #
-# **No copy brings news of this character.** Five real drawings do, and that is why the oracle of
-# notebook 09 stays out of reach. All that $G$ can bring is what it knows of *how people vary*, from
-# other characters. (The task's description is made of other support drawings. It may be counted to
-# $x$.) That helps a learner only if the learner does not know it yet. On raw drawings
-# the ProtoNet did not use that the place means nothing; $G$ told it, and a mean would have told it,
-# too. What is left after normalisation can be learned from pairs of drawings by the ProtoNet
-# itself, because it is trained on the same pairs as $G$. This reading fits our numbers. It is no
-# proof that no generator can ever help: one that knows what the learner was never shown still may.
+# **No copy brings news of this character.** Five real drawings do, so the oracle of notebook 09 stays out of reach. All that $G$
+# can bring is what it knows of *how people vary*, from other characters. The task's description is made of other support
+# drawings, so it counts as a part of $x$.
+#
+# This knowledge helps a learner only if the learner does not have it yet. On raw drawings the ProtoNet had not learned that the
+# place means nothing. $G$ told it, and the mean of the ink would have told it, too. What is left after normalisation the ProtoNet
+# can learn by itself, because it is trained on the same pairs as $G$. This reading fits our numbers, but it is no proof that no
+# generator can ever help. A generator may still help if it knows what the learner was never shown.
 
 # %% [markdown]
 # ## 5 · A world where everything has a closed form
 #
-# So far we measured. Could it have been predicted? Take a world that is simple enough for pencil
-# and paper. A drawing is a point in $d$ dimensions. The characters lie about the origin, $\mu \sim
-# N(0, \Sigma_b)$, with *b* for *between*. People's drawings lie about their character, $x = \mu +
-# \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$, with *w* for *within*.
+# Could the measurements have been predicted? We take a world that is simple enough for pencil and paper. A drawing is a point in
+# $d$ dimensions. The characters lie about the origin, $\mu \sim N(0, \Sigma_b)$, where *b* stands for *between*. People's
+# drawings lie about their character, $x = \mu + \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$, where *w* stands for
+# *within*.
 #
-# Let $G$ be **perfect**: its samples are spread just as other people's drawings of $x$'s character
-# are, as far as anyone can know it from $x$. Then the mean of infinitely many samples is the
-# *posterior mean* of the character,
+# Let $G$ be **perfect**. Then its samples spread as other people's drawings of $x$'s character do, as far as $x$ can tell. The
+# mean of infinitely many samples is the *posterior mean* of the character,
 #
 # $$ \operatorname{E} G(z, x) = \operatorname{E}[\mu \mid x] = A x, \qquad
 #    A = \Sigma_b \, (\Sigma_b + \Sigma_w)^{-1}. $$
 #
-# In one dimension $A$ is the slope of section 1. It lies between 0 and 1, so averaging perfect
-# samples **shrinks** the example towards the mean of all characters, and most in those directions
-# in which people vary most. (That such shrinkage beats the example itself was shown by James &
-# Stein 1961.)
+# In one dimension $A$ is the slope of section 1, a number between 0 and 1. So averaging perfect samples **shrinks** the example
+# towards the mean of all characters. It shrinks most in the directions in which people vary most. James & Stein showed in 1961
+# that such shrinkage beats the example itself.
 #
 # ### Exercise 4 · The perfect generator's mean (★★, important, 10 minutes)
 #
-# The rows of `x` `[N, d]` are drawings; `between` and `within` `[d, d]` are $\Sigma_b$ and
-# $\Sigma_w$. Return $A x$ for each row, `[N, d]`. Both covariances are symmetric. Is $A$?
+# The rows of `x` `[N, d]` are drawings. `between` and `within` `[d, d]` are $\Sigma_b$ and $\Sigma_w$. Return $A x$ for each row,
+# `[N, d]`. Both covariances are symmetric. Is $A$?
 
 # %%
 def my_posterior_mean(x, between, within):
@@ -706,22 +685,17 @@ def my_posterior_mean(x, between, within):
 checks.posterior_mean(my_posterior_mean)
 
 # %% [markdown]
-# Now the placements of notebook 10, at the test of a one-shot learner that names the nearest
-# example. With infinitely many samples of a perfect $G$ they are
+# Now we try the placements of notebook 10 at the test of a one-shot learner that names the nearest example. $G$ is perfect, and
+# its samples are infinitely many.
 #
-# * **none**: the nearest $x_c$ to the query $q$
-# * **support alone**: the nearest $A x_c$ to $q$
-# * **both sides**: the nearest $A x_c$ to $A q$
-# * **Bayes**: the most probable character. Given $x_c$, a drawing of it has the mean $A x_c$ and the
-#   covariance $S = \Sigma_w + A \Sigma_w$: people's own spread, and what $x_c$ leaves unknown.
+# * **none** takes the example $x_c$ that is nearest to the query $q$.
+# * **support alone** takes the $A x_c$ that is nearest to $q$.
+# * **both sides** takes the $A x_c$ that is nearest to $A q$.
+# * **Bayes** takes the most probable character. Given $x_c$, a drawing of it has the mean $A x_c$ and the covariance
+#   $S = \Sigma_w + A \Sigma_w$. The first term is people's own spread, and the second is what $x_c$ leaves unknown.
 #
-# **Predict** for two worlds, in ten dimensions. In the *round* one, people vary alike in all
-# directions. In the *long* one, they vary little in some and much in others.
-#
-# Pencil and paper first. In the round world $A$ is a number $a$. So *both sides* multiplies all
-# distances by $a$, and **no decision changes**. And *support alone* is **Bayes' rule**, because $S$
-# is the same in all directions. In the long world $A$ shrinks the unreliable directions. So *both
-# sides* is a metric that trusts the others, a learned one.
+# **Predict** the order of these four in two worlds of ten dimensions. In the *round* one, people vary alike in all directions. In
+# the *long* one, they vary little in some and much in others.
 
 # %%
 def power(covariance, exponent):
@@ -765,28 +739,35 @@ for shape, variances in shapes.items():
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# In the round world the first and the third number are the same to the last digit, and so are the
-# second and the fourth. In the long world both sides beat support alone. Support alone helps, too.
-# Why, then, did it add errors in notebook 10? Keep the question for section 6.
+# In the round world the first and the third number are the same to the last digit, and so are the second and the fourth. In the
+# long world both sides beat support alone. Pencil and paper say why. In the round world $A$ is a number $a$. So *both sides*
+# multiplies all distances by $a$, and **no decision changes**. *Support alone* is **Bayes' rule** there, because $S$ is the same
+# in all directions. In the long world $A$ shrinks the unreliable directions. So *both sides* is a metric that trusts the reliable
+# ones.
+#
+# Support alone helps in both worlds, but in notebook 10 it added errors. Section 6 comes back to this.
 #
 # ### How many samples?
 #
-# The mean of $n$ samples misses $A x$ by a variance of $S / n$. In one direction of the round
-# world, with variances $b$ and $w$ and $a = b / (b + w)$, the squared error of a prototype is, on
-# average,
+# The mean of $n$ samples misses $A x$ by a variance of $S / n$. Take one direction of the round world, with variances $b$ and $w$
+# and $a = b / (b + w)$. The squared error of a prototype is, on average,
 #
 # $$ \underbrace{w}_{x \text{ itself}} \qquad\text{against}\qquad
 #    \underbrace{a w}_{\text{floor}} + \frac{1}{n} (w + a w) . $$
 #
-# The two are equal at $n = (1 + a) / (1 - a)$. With fewer samples the example alone is better! And
-# from $n = 10\,(1 + a) / a$ on, all further samples together can take less than a tenth off the
-# floor.
+# The two are equal at $n = (1 + a) / (1 - a)$, so with fewer samples the example alone is better. From $n = 10\,(1 + a) / a$ on,
+# all further samples together can take less than a tenth off the floor.
 
 # %%
 b, w = 1.0, 0.6
 a = b / (b + w)
+
+
+def formula(n):
+    return a * w + (w + a * w) / n
+
 counts = torch.tensor([1, 2, 3, 5, 8, 13, 21, 34, 55])
-formula = a * w + (w + a * w) / counts
+rng, n_drawn = runtime.rng(seed + 11), sizes.pick(smoke=2_000, cpu=20_000, gpu=200_000)
 rng, n_drawn = runtime.rng(seed + 11), sizes.pick(smoke=2_000, cpu=20_000, gpu=200_000)
 mean = torch.randn(n_drawn, generator=rng)
 x = mean + w ** 0.5 * torch.randn(n_drawn, generator=rng)
@@ -799,42 +780,45 @@ for n in counts.tolist():
 equal, enough = (1 + a) / (1 - a), 10 * (1 + a) / a
 
 # %%
-figure, ax = plt.subplots(figsize=(10, 4.8))
-ax.axhline(w, color="black", linestyle=":", label="the example itself")
-ax.axhline(a * w, color=plots.COLOURS[6], linestyle="--", label="floor: infinitely many samples")
-ax.plot(counts, formula, color=plots.COLOURS[0], label="formula")
+figure, ax = plt.subplots(figsize=(9, 5))
+many = torch.logspace(0, math.log10(counts.max()), 100)
+ax.plot(many, formula(many), color=plots.METHODS["GAN"])
 ax.errorbar(counts, [m["value"] for m in measured], [(m["high"] - m["low"]) / 2 for m in measured],
-            fmt="o", color=plots.COLOURS[1], label="measured")
+            fmt="o", color=plots.METHODS["GAN"])
+ax.annotate("mean of samples\n(line: formula, dots: measured)", (1, formula(1)), xytext=(14, -14),
+            textcoords="offset points", color=plots.METHODS["GAN"])
+for height, words, va in ((w, "the example itself", "bottom"),
+                          (a * w, "floor: infinitely many samples", "top")):
+    ax.axhline(height, color=plots.METHODS["real"] if height == w else "black", linestyle="--")
+    ax.text(1, height + (0.02 if va == "bottom" else -0.03), words, va=va,
+            color=plots.METHODS["real"] if height == w else "black")
 ax.set(xscale="log", xlabel="samples of a perfect generator", xticks=counts.tolist(),
        xticklabels=counts.tolist(), ylabel="squared error of the prototype", ylim=(0, None),
        title=f"It takes {equal:.1f} perfect samples to equal one real drawing;\n"
-             f"after {enough:.0f} there is little left to gain")
+             f"after {enough:.0f}, all others take less than a tenth off the floor")
 ax.minorticks_off()
-ax.legend(fontsize=13)
 plots.save(figure, "11_how_many")
 plt.show()
 
 # %% [markdown]
 # ### A generator with faults
 #
-# No $G$ is perfect. Let ours hand on a slope $\alpha$ in place of $a$, and add a bias $\beta$ in
-# every direction. There are $k$ real drawings of the character, with the mean $\bar x$, and many
-# samples of $G(z, \bar x)$. The prototype gives the samples the weight $\lambda$ and the real
-# drawings the rest:
+# No $G$ is perfect. Let ours hand on a slope $\alpha$ in place of $a$, and add a bias $\beta$ in every direction. There are $k$
+# real drawings of the character, with the mean $\bar x$, and many samples of $G(z, \bar x)$. The prototype gives the samples the
+# weight $\lambda$ and the real drawings the rest. With $\gamma = 1 - \alpha$,
 #
-# $$ p = (1 - \lambda)\, \bar x + \lambda (\alpha \bar x + \beta) = (1 - \lambda\gamma)\, \bar x + \lambda \beta,
-#    \qquad \gamma = 1 - \alpha . $$
+# $$ p = (1 - \lambda)\, \bar x + \lambda (\alpha \bar x + \beta) = (1 - \lambda\gamma)\, \bar x + \lambda \beta . $$
 #
 # Its squared error in one direction is, on average,
 #
 # $$ f(\lambda) = (1 - \lambda\gamma)^2 \, \frac{w}{k} + \lambda^2 \bigl(\gamma^2 b + \beta^2\bigr) . $$
 #
-# The first term is people's variety, which real drawings average away as $1/k$. The second is what
-# the generator gets wrong, and no number of samples takes it away.
+# The first term is people's variety, which real drawings average away as $1/k$. The second is what the generator gets wrong, and
+# no number of samples takes it away.
 #
 # ### Exercise 5 · The best weight (★★, important, 10 minutes)
 #
-# Return the $\lambda$ that makes $f$ smallest. (Where is $f'(\lambda) = 0$?)
+# Return the $\lambda$ that makes $f$ smallest. It may lie above 1, where $f'(\lambda) = 0$ says so.
 
 # %%
 def my_weight(shots, between, within, slope, bias):
@@ -849,29 +833,11 @@ def my_weight(shots, between, within, slope, bias):
 checks.weight(my_weight)
 
 # %% [markdown]
-# ### Exercise 6 · When it begins to hurt (★★, 10 minutes)
-#
-# Somebody uses the samples *in place of* the real drawings: $\lambda = 1$. Return the number of
-# shots $k$, not rounded, from which on the real drawings alone would have been better: $f(1) =
-# f(0)$.
-
-# %%
-def my_break_even(between, within, slope, bias):
-    """The number of real drawings beyond which samples in their place do harm."""
-    ### BEGIN SOLUTION
-    return (1 - slope ** 2) * within / ((1 - slope) ** 2 * between + bias ** 2)
-    ### END SOLUTION
-
-
-# %% tags=["nbval-check-output"]
-checks.break_even(my_break_even)
+# Now somebody uses the samples *in place of* the real drawings, so $\lambda = 1$. **Predict**: from how many shots on would the
+# real drawings alone have been better?
 
 # %%
 slope, bias, shots = a, 0.3, range(1, 11)
-
-
-def best_weight(k):
-    return (1 - slope) * w / k / ((1 - slope) ** 2 * (w / k + b) + bias ** 2)
 
 
 def prototype_errors(k, weight):
@@ -885,75 +851,59 @@ def formula_of(k, weight):
     return (1 - weight * (1 - slope)) ** 2 * w / k + weight ** 2 * fault
 
 
+def best_weight(k):
+    return (1 - slope) * w / k / ((1 - slope) ** 2 * (w / k + b) + bias ** 2)
+
 # %%
 weights = {"real drawings alone": lambda k: 0, "samples alone": lambda k: 1,
            "the best weight": best_weight}
-figure, ax = plt.subplots(figsize=(10, 4.8))
-for (name, weight_of), marker, colour in zip(weights.items(), "sDo", plots.COLOURS):
+labels = zip((1, 6, 3), ((12, 0), (0, 10), (-70, -34)), ("real", "GAN", "none"))
+figure, ax = plt.subplots(figsize=(9, 5))
+for (name, weight_of), marker, (at, away, method) in zip(weights.items(), "sDo", labels):
+    colour = plots.METHODS[method]
     ax.plot(shots, [formula_of(k, weight_of(k)) for k in shots], color=colour)
     drawn = [results.add("squared error with a biased generator", prototype_errors(k, weight_of(k)),
                          unit="squared error", setting="-", arm=name, world="round", shots=k,
                          split="-") for k in shots]
     ax.errorbar(shots, [m["value"] for m in drawn], [(m["high"] - m["low"]) / 2 for m in drawn],
-                fmt=marker, color=colour, label=name)
+                fmt=marker, color=colour)
+    ax.annotate(name, (at, formula_of(at, weight_of(at))), xytext=away, color=colour,
+                textcoords="offset points", va="center" if at == 1 else "baseline")
 turn = (1 - slope ** 2) * w / ((1 - slope) ** 2 * b + bias ** 2)
-ax.set(xlabel="real drawings", ylabel="squared error of the prototype", ylim=(0, None),
-       title=f"Samples in place of real drawings do harm from {turn:.1f} shots on (lines: formula)")
-ax.legend(fontsize=13)
+ax.set(xlabel="real drawings (shots)", ylabel="squared error of the prototype", ylim=(0, None))
+ax.set_title(f"Samples in place of real drawings do harm from {turn:.1f} shots on\n"
+             "(lines: formula, dots: measured)")
 plots.save(figure, "11_break_even")
 plt.show()
 
 # %% [markdown]
-# With the best weight the samples never do harm, but what they add is soon gone. The optimum needs
-# $\alpha$, $\beta$, $b$ and $w$, and who knows all these hardly needs a generator.
+# The curves of real drawings and of samples cross where $f(0) = f(1)$. That is at
+# $k = (1 - \alpha^2) \, w / (\gamma^2 b + \beta^2)$. With the best weight the samples never do harm, but what they add is soon
+# gone. The best weight needs $\alpha$, $\beta$, $b$ and $w$, and who knows all these hardly needs a generator.
 #
-# **Can $D$ mend the bias?** The best $D$ knows the ratio of the two densities, $D / (1 - D)$, and
-# samples weighted by it have the right mean. There is a price. If $G$ is off by $\delta$ of the
-# samples' standard deviations in total, $n$ weighted samples are worth only $n\,e^{-\delta^2}$. And
-# $\delta^2$ adds up over dimensions.
-
-# %%
-off, n = 0.5, sizes.pick(smoke=2_000, cpu=100_000, gpu=1_000_000)
-for d in (1, 2, 5, 10):
-    samples = torch.randn(n, d, generator=runtime.rng(seed + 12)) + off
-    ratio = (-off * samples + off ** 2 / 2).sum(1).exp()            # of N(0, 1) to N(off, 1), all d
-    worth = (ratio.sum() ** 2 / ratio.square().sum() / n).item()
-    weighted = ((ratio[:, None] * samples).sum(0) / ratio.sum()).mean().item()
-    print(f"{d:2} dimensions, off by {off} in each: the mean {samples.mean():.2f} becomes "
-          f"{weighted:5.2f}; a sample is worth {worth:.3f} (formula {math.exp(-d * off ** 2):.3f})")
-
-# %% [markdown]
-# The bias goes, and so do nearly all samples. This is one reason why $D$'s weights did so little in
-# notebook 10.
+# <details><summary>Two further readings: can D mend the bias, and copies as a penalty</summary>
 #
-# **Copies as a penalty.** There is another reading of augmentation. Train a linear learner with
-# weights $v$ on copies of $x$ with noise of variance $\sigma^2$ and the labels of $x$. On average
-# over the noise, its squared loss is that of the originals plus $\sigma^2 \lVert v \rVert^2$, which
-# is *ridge regression* (Bishop 1995). Small warps in place of noise penalise how fast the answer
-# changes *along the warp*. And if the true answer does not change under a group of transformations,
-# to average over the group takes variance away and adds no bias (Chen, Dobriban & Lee 2020). In
-# each of these readings, too, copies bring *knowledge of what does not matter*, and none of the
-# character.
-
-# %%
-rng = runtime.rng(seed + 13)
-x, truth, noise = torch.randn(30, 10, generator=rng), torch.randn(10, generator=rng), 0.5
-y = x @ truth + torch.randn(30, generator=rng)
-ridge = torch.linalg.solve(x.T @ x + len(x) * noise ** 2 * torch.eye(10), x.T @ y)
-for n in (1, 10, 100, 1_000):
-    copies_of_x = x.repeat(n, 1) + noise * torch.randn(len(x) * n, 10, generator=rng)
-    fitted = torch.linalg.lstsq(copies_of_x, y.repeat(n)[:, None]).solution[:, 0]
-    apart = ((fitted - ridge).norm() / ridge.norm()).item()
-    print(f"{n:5} noisy copies of each: {apart:.3f} of its length away from the ridge solution")
-
-# %% [markdown]
+# **Can $D$ mend the bias?** The best $D$ knows the ratio of the two densities, $D / (1 - D)$, and samples weighted by this ratio
+# have the right mean. But there is a price. If $G$ is off by $\delta$ of the samples' standard deviations in total, $n$ weighted
+# samples are worth only $n\,e^{-\delta^2}$. And $\delta^2$ adds up over dimensions. If $G$ is off by half a standard deviation in
+# each of ten dimensions, $\delta^2 = 2.5$, and a sample is worth $e^{-2.5} \approx 0.08$. So the bias goes, and nearly all
+# samples go with it. This is one reason why $D$'s weights did so little in notebook 10.
+#
+# **Copies as a penalty.** Train a linear learner with weights $v$ on copies of $x$ with noise of variance $\sigma^2$ and the
+# labels of $x$. On average over the noise, its squared loss is that of the originals plus $\sigma^2 \lVert v \rVert^2$, which is
+# *ridge regression* (Bishop 1995). Small warps in place of noise penalise how fast the answer changes *along the warp*. Suppose
+# that the true answer does not change under a group of transformations. Then averaging over the group takes variance away and
+# adds no bias (Chen, Dobriban & Lee 2020). In these readings, too, copies bring *knowledge of what does not matter*, and none of
+# the character.
+#
+# </details>
+#
 # ## 6 · From the toy to the course
 #
-# Does the toy say anything about real features? Take the ProtoNet of section 3. Estimate $\Sigma_b$
-# and $\Sigma_w$ in its features on *training* alphabets: how drawings scatter about their
-# character, and characters about the mean of their alphabet. Put them into the toy world, and
-# predict what samples of a *perfect* generator would do on the validation alphabets. **Predict**:
-# will they help this learner?
+# Does the toy say anything about real features? Take the ProtoNet of section 3. On *training* alphabets, estimate $\Sigma_w$ in
+# its features from how drawings scatter about their character. Estimate $\Sigma_b$ from how characters scatter about the mean of
+# their alphabet. Put both into the toy world, and predict what samples of a *perfect* generator would do on the validation
+# alphabets. **Predict**: will they help this learner?
 
 # %%
 @torch.no_grad()
@@ -1022,10 +972,10 @@ errors_at = {"no augmentation": placed(), "support alone": placed(shrink=("suppo
              "both sides, copies by G": placed(copies_of=("support", "query"))}
 
 # %% [markdown]
-# The toy is far too optimistic about the level: Gaussian characters with these covariances would
-# hardly ever be confused. Real ones come in pairs that look alike, and some drawings are far from
-# all others. So one number is fitted: people's spread is widened until the toy's error without
-# augmentation is the one measured on the validation alphabets. The *changes* are then predictions.
+# The toy is far too optimistic about the level, because Gaussian characters with these covariances would hardly ever be confused.
+# Real characters come in pairs that look alike, and some drawings are far from all others. So one number is fitted. People's
+# spread is widened until the toy's error without augmentation is the one measured on the validation alphabets. The *changes* are
+# then predictions.
 
 # %%
 low, high = 1.0, 32.0
@@ -1053,46 +1003,47 @@ for name in foretold:
 display(Markdown("\n".join(lines)))
 
 # %%
-figure, ax = plt.subplots(figsize=(8.4, 6))
+figure, ax = plt.subplots(figsize=(9, 4.8))
 for i, name in enumerate(foretold):
-    pair = foretold[name], measured[name]
-    half = [50 * (mark["high"] - mark["low"]) for mark in pair]
-    ax.errorbar(100 * pair[0]["value"], 100 * pair[1]["value"], half[1], half[0], fmt="osD^v"[i],
-                markersize=11, color=plots.COLOURS[i], label=name)
-marked = [100 * mark["value"] for mark in (*foretold.values(), *measured.values())]
-reach = [min(marked), max(marked)]
-ax.plot(reach, reach, color="black", linestyle=":", linewidth=1)
-ax.axhline(0, color="black", linewidth=0.5)
-ax.set(xlabel="predicted change of the error (points)", ylabel="measured (points)")
-ax.legend(fontsize=12)
-ax.set_title("Predicted and measured: " + ", ".join(
+    for shift, mark, face in ((0.13, foretold[name], "white"), (-0.13, measured[name], None)):
+        colour = plots.METHODS["GAN"] if "G" in name else "black"
+        ax.errorbar(100 * mark["value"], shift - i, xerr=50 * (mark["high"] - mark["low"]),
+                    fmt="o", markersize=10, color=colour, markerfacecolor=face or colour)
+        if i == 2:
+            ax.annotate("measured" if face is None else "predicted",
+                        (100 * mark["value"], shift - i), ha="center", xytext=(0, 12),
+                        textcoords="offset points")
+ax.axvline(0, color="black", linestyle=":", linewidth=1)
+ax.set(yticks=[-i for i in range(len(foretold))], yticklabels=list(foretold),
+       xlabel="change of the error (points)\n(hollow: predicted, filled: measured)")
+figure.suptitle("Change of the error, predicted and then measured:\n" + "; ".join(
     f"{name} {100 * foretold[name]['value']:+.1f} and {100 * measured[name]['value']:+.1f}"
-    for name in ("support alone", "both sides")), fontsize=14)
+    for name in ("support alone", "both sides")) + " points", fontsize=16)
 plots.save(figure, "11_predicted")
 plt.show()
 
 # %% [markdown]
-# (Intervals: of predictions, over tasks of the toy; of measurements, over characters. On the dotted
-# line a prediction is right.)
+# Intervals of predictions are over tasks of the toy, those of measurements over characters.
 #
-# Look at the closed forms first, *support alone* and *both sides*. They need two covariances and no
-# adversary, and on `glyphs` both take errors off this ProtoNet. $G$'s copies take the same two
-# places and do not. So the room is there, and this $G$ does not fill it. Were the mean feature of
-# its copies $A x$, the rows would agree.
+# The closed forms, *support alone* and *both sides*, need two covariances and no adversary, and on `glyphs` both take errors off
+# this ProtoNet. $G$'s copies take the same two places and do not. So there is room for a gain, and this $G$ does not fill it. If
+# the mean feature of its copies were $A x$, the rows would agree.
 #
-# *Support alone* was predicted. The rest shows where the theory fails. It is wrong about the
-# *level*, which had to be fitted. It promised nothing for *both sides*, which did as well as
-# support alone. It promised most for *Bayes*, which does harm. Bayes' metric trusts just those
-# directions in which people hardly varied on the training alphabets; on new ones they may. And it
-# says that support alone helps, while in notebook 10 support alone *added* errors. Why these fail
-# was not tested.
+# *Support alone* was predicted. The rest shows where the theory fails.
 #
-# **Who needs it?** Section 4 says that all help is prior knowledge. So a learner that already has
-# it gains less. That predicts an order for the learners of notebook 09: first the matcher, which
-# has learned nothing. Next comes the head on a classifier's features, which never met a one-shot
-# task. Last come ProtoNet and MAML, which were trained on such tasks. (In section 3 the matcher's
-# costs were means over copies. In notebook 09 each copy in the support is one more drawing that may
-# fit.)
+# * The *level* was wrong, so it had to be fitted.
+# * The theory promised nothing for *both sides*, which did as well as support alone.
+# * The theory promised most for *Bayes*, which does harm. Bayes' metric trusts just those directions in which people hardly
+#   varied on the training alphabets. On new alphabets they may vary there.
+# * The theory says that support alone helps, while in notebook 10 support alone *added* errors.
+#
+# Why these predictions fail was not tested.
+#
+# **Who needs it?** Section 4 says that all help is prior knowledge, so a learner that already has it gains less. That predicts an
+# order for the learners of notebook 09: first the matcher, next the head on a classifier's features, last ProtoNet and MAML. The
+# matcher has learned nothing, and the classifier never met a one-shot task. ProtoNet and MAML were trained on such tasks. Mind
+# that the matcher of notebook 09 is not averaged as in section 3. There, each copy in the support is one more drawing that may
+# fit.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -1121,41 +1072,46 @@ key = "normalised", "ProtoNet"
 rivals = [arm for arm in arms["normalised"] if arm not in ("no augmentation", "G")]
 as_well = [arm for arm in rivals if marks[*key, arm][2]["low"] <= 0]
 better = [arm for arm in ["G", *rivals] if marks[*key, arm][1]["high"] < 0]
+errs = {world: records.percent(marks[world, 'ProtoNet', 'no augmentation'][0]) for world in worlds}
 
 # %% [markdown]
 # ## The answer
 
 # %%
 display(Markdown(
-    "Generated samples can add what $G$ knows of how people vary, never news of the character. On "
-    "average, perfect samples shrink the example towards the mean of all characters; it takes "
-    f"{equal:.1f} of them to equal one real drawing in our toy.\n\n"
-    f"**Raw drawings.** $G$ knows of the place. Its slope is {slope_of('G', 'place across')} "
-    f"(people: {slope_of('people', 'place across')}). Slant is handed on: {slope_of('G', 'slant')} "
-    f"(people: {slope_of('people', 'slant')}). A ProtoNet errs in "
-    f"{records.percent(marks['raw', 'ProtoNet', 'no augmentation'][0])}. Copies by $G$ change that "
-    f"by {difference('raw', 'G')}, only its place by **{difference('raw', best[1])}**, $G$ without "
-    f"its place by {difference('raw', best[2])}, and centring without any generator by "
-    f"**{difference('raw', 'no G: centred')}**.\n\n**Normalised drawings.** The error is "
-    f"{records.percent(marks[*key, 'no augmentation'][0])}. $G$ changes it by "
-    f"**{difference('normalised', 'G')}**, shuffled by {difference('normalised', 'G, shuffled')}, "
-    f"a Gaussian by {difference('normalised', 'a Gaussian')}, a regression without $D$ by "
+    "Generated samples can add what $G$ knows of how people vary, but never news of the character. "
+    f"On raw drawings, a ProtoNet errs in {errs['raw']}, and copies by $G$ change that by "
+    f"{difference('raw', 'G')}, while centring without any generator changes it by "
+    f"**{difference('raw', 'no G: centred')}**. On normalised drawings it errs in "
+    f"{errs['normalised']}, and copies by $G$ change that by **{difference('normalised', 'G')}**."
+    "\n\n"
+    f"* **The place.** $G$'s slope of the place across is {slope_of('G', 'place across')} (people: "
+    f"{slope_of('people', 'place across')}), that of slant {slope_of('G', 'slant')} (people: "
+    f"{slope_of('people', 'slant')}). Only $G$'s place changes the error on raw drawings by "
+    f"**{difference('raw', best[1])}**, $G$ without its place by {difference('raw', best[2])}.\n"
+    f"* **The rivals.** On normalised drawings, shuffled settings change the error by "
+    f"{difference('normalised', 'G, shuffled')}, a Gaussian by "
+    f"{difference('normalised', 'a Gaussian')}, a regression without $D$ by "
     f"{difference('normalised', 'regression, best of 4')}. Arms whose interval lies below 0: "
-    f"{', '.join(better) or 'none'}. Rivals that are not worse than $G$, as far as the intervals "
-    f"tell: {len(as_well)} of {len(rivals)} ({', '.join(as_well)}).\n\n**Predicted.** Shrinking "
-    "by two covariances, with no generator at all, changes the error of the same ProtoNet by "
-    f"**{points(measured['both sides'])}** (predicted {points(foretold['both sides'])}); copies by "
-    f"$G$ in the same place by {points(measured['both sides, copies by G'])}.\n\nIntervals are "
-    "over characters. Each generator and each ProtoNet was trained once, the latter without "
-    "augmentation."))
+    f"{', '.join(better) or 'none'}. As far as the intervals tell, {len(as_well)} of {len(rivals)} "
+    "rivals are not worse than $G$.\n"
+    f"* **The theory.** It takes {equal:.1f} perfect samples to equal one real drawing in our toy. "
+    "Shrinking by two covariances, with no generator at all, changes the error of the same "
+    f"ProtoNet by **{points(measured['both sides'])}** (predicted "
+    f"{points(foretold['both sides'])}), copies by $G$ in the same place by "
+    f"{points(measured['both sides, copies by G'])}.\n"
+    "* **Caveats.** Intervals are over characters. Each generator and each ProtoNet was trained "
+    "once, the latter without augmentation."))
 
 # %% [markdown]
-# **Read next.** Efron & Morris 1977, *Stein's paradox in statistics*: why shrinking helps, told
-# with baseball. Bishop 1995, *Training with noise is equivalent to Tikhonov regularization*. Chen,
-# Dobriban & Lee 2020, *A group-theoretic framework for data augmentation* (arXiv 1907.10905).
-# Miller, Matsakis & Viola 2000, *Learning from one example through shared densities on transforms*:
-# a density of warps, learned from some characters and lent to others, without any adversary. Boutin
-# et al. 2022, *Diversity vs. recognizability: human-like generalization in one-shot generative
-# models* (arXiv 2205.10370): both axes of notebook 08, for many generators. Boutin et al. 2023,
-# *Diffusion models as artists: are we closing the gap between humans and machines?* (arXiv
-# 2301.11722): the same for diffusion.
+# **Read next.**
+#
+# * Efron & Morris 1977, *Stein's paradox in statistics*, tells with baseball why shrinking helps.
+# * Bishop 1995, *Training with noise is equivalent to Tikhonov regularization*.
+# * Chen, Dobriban & Lee 2020, *A group-theoretic framework for data augmentation* (arXiv 1907.10905).
+# * Miller, Matsakis & Viola 2000, *Learning from one example through shared densities on transforms*. They learn a density of
+#   warps from some characters and lend it to others, without any adversary.
+# * Boutin et al. 2022, *Diversity vs. recognizability: human-like generalization in one-shot generative models* (arXiv
+#   2205.10370), measures both axes of notebook 08 for many generators.
+# * Boutin et al. 2023, *Diffusion models as artists: are we closing the gap between humans and machines?* (arXiv 2301.11722),
+#   does the same for diffusion.

@@ -3,17 +3,14 @@
 #
 # **The question.** Is a GAN the right generator?
 #
-# Since 2014 the GAN has had successors. Diffusion models and flows draw the pictures that the world
-# talks about, and they need no discriminator at all. So this notebook gives the place of $G$ to six
-# kinds of generators in turn, trained on the same pairs of drawings for the same time. They are
-# judged by the same metrics and by the same learners. Then it asks what becomes of a GAN when there
-# are few alphabets to learn from, and whether the known cures cure it.
+# Since 2014 the GAN has had successors. Diffusion models and flows draw the pictures that the world talks about, and they need no
+# discriminator at all. So this notebook puts six kinds of generators in the place of $G$, trained on the same pairs of drawings
+# for the same time. The same metrics and the same learners judge them. Then it asks what becomes of a GAN when there are few
+# alphabets to learn from, and whether the known cures help.
 #
-# **You need** notebooks 08, 09 and 11. **Time**: 45 minutes, and about 40 more with the three
-# exercises.
+# **You need** notebooks 08, 09 and 11. **Time**: 45 minutes, and about 40 more with the three exercises.
 #
-# Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
-# for each class.
+# Parameters as in notebook 00. For images of your own, set `dataset = "folder:/path"`, with one subfolder for each class.
 
 # %% tags=["parameters"]
 import os
@@ -47,25 +44,24 @@ notebook.enough(dataset, train, val, drawings=4)
 # %% [markdown]
 # ## 1 · Noise that flows
 #
-# A GAN learns because $D$ finds its mistakes. A **flow** learns by regression (Lipman et al. 2023,
-# *flow matching*). Take a sample of noise $z$, take a sample of data $y$, and walk straight from
-# the one to the other in one unit of time:
+# A GAN learns because $D$ finds its mistakes. A **flow** learns by regression (Lipman et al. 2023, *flow matching*). Take a
+# sample of noise $z$ and a sample of data $y$. Walk straight from $z$ to $y$ in one unit of time.
 #
 # $$ a_t = (1 - t)\, z + t\, y, \qquad \frac{\mathrm{d} a_t}{\mathrm{d} t} = y - z. $$
 #
-# A network $v(a, t)$ is asked for the velocity at place $a$ and time $t$. Many walkers cross that
-# place, on the way from other noise to other data. Least squares makes $v$ their **mean**:
+# A network $v(a, t)$ is asked for the velocity at place $a$ and time $t$. Many walkers cross that place, on the way from other
+# noise to other data. Least squares makes $v$ the **mean** of their velocities.
 #
 # $$ \min_v \; \mathbb{E}\,\bigl\lVert v(a_t, t) - (y - z) \bigr\rVert^2. $$
 #
-# To sample, start in the noise and follow $v$ from $t = 0$ to $t = 1$. Each walker follows a mean,
-# and yet the end points have the distribution of the data, if $v$ is exact and the steps are small
-# (their theorem 2). Euler's method takes the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
+# To sample, start in the noise and follow $v$ from $t = 0$ to $t = 1$. Each walker follows a mean. And yet the end points have
+# the distribution of the data (theorem 2 of Lipman et al.). For this, $v$ must be exact and the steps small. Euler's method takes
+# the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
 #
 # ### Exercise 1 · The flow-matching loss (★★, very important, 15 minutes)
 #
-# `y` and `z` are `[B, F]`, `t` `[B]` holds a time for each row, and `velocity(places, times)`
-# returns `[B, F]`. Return the loss: the mean over rows and numbers of the squared difference.
+# `y` and `z` are `[B, F]`, and `t` `[B]` holds a time for each row. `velocity(places, times)` returns `[B, F]`. Return the loss,
+# which is the mean over rows and numbers of the squared difference.
 
 # %%
 def my_matching_loss(velocity, y, z, t):
@@ -80,9 +76,9 @@ def my_matching_loss(velocity, y, z, t):
 checks.matching_loss(my_matching_loss)
 
 # %% [markdown]
-# Eight heaps of points in the plane, the world of notebook 02, where a GAN lost some of them.
-# `flows.matching_loss` is your loss, with noise and times drawn inside. It trains a small network.
-# **Predict**: where does everybody arrive who takes the whole way in *one* step?
+# The data are now eight heaps of points in the plane, the world of notebook 02, where a GAN lost some of them.
+# `flows.matching_loss` is your loss, and it samples noise and times by itself. It trains a small network. **Predict**: where do
+# the walkers arrive who take the whole way in *one* step?
 
 # %%
 def heaps(n, rng):
@@ -123,16 +119,16 @@ def walk(z, n):
 
 # %%
 start, truth, off = torch.randn(600, 2, generator=runtime.rng(seed + 1)), heaps(600, rng), {}
-figure, axes = plt.subplots(1, 4, figsize=(15, 4.4), sharex=True, sharey=True)
-for ax, n in zip(axes, (1, 2, 4, 16)):
+figure, axes = plt.subplots(2, 2, figsize=(9, 9.4), sharex=True, sharey=True)
+for ax, n in zip(axes.flat, (1, 2, 4, 16)):
     places = walk(start, n)
     off[n] = 0.0 + round(quality.energy_distance(places[-1], truth).item(), 2)
-    ax.plot(*places[:, :60].unbind(2), color=plots.COLOURS[5], linewidth=0.8)
-    ax.plot(*places[-1].T, ".", color=plots.COLOURS[0], markersize=4)
-    ax.set(title=f"{n} step{'s' if n > 1 else ''}: {off[n]:.2f}", aspect="equal",
-           xlim=(-3.2, 3.2), ylim=(-3.2, 3.2))
-figure.suptitle(f"The distance to the data falls from {off[1]:.2f} after one step to "
-                f"{off[16]:.2f} after sixteen", fontsize=18)
+    ax.plot(*places[:, :60].unbind(2), color="#999999", linewidth=0.8)
+    ax.plot(*places[-1].T, ".", color=plots.METHODS["flow"], markersize=4)
+    ax.set(title=f"{n} step{'s' if n > 1 else ''}: distance {off[n]:.2f}", aspect="equal",
+           xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), xticks=(-2, 0, 2), yticks=(-2, 0, 2))
+figure.suptitle(f"The walkers' distance to the data falls from {off[1]:.2f} after one step\n"
+                f"to {off[16]:.2f} after sixteen", fontsize=16)
 plots.save(figure, "12_walks")
 plt.show()
 angle = torch.arange(8) * math.pi / 4
@@ -141,24 +137,23 @@ least = nearest.bincount(minlength=8).min().item() / len(start)
 print(f"{100 * least:.0f} % of the walkers end at the emptiest heap; a fair share is 12.5 %")
 
 # %% [markdown]
-# (In the titles: the energy distance of notebook 08, from the points where the walkers arrive to
-# as many points of the data. It is 0, up to chance, where the two have the same distribution.)
+# The titles give the energy distance of notebook 08, from the points where the walkers arrive to as many points of the data. It
+# is 0, up to chance, where the two have the same distribution. Grey lines are the ways of 60 walkers.
 #
-# One step lands in the middle. At $t = 0$ a walker may still end anywhere, so the mean of all ways
-# is the way to the *mean* of the data. It is the blur that a regression without noise makes. With
-# more steps, each walker can turn as its target becomes clear. There was no $D$ to fight with. The
-# price is paid when you sample, because each step asks the network once.
+# One step lands in the middle. At $t = 0$ a walker may still end anywhere, so the mean of all ways is the way to the *mean* of
+# the data. A regression without noise makes the same blur. With more steps, each walker can turn as its target becomes clear. A
+# flow has no $D$ to fight with. But it pays when you sample, because each step asks the network once.
 #
 # ## 2 · Flows that draw
 #
-# `networks.PixelFlow` does the same in 784 dimensions, one for each pixel. Its velocity is a U-Net
-# that also sees the example, and is told the time and the task. So its interface is that of every
-# generator of this course, `G(z, x, task)`, with a `z` of 784 numbers.
+# `networks.PixelFlow` does the same in 784 dimensions, one for each pixel. Its velocity is a U-Net that also sees the example,
+# and is told the time and the task. So its interface is that of every generator of this course, `G(z, x, task)`, with a `z` of
+# 784 numbers.
 #
-# `networks.WarpFlow` lives in the 57 numbers of a warp, like the generator of notebook 08. But a
-# flow needs *data* to flow to, and nobody has told us which warp leads from one person's drawing to
-# another's. So we look for it. `flows.warps_between` starts from no warp at all and follows the
-# gradient of the blurred pixels' squared difference, for each pair alone.
+# `networks.WarpFlow` lives in the 57 numbers of a warp, like the generator of notebook 08. But a flow needs *data* to flow to,
+# and nobody has told us which warp leads from one person's drawing to another's. So we search for this warp.
+# `flows.warps_between` starts from no warp at all. Then it follows the gradient of the blurred pixels' squared difference, for
+# each pair alone.
 
 # %%
 draw = pairs.sampler(train, n_tasks=sizes.pick(smoke=2, cpu=4, gpu=4))
@@ -178,20 +173,19 @@ def warped_by(x, settings):
 near = warped_by(x[:, 0], found[-1][0])
 before, after = ((flows.blur(image, 1.0) - flows.blur(real, 1.0)).square().sum().item()
                  for image in (x[:, 0], near))
-figure, axes = plt.subplots(3, 1, figsize=(11, 3.6))
-for ax, images, name in zip(axes, (x[:, 0], near, real), ("x", "x, warped", "somebody else's")):
-    plots.sheet(images[None, :12].cpu(), ax)
+figure, axes = plt.subplots(3, 1, figsize=(9, 4.4))
+for ax, images, name in zip(axes, (x[:, 0], near, real), ("x", "x, warped", "somebody\nelse's")):
+    plots.sheet(images[None, :8].cpu(), ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
-figure.suptitle(f"A warp takes away {100 * (1 - after / before):.0f} % of the squared difference",
-                fontsize=18)
+figure.suptitle(f"The found warps take away {100 * (1 - after / before):.0f} % of the squared\n"
+                "difference between two people's blurred drawings", fontsize=16)
 plots.save(figure, "12_found")
 plt.show()
 
 # %% [markdown]
-# Now there are data: pairs, each with 57 numbers that lead from one drawing near the other. The
-# simplest generator of such numbers is a Gaussian with their mean and their covariance, whatever
-# the drawing. It has no network, and its training is one line of algebra (exercise 3 of notebook
-# 11).
+# Now there are data, pairs with the 57 numbers that lead from one drawing near the other. The simplest generator of such numbers
+# is a Gaussian with their mean and their covariance, whatever the drawing. It has no network, and its training is one line of
+# algebra (exercise 3 of notebook 11).
 
 # %%
 class GaussianWarps(nn.Module):
@@ -220,10 +214,9 @@ class GaussianWarps(nn.Module):
 # | Gaussian of warps | 57 numbers of a warp | warps that were found |
 # | regression, best of 4 | 57 numbers of a warp | the other drawing, from the nearest of 4 warps |
 #
-# `studies/other_generators.py` trained them on the normalised drawings of the training alphabets,
-# each for the same number of seconds of one processor, finding the warps included. On `glyphs` you
-# load those of four minutes, and the Gaussian learns from the warps above. On other data, three
-# kinds are trained right here for a short time.
+# `studies/other_generators.py` trained them on the normalised drawings of the training alphabets. Each had the same number of
+# seconds of one processor, and finding the warps counts. On `glyphs` you load those of four minutes, and the Gaussian learns from
+# the warps above. On other data, three kinds are trained right here for a short time.
 
 # %%
 MAKE = {"GAN, warps": networks.WarpGenerator, "GAN, pixels": networks.PixelGenerator,
@@ -262,8 +255,8 @@ arms = {kind: augmentations.generated(generators[kind]) for kind in [*MAKE, "Gau
         if kind in generators}
 
 # %% [markdown]
-# **Predict** before you look. Which block has the most variety? In which block has a row turned
-# into another character? In which one do the strokes look unlike ink?
+# **Predict** before you look. Which row has the most variety? In which row did a drawing turn into another character? In which
+# one do the strokes look unlike ink?
 
 # %%
 ink = val.ink.view(len(val.names), -1, 1, 28, 28)                               # [C, M, 1, 28, 28]
@@ -279,25 +272,41 @@ def copies_of(augmentation, n):
                                   dim=1) for task in tasks])
 
 
-rows = torch.randperm(len(val.names), generator=runtime.rng(seed))[:5].tolist()
-figure, axes = plt.subplots(2, 4, figsize=(14, 6.4))
-blocks = {"people": ink[:, :5]} | {name: copies_of(arm, 5) for name, arm in arms.items()}
-for ax, (name, images) in zip(axes.flat, blocks.items()):
-    plots.sheet(torch.cat([ink[rows, half:half + 1], images[rows]], dim=1).cpu(), ax, title=name)
-for ax in axes.flat[len(blocks):]:
-    ax.axis("off")
-figure.suptitle("Five characters that no generator has seen. In each block, x stands at the left",
-                fontsize=18)
+# %%
+COLOUR = {"people": "real", "classical": "classical", "GAN": "GAN", "flow": "flow",
+          "regression": "regression"}
+
+
+def look(name):
+    """The colour and the filling of a kind's dots: a colour for each method, hollow in pixels."""
+    method = [COLOUR[start] for start in COLOUR if name.startswith(start)]
+    colour = plots.METHODS[method[0]] if method else "black"
+    return {"color": colour, "markerfacecolor": "white" if "pixels" in name else colour}
+
+# %%
+shown = torch.randperm(len(val.names), generator=runtime.rng(seed))[:3].tolist()
+blocks = {"people": ink[:, :4]} | {name: copies_of(arm, 4) for name, arm in arms.items()}
+figure, axes = plt.subplots(1, len(shown), figsize=(10, 6.2))
+for ax, character in zip(axes, shown):
+    example = torch.zeros(1, *blocks["people"].shape[1:], device=device)
+    example[0, 0] = ink[character, half]
+    rows = torch.cat([example, *(images[character][None] for images in blocks.values())])
+    plots.sheet(rows.cpu(), ax)
+axes[0].set(yticks=[30 * i + 13.5 for i in range(len(rows))], yticklabels=["x", *blocks])
+axes[0].tick_params(length=0)
+for label, name in zip(axes[0].get_yticklabels()[1:], blocks):
+    label.set_color(look(name)["color"])
+figure.suptitle(f"Three characters that no generator has seen, by people and by {len(arms)} kinds",
+                fontsize=16)
 plots.save(figure, "12_drawn")
 plt.show()
 
 # %% [markdown]
 # ## 4 · Judged on alphabets never seen
 #
-# The metrics are those of notebook 08, in the features of an evaluation classifier of the
-# validation characters. *Class preservation* says how often it finds the right character.
-# *Diversity* compares two drawings made from one example with two people's. The *distance to the
-# truth* is the energy distance of $G(z, x)$ to other people's drawings of the character.
+# The metrics are those of notebook 08, in the features of an evaluation classifier of the validation characters. *Class
+# preservation* says how often the classifier finds the right character. *Diversity* compares two drawings made from one example
+# with two people's. The *distance to the truth* is the energy distance of $G(z, x)$ to other people's drawings of the character.
 
 # %%
 labels = torch.arange(len(ink), device=device)
@@ -342,34 +351,35 @@ baselines = {"people": None, "classical × 0.5": augmentations.classical(halved)
              "classical × 1": augmentations.classical()}
 table = {name: keep(name, arm) for name, arm in (baselines | arms).items()}
 # %%
-marks = dict.fromkeys(table, "#777777") | {"people": "black"}
-marks |= {kind: plots.COLOURS[i]
-          for kind, i in zip([*MAKE, "Gaussian of warps"], (1, 4, 2, 5, 0, 3))}
-figure, ax = plt.subplots(figsize=(11, 6.2))
+PLACE = {"Gaussian of warps": (-10, -22), "flow, warps": (-20, -5), "GAN, warps": (22, -5)}
+figure, ax = plt.subplots(figsize=(9, 6.2))
 for name, row in table.items():
     right, wide = row["class preservation"], row["diversity"]
     ax.errorbar(wide["value"], 100 * right["value"], xerr=(wide["high"] - wide["low"]) / 2,
-                yerr=50 * (right["high"] - right["low"]), fmt="o", markersize=11, color=marks[name])
-    left = name == "Gaussian of warps"                      # beside the GAN, where it would hide
-    ax.annotate(name, (wide["value"], 100 * right["value"]), xytext=(-8 if left else 8, 8),
-                ha="right" if left else "left", fontsize=13, textcoords="offset points",
-                color=marks[name])
-ax.set(xlabel="diversity of drawings of one character (people: 1)", ylabel="class preservation (%)",
-       title="Class preservation: " + "; ".join(
-           f"{kind} {100 * table[kind]['class preservation']['value']:.0f} %" for kind in table
-           if kind in ("people", "GAN, warps", "flow, warps", "flow, pixels")))
+                yerr=50 * (right["high"] - right["low"]), fmt="o", markersize=11, **look(name))
+    away = PLACE.get(name, (8, 8))
+    ax.annotate(name, (wide["value"], 100 * right["value"]), xytext=away, fontsize=13,
+                ha="right" if away[0] < 0 else "left", textcoords="offset points",
+                color=look(name)["color"])
+ax.set(xlabel="diversity of drawings of one character (people: 1)", xlim=(0, 1.38),
+       ylabel="class preservation (%)")
+kept = {kind: f"{100 * row['class preservation']['value']:.0f} %" for kind, row in table.items()}
+figure.suptitle(f"People keep the character in {kept['people']} of drawings,\n" + ", ".join(
+    f"{kind} in {kept[kind]}" for kind in kept if kind in ("GAN, warps", "flow, pixels")),
+    fontsize=16)
 plots.save(figure, "12_judged")
 plt.show()
 
 # %% [markdown]
-# (Intervals: over characters. Each generator was trained once. The classifier's own errors are in
-# all numbers, people's too.)
+# Intervals are over characters, and each generator was trained once. Hollow dots are kinds that draw pixels. The classifier's own
+# errors are in all numbers, people's too.
 #
-# **What a step costs.** A flow may take few steps or many, without being trained anew. **Predict**:
-# what does a flow of one step draw? Remember the plane.
+# **What a step costs.** A flow may take few steps or many, without new training. **Predict**: what does a flow of one step draw?
+# Remember the plane.
 
 # %%
-LOOKS, counts = "distance to the truth, by steps", (1, 2, 4, 8, 16)
+LOOKS, KEEPS = "distance to the truth, by steps", "class preservation, by steps"
+counts = (1, 2, 4, 8, 16)
 by_steps, n_few = {}, sizes.pick(smoke=2, cpu=5, gpu=10)
 flowing = [kind for kind in arms if kind.startswith("flow")]
 for kind in flowing:
@@ -377,40 +387,43 @@ for kind in flowing:
     for n in counts:
         generators[kind].steps = n
         verdict = judged(copies_of(arms[kind], n_few))
-        by_steps[kind, n] = [results.add(LOOKS, verdict["distance to the truth"].cpu(), arm=kind,
-                                         steps=n, setting="-", unit="ratio"),
-                             verdict["class preservation"].mean().item()]
+        details = {"arm": kind, "steps": n, "setting": "-"}
+        by_steps[kind, n] = [
+            results.add(LOOKS, verdict["distance to the truth"].cpu(), unit="ratio", **details),
+            results.add(KEEPS, verdict["class preservation"].cpu(), unit="accuracy", **details)]
     generators[kind].steps = usual_steps
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(14, 4.8))
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.8))
 for i, kind in enumerate(flowing):
-    distance = [by_steps[kind, n][0]["value"] for n in counts]
-    kept = [100 * by_steps[kind, n][1] for n in counts]
-    for ax, line in zip(axes, (distance, kept)):
-        ax.plot(counts, line, "os"[i] + "-", color=marks[kind])
-        ax.annotate(kind, (counts[-1], line[-1]), xytext=(6, 0), textcoords="offset points",
-                    color=marks[kind], fontsize=14, va="center", annotation_clip=False)
+    for ax, k, scale in zip(axes, (0, 1), (1, 100)):
+        line = [by_steps[kind, n][k] for n in counts]
+        ax.errorbar([n * 1.04 ** (2 * i - 1) for n in counts], [scale * r["value"] for r in line],
+                    [scale * (r["high"] - r["low"]) / 2 for r in line], fmt="o-", **look(kind))
+        if k:
+            ax.annotate(kind, (counts[2], 100 * line[2]["value"]), xytext=(-14, 22 - 56 * i),
+                        textcoords="offset points", color=look(kind)["color"],
+                        ha="right" if i else "left")
         ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="steps of Euler's method")
         ax.minorticks_off()
-axes[0].set(ylabel="distance to the truth")
+axes[0].set(ylabel="distance to the truth", ylim=(0, None))
 axes[1].set(ylabel="class preservation (%)")
-figure.suptitle("From 1 to 16 steps, the distance goes " + " and ".join(
+figure.suptitle("From 1 to 16 steps, the distance to the truth goes\n" + " and ".join(
     f"from {by_steps[kind, 1][0]['value']:.1f} to {by_steps[kind, 16][0]['value']:.1f} ({kind})"
-    for kind in flowing), fontsize=17)
+    for kind in flowing), fontsize=16)
 plots.save(figure, "12_steps")
 plt.show()
 
 # %% [markdown]
+# Intervals are over characters. With more steps a flow comes nearer to what people draw, and loses more characters on the way.
+#
 # ## 5 · Six kinds on equal terms
 #
-# One training says little. `studies/other_generators.py` therefore gave each kind one minute, five
-# times over with five seeds, and four minutes once. It judged them on the ten **test** alphabets,
-# which earlier studies tested on, too. Then it gave five copies of each example to two learners of
-# notebook 09: *distortion matching*, which has learned nothing, and *fine-tuning the head* of a
-# trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and
-# the controls were added after the first results. **Predict** with notebook 11: which of the two
-# gains? Does the better imitation bring the larger gain?
+# One training says little. So `studies/other_generators.py` gave each kind one minute, five times over with five seeds, and four
+# minutes once. It judged them on the ten **test** alphabets, which earlier studies tested on, too. Then it gave five copies of
+# each example to two learners of notebook 09. *Distortion matching* has learned nothing, and *fine-tuning the head* starts from a
+# trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and the controls were added after
+# the first results. **Predict** with notebook 11: which of the two gains? Does the better imitation bring the larger gain?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -438,89 +451,112 @@ def row_of(kind, budget):
     return cells + [points(gain) if gain else "–" for gain in gains]
 
 # %%
-head = ["who draws", "trained for", "class preservation", "diversity", "distance to the truth",
-        "gain: matching", "gain: fine-tuning"]
-lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+def show_table(rows):
+    """A table of rows (kind, budget, what to call the budget)."""
+    head = ["who draws", "trained for", "class preservation", "diversity", "distance to the truth",
+            "gain: matching", "gain: fine-tuning"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += [f"| {kind} | {name} | " + " | ".join(row_of(kind, budget)) + " |"
+              for kind, budget, name in rows if ("diversity", kind, budget) in study]
+    display(Markdown("\n".join(lines)))
+
+
 others = [r["arm"] for r in stored if r["name"] == "diversity" and r["budget"] == "-"]
-for kind in others:
-    lines.append(f"| {kind} | – | " + " | ".join(row_of(kind, "-")) + " |")
-for budget, name in (("short", "1 min, 5 seeds"), ("halved", "the same, warps halved"),
-                     ("shuffled", "the same, warps shuffled"), ("long", "4 min, 1 seed")):
-    for kind in kinds:
-        if ("diversity", kind, budget) in study:
-            lines.append(f"| {kind} | {name} | " + " | ".join(row_of(kind, budget)) + " |")
-display(Markdown("\n".join(lines)))
+show_table([*((kind, "-", "–") for kind in others), *((kind, budget, name) for budget, name in (
+    ("short", "1 min, 5 seeds"), ("long", "4 min, 1 seed")) for kind in kinds)])
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.2), width_ratios=(1, 1.1))
+figure, axes = plt.subplots(1, 3, figsize=(10, 5.4), sharey=True)
 for i, kind in enumerate(kinds):
     seeds = study["distance of each seed", kind, "short"]["by_seed"]
-    axes[0].plot(seeds, [-i] * len(seeds), "o", markersize=9, alpha=0.6, color=marks.get(kind))
-    for learner, shift in ((MATCHING, 0.13), (TUNING, -0.13)):
+    axes[0].plot(seeds, [-i] * len(seeds), "o", markersize=9, alpha=0.6, **look(kind))
+    for ax, learner in zip(axes[1:], (MATCHING, TUNING)):
         gain = study[f"gain, {learner}", kind, "short"]
-        axes[1].errorbar(100 * gain["value"], shift - i, xerr=50 * (gain["high"] - gain["low"]),
-                         fmt="o" if learner == MATCHING else "s", markersize=9,
-                         color=plots.COLOURS[learner == TUNING])
+        ax.errorbar(100 * gain["value"], -i, xerr=50 * (gain["high"] - gain["low"]), fmt="o",
+                    markersize=10, **look(kind))
 usual = study["distance to the truth", "classical × 0.5", "-"]["value"]
-axes[0].axvline(usual, color="black", linestyle=":")
-axes[0].set(yticks=[-i for i in range(len(kinds))], yticklabels=kinds, xlabel="distance to the "
-            "truth, a dot for each seed\n(dotted: classical copies)", xscale="log",
-            xticks=(6, 8, 12, 18, 25), xticklabels=(6, 8, 12, 18, 25))
+axes[0].axvline(usual, color=plots.METHODS["classical"], linestyle=":")
+axes[0].text(1.05 * usual, -2.5, "classical\n× 0.5", color=plots.METHODS["classical"], va="center")
+axes[0].set(yticks=[-i for i in range(len(kinds))], yticklabels=kinds, xscale="log",
+            xticks=(6, 8, 12, 18, 25), xticklabels=(6, 8, 12, 18, 25),
+            xlabel="distance to the truth\n(a dot for each seed)")
 axes[0].minorticks_off()
-axes[1].axvline(0, color="black", linestyle=":")
-axes[1].set(yticks=[], xlabel="points of accuracy gained by five copies\n"
-            "(○ matching, □ fine-tuning; intervals over ten alphabets)")
+for ax, learner in zip(axes[1:], ("matching", "fine-tuning")):
+    ax.axvline(0, color="black", linestyle=":", linewidth=1)
+    ax.set(xlabel=f"gain of {learner}\nby five copies (points)", xlim=(-5, 8.5))
 worth = [points(study[f"gain, {MATCHING}", kind, "short"]).split(" ±")[0]
          for kind in ("regression, best of 4", "flow, warps")]
-figure.suptitle(f"The regression is farther from the truth than the flow of warps, and worth more: "
-                f"{worth[0]} points against {worth[1]}", fontsize=17)
+figure.suptitle(f"The regression is farther from the truth than the flow of warps,\nand its copies "
+                f"bring matching {worth[0]} points against {worth[1]}", fontsize=16)
 plots.save(figure, "12_equal")
 plt.show()
 
 # %% [markdown]
-# (Intervals of gains: over ten alphabets. The others: over characters. In the rows of one minute,
-# each value is a mean over five seeds.)
+# Intervals of gains are over ten alphabets, the others over characters. In the rows of one minute, each value is a mean over five
+# seeds.
 #
-# * **Over warps, the flow needs less time than the GAN.** After one minute each, all five seeds of
-#   the flow are nearer to the truth than all five of the GAN, and they scatter less. After four
-#   minutes no difference is clear. (The rates of all kinds but the GANs fall to 0 during training.)
-# * **A Gaussian that looks at no drawing is nearly as near.** So most of what these generators
-#   learn is *which warps people make*, and little is *which warp suits this drawing*.
-# * **In pixels, the two ways fail in opposite directions.** The GAN hands the example back. The
-#   flow varies a character as people do, and loses most characters on the way.
-# * **Near the truth is not useful.** The flow in pixels is as near to the truth as the flow of
-#   warps, and its copies take accuracy away from both learners. The regression is farther from the
-#   truth than every other kind of warp, and its copies bring both learners the most. For matching
-#   it beats the GAN's copies and classical ones by several points. For fine-tuning, its lead over
-#   classical copies is not clear.
-# * **It is not just caution.** The regression's copies are less diverse than the others, and more
-#   of them keep their character. But halve all settings of the GAN, the flow or the Gaussian, or
-#   take classical copies at a quarter. Then their diversity falls to the regression's or below, and
-#   they keep more characters, and yet the gain stays small.
-# * **As notebook 11 predicted**, the learner that knows nothing of how people vary gains more than
-#   the trained one, by the copies of each kind of warp. (The intervals overlap.)
+# * **Over warps, the flow needs less time than the GAN.** After one minute each, all five seeds of the flow are nearer to the
+#   truth than all five of the GAN, and they scatter less. After four minutes no difference is clear. The rates of all kinds but
+#   the GANs fall to 0 during training.
+# * **A Gaussian that looks at no drawing is nearly as near.** So most of what these generators learn is *which warps people
+#   make*, and little is *which warp suits this drawing*.
+# * **In pixels, the two ways fail in opposite directions.** The GAN hands the example back. The flow varies a character as people
+#   do, and loses most characters on the way.
+# * **Near the truth is not useful.** The flow in pixels is as near to the truth as the flow of warps, and its copies take
+#   accuracy away from both learners. The regression is farther from the truth than every other kind of warp, and its copies bring
+#   both learners the most. For matching it beats the GAN's copies and classical ones by several points. For fine-tuning, its lead
+#   over classical copies is not clear.
+# * **As notebook 11 predicted**, the learner that knows nothing of how people vary gains more than the trained one. This holds
+#   for the copies of each kind of warp, but the intervals overlap.
 #
-# Why the regression? Look for the cheapest explanation first. Is it *strength*? Halving the others
-# does not help them. Is it that warps *soften* a drawing? Blurred copies bring no clear gain. Is it
-# that the regression *looks at the drawing*? Give each drawing the warp that was chosen for another
-# one. Matching keeps most of its gain, and fine-tuning keeps about half. So for matching, what
-# helps is mostly which warps the regression makes, whatever the drawing. It is paid for coming near
-# what another person drew, and never for being as varied as people. What its warps have in common
-# was not found here. It would be a good project.
+# **Why the regression?** Look for the cheapest explanation first. One is *caution*, because the regression's copies are less
+# diverse than the others and more of them keep their character. So halve all settings of the other kinds. Another is that the
+# regression *looks at the drawing*. So give each drawing the warp that was chosen for another one. **Predict** what is left of
+# the gain.
+
+# %%
+show_table([(kind, budget, f"1 min, warps {budget}") for budget in ("halved", "shuffled")
+            for kind in kinds])
+
+# %% [markdown]
+# * **It is not just caution.** Halve all settings of the GAN, the flow or the Gaussian, or take classical copies at a quarter.
+#   Then their diversity falls to the regression's or below, and they keep more characters, and yet the gain stays small.
+# * **It is not just softness.** Warps soften a drawing, but blurred copies bring no clear gain.
+# * **It is hardly the look at the drawing.** With the warps of other drawings, matching keeps most of its gain, and fine-tuning
+#   keeps about half.
 #
+# So for matching, what helps is mostly which warps the regression makes, whatever the drawing. The regression is paid for coming
+# near what another person drew, and never for being as varied as people. What its warps have in common was not found here. It
+# would be a good project.
+#
+# **What each kind costs.** The last table of this section counts seconds of training and drawings a second. A seed has *failed*
+# if its drawings are farther from the truth than classical copies at half strength.
+
+# %%
+def value(what, kind, budget="short"):
+    return study[what, kind, budget]["value"]
+
+
+FAILED, GAIN = "seeds farther from the truth than classical copies", f"gain, {MATCHING}"
+lines = ["| who draws | seconds | drawings a second | failed seeds |", "|---" * 4 + "|"]
+lines += [f"| {kind} | {value('seconds', kind):.0f} | {value('samples a second', kind):,.0f} "
+          f"| {5 * value(FAILED, kind):.0f} of 5 |" for kind in kinds]
+display(Markdown("\n".join(lines)))
+
+# %% [markdown]
 # ## 6 · GANs with little data
 #
-# All this was learned from 35 alphabets. What if there is one? Then $D$ can learn its drawings by
-# heart. It takes these for real and all others for generated, and tells $G$ nothing of use. To
-# catch it, keep some real drawings away from it. A $D$ that judges has the same logits on average
-# for known and for held-back real pairs. A $D$ that remembers has higher ones for those it knows.
+# All this was learned from 35 alphabets. If there is only one, $D$ can learn its drawings by heart. Then $D$ takes these for real
+# and all others for generated, and tells $G$ nothing of use. To catch this, keep some real drawings away from $D$. A $D$ that
+# judges has the same logits on average for known and for held-back real pairs. A $D$ that remembers has higher ones for those it
+# knows.
 #
 # ### Exercise 2 · Read the overfit (★, important, 10 minutes)
 #
-# `known`, `held` and `generated` `[L, n]` are $D$'s logits at `L` looks during training: at real
-# pairs it trains on, at real pairs held back, and at pairs by $G$. Take means over `n`. Return
-# `[L]` numbers that say where `held` lies on the way from `known`, at 0, to `generated`, at 1. The
-# source is Karras et al. 2020, *Training generative adversarial networks with limited data*, eq. 1.
+# `known`, `held` and `generated` `[L, n]` are $D$'s logits at `L` looks during training. They are logits of real pairs that $D$
+# trains on, of real pairs held back, and of pairs by $G$. Take means over `n`. Return `[L]` numbers that say where `held` lies on
+# the way from `known`, at 0, to `generated`, at 1. The source is Karras et al. 2020, *Training generative adversarial networks
+# with limited data*, eq. 1.
 
 # %%
 def my_overfit(known, held, generated):
@@ -535,27 +571,24 @@ def my_overfit(known, held, generated):
 checks.overfit(my_overfit)
 
 # %% [markdown]
-# The known cures, each in one line:
+# The known cures are each one line.
 #
 # * **R1** (notebook 02) makes $D$ flat at the real drawings, so it is harder to raise logits there.
-# * **Augmentation of what $D$ sees** makes few drawings many (Zhao et al. 2020, *Differentiable
-#   augmentation for data-efficient GAN training*). **Adaptive**: as strong as $D$'s logits at real
-#   pairs demand (Karras et al. 2020).
-# * **Relativistic, R1 + R2**: $D$ need only say which of two drawings is *more* real, and is made
-#   flat at generated drawings, too (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
+# * **Augmentation of what $D$ sees** makes few drawings many (Zhao et al. 2020, *Differentiable augmentation for data-efficient
+#   GAN training*). **Adaptive** augmentation is as strong as $D$'s logits at real pairs demand (Karras et al. 2020).
+# * **Relativistic, R1 + R2** asks $D$ only which of two drawings is *more* real. $D$ is made flat at generated drawings, too
+#   (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
 #
-# Augmentation has a trap. If only the real drawings are shifted, a shifted world is what $G$ learns
-# to draw: the augmentation **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $G$
-# learns from a $D$ that was trained on other pictures. (Even done rightly it can leak. Turn all
-# images by random quarter turns, and no $D$ can tell an upright $G$ from a turned one. So some
-# images must stay as they are.)
+# Augmentation has a trap. If only the real drawings are shifted, a shifted world is what $G$ learns to draw, so the augmentation
+# **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $G$ learns from a $D$ that was trained on other pictures.
+# Augmentation can leak even when it is done rightly. If all images are turned by random quarter turns, no $D$ can tell an upright
+# $G$ from a turned one. So some images must stay as they are.
 #
 # ### Exercise 3 · An augmentation that must not leak (★★, very important, 15 minutes)
 #
-# Write both non-saturating losses of notebook 02 so that $D$ only ever sees what `augment` makes of
-# an image, augmented anew each time. (`D` takes images alone here.) `fake` has a graph back to $G$.
-# $G$'s loss must reach $G$ by it, and $D$'s loss must not. Each loss is a sum of means: $D$'s has
-# two, $G$'s has one.
+# Write both non-saturating losses of notebook 02 so that $D$ only ever sees what `augment` makes of an image. Augment anew each
+# time that $D$ looks. Here `D` takes images alone. `fake` has a graph back to $G$. $G$'s loss must reach $G$ through this graph,
+# and $D$'s loss must not. Each loss is a sum of means. $D$'s loss has two, and $G$'s has one.
 
 # %%
 def my_augmented_losses(D, real, fake, augment):
@@ -572,64 +605,82 @@ def my_augmented_losses(D, real, fake, augment):
 checks.augmented_losses(my_augmented_losses)
 
 # %% [markdown]
-# `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five
-# recipes, with five seeds each. Every run had thirty seconds, so a costly recipe gets fewer
-# iterations. The distance to the truth is measured on the validation alphabets, of which no run saw
-# anything. (The settings of each recipe were chosen there, on two alphabets.) **Predict**: which
-# recipe needs the alphabets least?
+# `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five recipes, with five seeds each. Every
+# run had thirty seconds, so a costly recipe gets fewer iterations. The distance to the truth is measured on the validation
+# alphabets, of which no run saw anything. The settings of each recipe were chosen there, too, on two alphabets. **Predict**:
+# which recipe needs the alphabets least?
 
 # %%
 little = records.read(folder / "little_data.jsonl")
 recipes = list(dict.fromkeys(r["arm"] for r in little if r["name"] == "diversity"))
 alphabets = sorted({r["alphabets"] for r in little if "alphabets" in r})
 of_recipe = {(r["name"], r["arm"], r.get("alphabets")): r for r in little}
-shade = dict(zip(recipes, (plots.COLOURS[i] for i in (6, 0, 2, 5, 1))))
+looks = {(r["arm"], r["pool"], r["share"]): r for r in little
+         if r["name"] == "D's logit" and r["alphabets"] == 1}
+shares = sorted({share for _, _, share in looks})
+
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(16, 5), width_ratios=(1, 1, 1.3))
-for ax, name in zip(axes, (recipes[0], recipes[1])):
-    for pool, colour in (("known", 0), ("held", 4), ("generated", 1)):
-        looks = sorted((100 * r["share"], r["value"]) for r in little if r["name"] == "D's logit"
-                       and r["pool"] == pool and r["arm"] == name and r["alphabets"] == 1)
-        ax.plot(*zip(*looks), "o-", color=plots.COLOURS[colour])
+figure, axes = plt.subplots(1, 2, figsize=(9, 5), sharey=True)
+POOLS = {"known": ("real", "-", 8), "held": ("real", ":", 8), "generated": ("GAN", "-", -18)}
+for ax, name in zip(axes, recipes):
+    for pool, (method, style, up) in POOLS.items():
+        line = [looks[name, pool, share] for share in shares]
+        ax.errorbar([100 * share for share in shares], [r["value"] for r in line],
+                    [(r["high"] - r["low"]) / 2 for r in line], fmt="o", linestyle=style,
+                    color=plots.METHODS[method])
         if ax is axes[0]:
-            ax.annotate(pool, looks[-1], xytext=(-4, 6), ha="right", textcoords="offset points",
-                        color=plots.COLOURS[colour], fontsize=14)
-    ax.set(xlabel="share of the training (%)", ylabel="D's mean logit", xticks=(25, 50, 75, 100),
-           title=f"1 alphabet, {name}")
-axes[1].sharey(axes[0])
-for name in recipes:
-    line = [of_recipe["distance to the truth", name, n] for n in alphabets]
-    axes[2].plot(alphabets, [r["value"] for r in line], "o-", color=shade[name], label=name)
-axes[2].set(xscale="log", xticks=alphabets, xticklabels=alphabets, xlabel="alphabets to learn from",
-            ylabel="distance to the truth", title="mean of five seeds")
-axes[2].minorticks_off()
-axes[2].legend(fontsize=12)
+            ax.annotate(pool, (100 * shares[-2], line[-2]["value"]), xytext=(-8, up), ha="right",
+                        textcoords="offset points", color=plots.METHODS[method])
+    ax.set(xlabel="share of the training (%)", xticks=[100 * share for share in shares],
+           title=name)
+axes[0].set_ylabel("D's mean logit, 1 alphabet")
 gap = [of_recipe["D's overfit", name, 1]["value"] for name in recipes[:2]]
-figure.suptitle(f"One alphabet: held pairs lie {100 * gap[0]:.0f} % of the way from known to "
-                f"generated without a penalty, {100 * gap[1]:.0f} % with R1", fontsize=17)
+figure.suptitle(f"One alphabet: held pairs lie {100 * gap[0]:.0f} % of the way from known\nto "
+                f"generated without a penalty, {100 * gap[1]:.0f} % with R1", fontsize=16)
 plots.save(figure, "12_little")
 plt.show()
 
 # %% [markdown]
-# (*Held*: five drawings of each character that no training saw. Means over five seeds.)
+# *Held* are five drawings of each character that no training saw. Intervals are over five seeds.
 #
-# Without a penalty, the $D$ of one alphabet learns its drawings by heart, and held pairs slide
-# towards generated ones. R1 does **not** lower this overfit, as exercise 2 measures it. It makes
-# all of $D$'s answers small, and perhaps with them the harm that a remembered drawing can do.
-# Compare the scales of both panels, and then the distances. With one or two alphabets, $G$ comes
-# nearer to the truth with R1 than without a penalty. From five alphabets on, more of them bring R1
-# no clear gain. Half a hundred numbers of a warp are soon learned, from whichever characters.
+# Without a penalty, the $D$ of one alphabet learns its drawings by heart, and held pairs slide towards generated ones. R1 does
+# **not** lower this overfit, as exercise 2 measures it. It makes all of $D$'s answers small, and perhaps with them the harm that
+# a remembered drawing can do. What matters is the distance that $G$ reaches.
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, sharey=True)
+rivals = [name for name in recipes if name != "R1"]
+worse = {name: [of_recipe["distance to the truth, difference", f"{name} - R1", n]
+                for n in alphabets] for name in rivals}
+for ax, name in zip(axes.flat, rivals):
+    ax.errorbar(alphabets, [r["value"] for r in worse[name]],
+                [(r["high"] - r["low"]) / 2 for r in worse[name]], fmt="o-",
+                color=plots.METHODS["GAN"])
+    ax.axhline(0, color="black", linestyle=":", linewidth=1)
+    ax.set(xscale="log", xticks=alphabets, xticklabels=alphabets, title=name)
+    ax.minorticks_off()
+figure.supxlabel("alphabets to learn from")
+figure.supylabel("distance to the truth, minus that with R1")
+figure.suptitle("Above 0, G is farther from the truth than with R1.\nWithout a penalty it is "
+                f"farther by {worse[rivals[0]][0]['value']:.1f} with 1 alphabet, by "
+                f"{worse[rivals[0]][2]['value']:.1f} with {alphabets[2]}", fontsize=16)
+plots.save(figure, "12_recipes")
+plt.show()
+
+# %% [markdown]
+# Intervals are over five seeds.
 #
-# The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and costs
-# some distance at ten and twenty, perhaps because $D$ has more to learn in the same time. The
-# relativistic recipe is farther from the truth than R1 from two alphabets on. Its steps cost more,
-# so it takes about two thirds as many. Both cures were made for much longer runs, with a generator
-# that can draw anything. This $G$ can only warp, so there is little that it could copy.
+# With one or two alphabets, $G$ comes nearer to the truth with R1 than without a penalty. From five alphabets on, more of them
+# bring R1 no clear gain. Half a hundred numbers of a warp are soon learned, from whichever characters.
 #
-# **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column
-# is the spread of five seeds about their mean. The column before is a share of 25 runs. They are
-# *near the best*: their distance is at most a tenth above that of the best run with as many
-# alphabets. So a recipe must be stable *and* good there.
+# The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and costs some distance at ten and
+# twenty. Perhaps $D$ has more to learn in the same time. The relativistic recipe is farther from the truth than R1 from two
+# alphabets on. Its steps cost more, so it takes about two thirds as many. Both cures were made for much longer runs, with a
+# generator that can draw anything. This $G$ can only warp, so there is little that it could copy.
+#
+# **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column of the table is the spread of
+# five seeds about their mean. The column before is a share of 25 runs. They are *near the best* if their distance is at most a
+# tenth above that of the best run with as many alphabets. So a recipe must be stable *and* good there.
 
 # %%
 lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"
@@ -643,11 +694,6 @@ for name in recipes:
 display(Markdown("\n".join(lines)))
 
 # %%
-def value(what, kind, budget="short"):
-    return study[what, kind, budget]["value"]
-
-
-FAILED, GAIN = "seeds farther from the truth than classical copies", f"gain, {MATCHING}"
 seeds_of = {kind: study["distance of each seed", kind, "short"] for kind in kinds}
 purposes = {
     "drawings like people's": (lambda kind: -value("distance to the truth", kind),
@@ -664,14 +710,6 @@ take = {purpose: max(kinds, key=score) for purpose, (score, _) in purposes.items
 choice = ["| purpose | take | its number |", "|---|---|---|"]
 choice += [f"| {purpose} | {take[purpose]} | {says(take[purpose])} |"
            for purpose, (_, says) in purposes.items()]
-
-# %%
-head = ["who draws", "class preservation", "diversity", "distance", "gain: matching",
-        "gain: fine-tuning", "seconds", "drawings a second", "failed seeds"]
-lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-for kind in kinds:
-    lines.append(f"| {kind} | {' | '.join(row_of(kind, 'short'))} | {value('seconds', kind):.0f} "
-                 f"| {value('samples a second', kind):,.0f} | {5 * value(FAILED, kind):.0f} of 5 |")
 far = {kind: f"{value('distance to the truth', kind):.2f}" for kind in kinds}
 won = {kind: points(study[GAIN, kind, "short"]) for kind in kinds}
 
@@ -681,19 +719,22 @@ won = {kind: points(study[GAIN, kind, "short"]) for kind in kinds}
 # %%
 display(Markdown(
     f"Not for these drawings. Five copies bring matching **{won['regression, best of 4']}** points "
-    f"of accuracy by a regression without any discriminator, **{won['GAN, warps']}** by the GAN, "
-    f"{won['flow, warps']} by a flow and {won['Gaussian of warps']} by a Gaussian of warps. And "
-    f"yet the regression is the farthest of these from the truth: {far['regression, best of 4']}, "
-    f"the GAN {far['GAN, warps']}, the Gaussian {far['Gaussian of warps']}, the flow "
-    f"**{far['flow, warps']}**. So a generator that draws as people do is one thing, and one that "
-    "helps a learner is another.\n\n"
-    + "\n".join(choice) + "\n\nAll kinds, after one minute (gains in points of accuracy; failed: "
-    "farther from the truth than classical copies at half strength):\n\n" + "\n".join(lines)
-    + "\n\nOn simulated characters, normalised, ten test alphabets, five seeds of each kind. "
-    "Longer runs, larger networks or richer drawings may change the order."))
+    "of accuracy if a regression makes them, which needs no discriminator, and "
+    f"**{won['GAN, warps']}** if a GAN does. Yet the regression's copies are farther from what "
+    f"people draw, at a distance to the truth of {far['regression, best of 4']} against "
+    f"{far['GAN, warps']} for the GAN's. So a generator that draws as people do is one thing, "
+    "and one that helps a learner is another.\n\n" + "\n".join(choice) + "\n\n"
+    f"* A flow of warps is the nearest to the truth, at **{far['flow, warps']}**, and brings "
+    f"matching {won['flow, warps']} points. A Gaussian of warps is at {far['Gaussian of warps']} "
+    f"and brings {won['Gaussian of warps']}.\n"
+    "* Every kind was trained for one minute with each of five seeds. Longer runs, larger networks "
+    "or richer drawings may change the order.\n"
+    "* The characters are simulated and normalised. The intervals of gains are over ten test "
+    "alphabets."))
 
 # %% [markdown]
-# **Read next.** Lipman, Chen, Ben-Hamu, Nickel & Le 2023, *Flow matching for generative modeling*
-# (arXiv 2210.02747). Huang, Gokaslan, Kuleshov & Tompkin 2024, *The GAN is dead; long live the
-# GAN!* (arXiv 2501.05441). Li & Malik 2018, *Implicit maximum likelihood estimation* (arXiv
-# 1809.09087).
+# **Read next.**
+#
+# * Lipman, Chen, Ben-Hamu, Nickel & Le 2023, *Flow matching for generative modeling* (arXiv 2210.02747).
+# * Huang, Gokaslan, Kuleshov & Tompkin 2024, *The GAN is dead; long live the GAN!* (arXiv 2501.05441).
+# * Li & Malik 2018, *Implicit maximum likelihood estimation* (arXiv 1809.09087).
