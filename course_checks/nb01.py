@@ -5,7 +5,19 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from ._base import check, check_gradient, check_unchanged, compare, done, one_number, require, returned, scalar, tensor
+from ._base import (
+    SURE,
+    check,
+    check_gradient,
+    check_unchanged,
+    compare,
+    done,
+    one_number,
+    require,
+    returned,
+    scalar,
+    tensor,
+)
 
 
 @check
@@ -18,6 +30,9 @@ def best_discriminator(function):
     given = p.clone(), q.clone()
     came = _curve(returned(function(*given), "D*")[0], len(x), "D*")
     check_unchanged(p=(given[0], p), q=(given[1], q))
+    outside = came[(came < 0) | (came > 1 + 1e-6)].tolist()
+    require(not outside, "D* between 0 and 1", f"a value of {outside[0] if outside else 0:.3g}",
+            "D is a probability. Real samples are a share of which samples?")
     compare(came, _best(p, q), MISTAKES["best_discriminator"], (p, q),
             "set the derivative of p log y + q log(1 - y) with respect to y to zero, and solve for y.")
     done("best_discriminator: of all samples that fall on x, the share of real ones.")
@@ -46,7 +61,12 @@ def value(function):
             continue
         number = scalar(came, "V")
         compare(number, _value(real.detach().double(), fake.detach().double()), MISTAKES["value"], (real, fake),
-                "log D(x) for real samples, log(1 - D(x)) for generated ones. D is the sigmoid of the logit.")
+                "log D(x) for real samples, log(1 - D(x)) for generated ones. D is the sigmoid of the logit."
+                if scale == 1 else SURE)
+        slopes = torch.autograd.grad(came.sum(), (real, fake), retain_graph=True, allow_unused=True)
+        for slope, name in zip(slopes, ("real_logits", "fake_logits")):
+            require(slope is not None, f"a gradient for {name}", "none",
+                    ".detach(), .data and torch.no_grad() cut the graph. Where does your function use one of them?")
         check_gradient(came, (real, fake), ((-real.detach()).sigmoid() / 4, -fake.detach().sigmoid() / n_fake))
     done("value: V from logits, finite where the sigmoid itself gives up.")
 
@@ -62,20 +82,23 @@ def jsd(function):
     for n, overlap in ((101, True), (101, False), (251, False)):        # at first, both are positive everywhere
         x = torch.linspace(-5, 5, n, dtype=torch.float64)
         dx = (x[1] - x[0]).item()
-        p, q = (9 - x**2).clamp(min=0) + 0.5 * overlap, (4 - (x - 1.5)**2).clamp(min=0) + 0.3 * overlap
+        everywhere = overlap * (-x**2 / 2).exp()            # almost 0 at both ends, so trapezoids do as well as a sum
+        p, q = (9 - x**2).clamp(min=0) + 0.5 * everywhere, (4 - (x - 1.5)**2).clamp(min=0) + 0.3 * everywhere
         p, q = p / (p.sum() * dx), q / (q.sum() * dx)
         given = p.clone(), q.clone()
         came, = returned(function(*given, dx), "the divergence")
         check_unchanged(p=(given[0], p), q=(given[1], q))
         _one(came, "the divergence",
              "an integral over the grid is one number. What do you do with the values at all its points?")
-        came = one_number(came, "the divergence", "0 log 0 is nan, and so is p / m = 0 / 0 where p and q are both 0. "
-                          "xlogy does not mend a nan in its second argument. What is the logarithm of a quotient?")
+        came = one_number(came, "the divergence", "0 times minus infinity is nan, and so is p / m = 0 / 0. xlogy mends "
+                          "the first, but it does not mend a nan in its second argument. What is the logarithm of a "
+                          "quotient, and which product needs xlogy?")
         compare(came, _jsd(p, q, dx), MISTAKES["jsd"], (p, q, dx),
                 "JSD takes two KL divergences, each against the mixture of both densities. How are they joined?")
     done("jsd: 0 for equal densities, log 2 for those that never meet, finite in between.")
 
 
+SMALL = (1e-5, 1e-6, 1e-7, 1e-8)        # what people add against a division by 0
 WITHOUT_M = ("you compare p and q with each other, and this is infinite where one of them is 0. Which density does JSD "
              "compare with which?")
 
@@ -101,6 +124,12 @@ MISTAKES = {
         (lambda p, q: 1 - _best(p, q), "this is the probability that x is generated. Whose probability is D?"),
         (lambda p, q: (p > q).double(),
          "D is a probability, not a verdict. Where p is only a little larger than q, D is only a little above 1/2."),
+        *((lambda p, q, e=e: p / (p + q + e), "a constant in the denominator matters where p and q are small, and "
+           "gives 0 where both are 0. Which x need a rule of their own?") for e in SMALL),
+        *((lambda p, q, e=e: (p + e) / (p + q + 2 * e), "a constant added to both matters where p and q are small. "
+           "Which x need a rule of their own?") for e in SMALL),
+        (lambda p, q: torch.where(p * q > 0, _best(p, q), 0.5),
+         "you return 1/2 where only one density is 0. Samples fall there, all of one kind, so what is D?"),
         (lambda p, q: torch.where(p > 0, _best(p, q), 0.5),
          "you return 1/2 where only q has mass. Every sample there is generated, so what is D?"),
         (lambda p, q: torch.where(p + q > 1e-3, _best(p, q), 0.5),
@@ -117,7 +146,8 @@ MISTAKES = {
         (lambda real, fake: _value(real, fake) / 2, "you halve V. It is the sum of two expectations, not their mean."),
         (lambda real, fake: logsigmoid(real).mean() + logsigmoid(fake).mean(),
          "you take log D for generated samples too. For them it is log(1 - D)."),
-        (lambda real, fake: _value(fake, real), "the two kinds of logits have changed places. Which samples are real?"),
+        (lambda real, fake: _value(fake, real), "the two kinds of logits have changed places, or both signs are "
+         "wrong. Which samples are real, and does V rise with their logit?"),
     ],
     "jsd": [
         (lambda p, q, dx: 2 * _jsd(p, q, dx), "that is 2 JSD. JSD is the mean of two KL divergences."),

@@ -96,7 +96,13 @@ def standing(answer):
         errors = 0.006 + 0.004 * torch.rand(len(z), generator=torch.Generator().manual_seed(number))
         means, halves = z * errors, 1.96 * errors
         given = means.clone(), halves.clone()
-        came = tensor(*_alone(answer(*given), "which gains stand"), "which gains stand")
+        try:
+            came = answer(*given)
+        except ValueError as error:
+            require("p-values lie in" not in str(error), "p-values from 0 to 1", "others, which `holm` refused",
+                    "erfc is above 1 where z is below 0. Which sign may a distance have?")
+            raise
+        came = tensor(*_alone(came, "which gains stand"), "which gains stand")
         check_unchanged(means=(given[0], means), halves=(given[1], halves))
         shaped(came, means.shape, "the answer", {}, "one answer for each gain.")
         require(came.dtype == torch.bool, "True or False for each gain", f"{came.dtype}",
@@ -146,6 +152,8 @@ _STANDING_MISTAKES = [
     (lambda m, h: _step_up(_p(m, h), lambda place, n: 1 / (n - place + 1)), "you begin with the largest p-value. Holm "
      "begins with the smallest: where do the steps end?"),
     (lambda m, h: statistics.holm(_p(m.clamp(min=0), h), 0.05), "your losses never stand. Which sign may z have?"),
+    (lambda m, h: statistics.holm(_p(m, h), 0.05) & (m > 0),
+     "your losses never stand. Is a loss no difference from 0?"),
     (lambda m, h: statistics.holm(_p(m.clamp(max=0), h), 0.05), "your gains never stand. Which sign may z have?"),
     (lambda m, h: statistics.holm(_p(m, h, 1), 0.05),
      "you took the half-width as the standard error. How many standard errors is it?"),
@@ -155,6 +163,8 @@ _STANDING_MISTAKES = [
      "too many stand. The p-value counts both sides, and the level is 0.05. Which of the two is another in your "
      "code?"),
     (lambda m, h: statistics.holm(torch.erfc(m.abs() / h * 1.96), 0.05),
+     "your p-values are too small. By what is z divided inside erfc?"),
+    (lambda m, h: statistics.holm(torch.erfc(m.abs() / h * 1.96 * 2 ** 0.5), 0.05),
      "your p-values are too small. By what is z divided inside erfc?"),
     (lambda m, h: statistics.holm(_p(m, h), 0.025),
      "too few stand. The p-value has two sides already: which level is asked for?"),

@@ -105,7 +105,10 @@ def hashed_counts(function):
         shaped(tensor(came, "the counts"), (n,), "the counts", {
             (1, n): "that is a table of one row. What makes the second dimension?"},
                "one number for each column, also for the empty ones. Which argument says how many columns there are?")
-        compare(came, _counts(name, n), MISTAKES["hashed_counts"], (name, n),
+        right = _counts(name, n)
+        compare(came, right, MISTAKES["hashed_counts"], (name, n),
+                "as many pieces as there should be, but some are in a wrong column. Which function gives the column?"
+                if float(came.sum()) == float(right.sum()) else
                 "write down all pieces of a name of two letters, with the spaces. Which of them does your code miss, "
                 "or count twice?")
     done("hashed counts: every piece has its column, on every machine.")
@@ -144,6 +147,8 @@ _HASHED_MISTAKES = [
      "pieces of four characters are there, too. At which size does your loop stop?"),
     (lambda name, n: _counts(name, n, _pieces(f" {name}")),
      "pieces that end with the last space are missing. Does the text have that space, and does your loop reach it?"),
+    (lambda name, n: _counts(name, n, [f" {name} "[i:i + size] for size in (1, 2, 3) for i in range(len(name) + 2)]),
+     "at the end of the text, your last pieces are too short and count once more. Where must the loop stop?"),
     (lambda name, n: _counts(name, n, _pieces(f" {name} ", (1, 2))),
      "pieces of three characters are missing. At which size does your loop stop?"),
     (lambda name, n: _counts(name, n, _pieces(f" {name} ", (2, 3))),

@@ -47,7 +47,7 @@ def _paragraphs(text):
 
 
 def measure(paragraphs):
-    """(words, words a sentence, sentences over 25, and in 1,000 words: colons, semicolons, parentheses, connectives)."""
+    """(words, words a sentence, sentences over 25; in 1,000 words: colons, semicolons, parentheses, connectives)."""
     sentences = [s for part in paragraphs for s in re.split(r"(?<=[.!?])[)\"]?\s+(?=[A-Z0-9x\"(])", part) if s.split()]
     lengths, text = [len(s.split()) for s in sentences], " ".join(paragraphs)
     n = max(1, sum(lengths))

@@ -45,10 +45,15 @@ def jsd_by_hand(p, q, dx):
     return sum(a * math.log(a / b) for d in (p, q) for a, b in zip(d.tolist(), m.tolist()) if a) * dx / 2
 
 
+def jsd_by_trapezoids(p, q, dx):
+    m = (p + q) / 2
+    return torch.trapezoid(torch.xlogy(p, p) + torch.xlogy(q, q) - 2 * torch.xlogy(m, m), dx=dx) / 2
+
+
 RIGHT = {
     "best_discriminator": [best, best_by_hand],
     "value": [value, lambda r, f: logsigmoid(r).mean() + logsigmoid(-f).mean()],
-    "jsd": [jsd, jsd_by_hand, quality.jsd],
+    "jsd": [jsd, jsd_by_hand, quality.jsd, jsd_by_trapezoids],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "best_discriminator": [
@@ -58,6 +63,10 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda p, q: best(p, q)[:, None], "one number for each input"),
         (lambda p, q: best(p, q).numpy(), "as a tensor; got ndarray"),
         (best_in_place, "q changed in place"),
+        (lambda p, q: torch.where(p * q > 0, p / (p + q), 0.5), "1/2 where only one density is 0"),
+        *((lambda p, q, e=e: p / (p + q + e), "a constant in the denominator") for e in (1e-6, 1e-8)),
+        *((lambda p, q, e=e: (p + e) / (p + q + 2 * e), "a constant added to both") for e in (1e-6, 1e-8)),
+        (lambda p, q: (p / q).nan_to_num(0.5), "between 0 and 1; got a value of"),
     ],
     "value": [
         (lambda r, f: r.sigmoid().log().mean() + (1 - f.sigmoid()).log().mean(), "sigmoid(-200) is 0"),
@@ -67,13 +76,21 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda r, f: logsigmoid(r).mean() + logsigmoid(-f), "did you take it of both parts"),
         (lambda r, f: logsigmoid(r) + logsigmoid(-f).mean(), "did you take it of both parts"),
         (lambda r, f: value(r.detach(), f.detach()), "cut the graph"),
-        (lambda r, f: (r.sigmoid() + 1e-8).log().mean() + (1 - f.sigmoid() + 1e-8).log().mean(), "for real samples"),
+        (lambda r, f: (r.sigmoid() + 1e-8).log().mean() + (1 - f.sigmoid() + 1e-8).log().mean(),
+         "inside the logarithm? Start from the logit"),
+        (lambda r, f: logsigmoid(r.clamp(-50, 50)).mean() + logsigmoid(-f), "did you take it of both parts"),
+        (lambda r, f: value(r.clamp(-50, 50), f.clamp(-50, 50)), "this fits while the logits are small"),
         (lambda r, f: logsigmoid(r.clamp(-300, 0.5)).mean() + logsigmoid(-f).mean(), "for real samples"),
+        (lambda r, f: -softplus(r).mean() - softplus(-f).mean(), "or both signs"),
+        (lambda r, f: value(f, r), "have changed places"),
+        (lambda r, f: value(r, f.detach()), "a gradient for fake_logits"),
+        (lambda r, f: value(r.detach(), f), "a gradient for real_logits"),
         (lambda r, f: value(r, f) + (r - r.detach()).sum(), "the value is right and its gradient is not"),
     ],
     "jsd": [
         (lambda p, q, dx: (p * (p / ((p + q) / 2)).log() + q * (q / ((p + q) / 2)).log()).sum() * dx / 2, "0 / 0"),
         (lambda p, q, dx: sum(torch.xlogy(a, a / ((p + q) / 2)) for a in (p, q)).sum() * dx / 2, "does not mend a nan"),
+        (lambda p, q, dx: sum((a * (a.log() - ((p + q) / 2).log())).sum() for a in (p, q)) * dx / 2, "0 times minus"),
         (lambda p, q, dx: torch.tensor(0.0), "how are they joined"),
         (kl_as_written, "compare p and q with each other"),
         (lambda p, q, dx: (kl_as_written(p, q, dx) + kl_as_written(q, p, dx)) / 2, "compare p and q with each other"),

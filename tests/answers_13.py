@@ -59,6 +59,14 @@ def standing_by_normal(means, halves):
     return statistics.holm(2 * normal.cdf(-(means.abs().double() / halves.double()) * 1.96), alpha=0.05)
 
 
+def standing_with_signs(means, halves):
+    return statistics.holm(torch.erfc(1.96 * means / halves / math.sqrt(2)), 0.05)
+
+
+def standing_twice_the_root(means, halves):
+    return statistics.holm(torch.erfc((1.96 * means / halves).abs() * math.sqrt(2)), 0.05)
+
+
 def cosines(gradients):
     flat = torch.stack([torch.cat([part.reshape(-1) for part in each]) for each in gradients])
     return cosine_similarity(flat.unsqueeze(1), flat.unsqueeze(0), dim=2)
@@ -88,7 +96,10 @@ WRONG = {"shots": [(queries_of_each, "the smallest class decides"), (queries_wit
                    (lambda n, beta, alpha: shots(n, beta, alpha)[1], "2 result(s)")],
          "standing": [(lambda m, h: torch.erfc(m.abs() / h), "True or False"),
                       (lambda m, h: standing(m, h).tolist(), "as a tensor; got list"),
-                      (lambda m, h: m > 0, "What is z in your code")],
+                      (lambda m, h: m > 0, "What is z in your code"),
+                      (standing_with_signs, "Which sign may a distance have"),
+                      (standing_twice_the_root, "By what is z divided"),
+                      (lambda m, h: standing(m, h) & (m > 0), "your losses never stand")],
          "cosines": [(cosines_in_place, "changed in place"), (lambda g: cosines(g)[0], "a row and a column"),
                      (lambda g: cosines(g).tolist(), "as a tensor; got list"),
                      (lambda g: torch.cov(torch.cat([part.flatten()[None] for part in g[0]], dim=1).T @ torch.cat(

@@ -29,6 +29,22 @@ def counts_with_words_cut(name, n):
     return sum(counts(word, n) for word in f"{name} x".split())
 
 
+def counts_by_code_points(name, n):
+    text, found = f" {name} ", torch.zeros(n)
+    for size in (1, 2, 3):
+        for start in range(len(text) - size + 1):
+            found[sum(map(ord, text[start:start + size])) % n] += 1
+    return found
+
+
+def counts_past_the_end(name, n):
+    text, found = f" {name} ", torch.zeros(n)
+    for start in range(len(text)):
+        for size in (1, 2, 3):
+            found[zlib.crc32(text[start:start + size].encode()) % n] += 1
+    return found
+
+
 def pooled(features):
     within = features - features.mean(1, keepdim=True)
     n_classes, n_names = features.shape[:2]
@@ -98,7 +114,9 @@ WRONG = {"dtw": [(dtw_in_place, "changed in place"), (dtw_never_there, "infinite
                            (counts_with_words_cut, "miss, or count twice"),
                            (lambda name, n: counts(name, n).tolist(), "as a tensor; got list"),
                            (lambda name, n: counts(name, n)[None], "a table of one row"),
-                           (lambda name, n: counts(name, n).log1p(), "miss, or count twice")],
+                           (lambda name, n: counts(name, n).log1p(), "miss, or count twice"),
+                           (counts_by_code_points, "in a wrong column"),
+                           (counts_past_the_end, "Where must the loop stop")],
          "pooled_covariance": [(pooled_in_place, "changed in place"), (pooled_by_difference, "loses its digits"),
                                (lambda x: pooled(x).tolist(), "as a tensor; got list"),
                                (covariance_of_each, "how does one come from all"),

@@ -416,9 +416,21 @@ def test_the_logits_of_a_free_critic_grow():
 @claims("02", "**The rates matter more than the loss.**")
 def test_the_rates_matter_more_than_the_loss():
     for r in modes(["saturating", "non-saturating", "least squares", "hinge"]):
-        assert r.per_game.count(8) >= 3 and min(r.per_game) >= 6
+        assert r.per_game.count(8) >= 3
     for r in modes(["non-saturating, fast G", "hinge, fast G", "non-saturating, beta1 = 0.9"]):
         assert r.value < 5 and r.per_game.count(8) < 2
+
+
+@claims("02", "It loses a mode in one game, as other losses do")
+def test_the_saturating_loss_survives():
+    assert all(r.per_game.count(8) == 4 for r in modes(["saturating", "least squares", "hinge"]))
+
+
+@claims("02", "With R1, all modes are covered in a third of the iterations that clear the bridges")
+def test_coverage_is_not_quality():
+    covered, clear = (one("02_making_it_train", name=f"iterations to {what}")
+                      for what in ("cover all modes", "90 % good"))
+    assert 2.7 < clear.value / covered.value < 3.5
 
 
 @claims("02", "With R1, all five games cover all modes, and so does R3GAN")
@@ -1463,9 +1475,9 @@ def test_one_bit_is_all_that_the_cart_needs():
 
 
 @claims("RESULTS", "MAML has {:.1f} before the inner step and {:.1f} ± {:.1f} after it in the navigator. In the cart "
-                   "it has {:.1f} and {:.1f} ± {:.1f}. FOMAML has {:.1f} and {:.1f} ± {:.1f} in the navigator, and {:.1f} "
-                   "and {:.1f} ± {:.1f} in the cart. MAML with the naive second derivative has {:.1f} and {:.1f} ± "
-                   "{:.1f}, and {:.1f} and {:.1f} ± {:.1f}")
+                   "it has {:.1f} and {:.1f} ± {:.1f}. FOMAML has {:.1f} and {:.1f} ± {:.1f} in the navigator, and "
+                   "{:.1f} and {:.1f} ± {:.1f} in the cart. MAML with the naive second derivative has {:.1f} and "
+                   "{:.1f} ± {:.1f}, and {:.1f} and {:.1f} ± {:.1f}")
 def test_meta_learners_of_policies():
     found = []
     for arm in ("MAML", "FOMAML", "MAML, naive"):
@@ -1541,15 +1553,17 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "Above 0.5 it raises a suspicion"],
     "a setting: a rate, a width, a range that an exercise asks for, how data are held out": [
         "A leaky ReLU of slope 0.2",
-        "standard deviation of 0.1", "learning rate of 0.003", "learning rate of 0.01 for $G$ and 0.001",
-        "momentum of 0.9", "momentum 0.9", "of 0 or 0.5", "logits of ±40", "Logits of ±200",
+        "standard deviation of 0.04", "spread of 1 to 2 %", "learning rate of 0.003",
+        "learning rate of 0.01 for $G$ and 0.001",
+        "an average of 90 % old gradients", "of 0 or 0.5", "slope at logits of ±200", "Logits of ±200",
         "The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
         "Everybody holds out 20 %", "If it is 20 % of the drawings",
         "If it is 20 % of the characters", "If it is 20 % of the alphabets", "central 99 % of all samples",
         "At a mean of 1.5", "0.3 in place of 0.03", "The aim was 75 %", "of 0.05 to 30 seconds",
         "are significant at level 0.05"],
     "arithmetic, a definition, or a theorem": [
-        "samples 50 of the episodes, 10,000 times", "2000 / 8 / 4 = 62.5 high-quality ones", "99.7 % lie within three standard",
+        "samples 50 of the episodes, 10,000 times", "2000 / 8 / 4 = 62.5 high-quality ones",
+        "99.7 % lie within three standard",
         "This factor is 4.30 for three values, in place of the 1.96",
         "At 95 %, one comparison in twenty", "*p-value* is below 0.05", "false alarm at 5 %",
         "It takes 4.3 perfect samples to equal one real drawing in our toy"],

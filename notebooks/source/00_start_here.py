@@ -28,25 +28,25 @@ plots.save(figure, "00_promise")
 plt.show()
 
 # %% [markdown]
-# **The course in one paragraph.** A generator $G$ receives noise, a few examples and a description of a task, and it draws more
-# examples. A discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then $G$ enlarges
-# the handful of examples that a *learner* must adapt to. We measure whether, when and where that helps the learner.
+# **The course in one paragraph.** A generator $G$ receives noise and the few examples of a task, and it draws more examples. A
+# discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then $G$ enlarges the handful
+# of examples that a *learner* must adapt to. We measure whether, when and where that helps the learner.
 #
 # **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with the three
 # exercises. This notebook downloads no data.
 #
-# **How to read.** Every notebook is a conversation of a question, your guess, a cell to run, a picture and an explanation. Guess
-# before you run, because you learn more from a wrong guess than from reading the answer.
+# **How to read.** Every notebook goes in rounds. A round has a question, your guess, a cell to run, a picture and an explanation.
+# Guess before you run, because you learn more from a wrong guess than from reading the answer.
 #
 # ## The parameters
 #
-# The next cell is the only place where you set up a run. Each line takes its default from an environment variable, so that
-# JupyterLab, `course run` and the tests share one switch.
+# The next cell is the only place where you set up a run. Each line takes its default from an environment variable. So JupyterLab,
+# the command `course run` and the tests are set in the same way.
 #
 # | parameter | means | try |
 # |---|---|---|
-# | `profile` | the *sizes* of the run: `smoke` (seconds), `cpu` (a laptop), `gpu` (published scale); the code is the same | `"smoke"` |
-# | `dataset` | which drawings: `glyphs`, `digits`, `print`, `textures` and `spoken` are built in; `omniglot-small1`, `omniglot-small2`, `omniglot`, `mnist`, `fashion-mnist`, `kmnist` and `spoken-digits` are downloaded once; `emnist` you fetch yourself; `folder:/path` is yours, a subfolder for each class | `"digits"` |
+# | `profile` | the *sizes* of the run: `smoke` (seconds), `cpu` (a laptop), `gpu` (as in published papers); the code is the same | `"smoke"` |
+# | `dataset` | which drawings: `glyphs`, `digits`, `print`, `textures` and `spoken` are built in; `omniglot-small1`, `omniglot-small2`, `omniglot`, `mnist`, `fashion-mnist`, `kmnist` and `spoken-digits` are downloaded once; `emnist` you fetch yourself; `folder:/path` is a folder of yours, with a subfolder for each class | `"digits"` |
 # | `device` | `auto` takes a GPU where there is one | `"cpu"` |
 # | `seed` | where all random numbers start | `1` |
 
@@ -74,8 +74,8 @@ sizes, device, results = notebook.setup("00_start_here", profile, dataset, devic
 # %% [markdown]
 # ## What this machine can do
 #
-# Training consists almost entirely of matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations, so its
-# time tells how many operations a second this machine does. A laptop reaches some $10^{10}$ to $10^{12}$, a data-centre GPU
+# Most of the work in training is matrix products. A product of two $n \times n$ matrices takes $2n^3$ operations, so its time
+# tells how many operations a second this machine can do. A laptop reaches some $10^{10}$ to $10^{12}$, a data-centre GPU
 # $10^{13}$ to $10^{15}$. Guess yours, then run.
 
 # %% tags=["machine"]
@@ -97,7 +97,7 @@ print(f"device {device}, {torch.get_num_threads()} threads")
 print(f"matrix product: {1000 * product:.1f} ms, {2 * n**3 / product:.1e} operations a second")
 
 # %% [markdown]
-# Next comes one step of training, for the small network that most few-shot papers use. It goes forward, goes backward, and
+# Next comes one step of training, for the small network that many few-shot papers use. It goes forward, goes backward, and
 # updates the weights.
 
 # %% tags=["machine"]
@@ -119,7 +119,7 @@ print(f"training step on 64 images: {1000 * step:.1f} ms, so 1,000 steps take {1
 
 # %% [markdown]
 # If that is slow, set `profile = "smoke"` in the parameters cell. Everything gets smaller, and all exercises and checks work the
-# same. But in `smoke` the networks are hardly trained, so pictures and numbers are meaningless and the text will not match them.
+# same. But in `smoke` the networks are hardly trained. So its pictures and numbers mean nothing, and they do not fit the text.
 # For meaningful results open the saved copies in `notebooks/`, which were run with `profile = "cpu"`.
 #
 # The command `course doctor` prints these facts, the free memory and disk, the kernel, and which data are present.
@@ -138,8 +138,8 @@ for name in ("glyphs", "digits"):
 
 # %% [markdown]
 # `glyphs` is invented. A simulator composes each character from pen strokes, and twenty simulated people draw it. `digits` is
-# real handwriting from scikit-learn, with as many drawings of each digit as the rarest digit has. In the pictures, rows are
-# classes and columns are drawings.
+# real handwriting from scikit-learn, cut down to equally many drawings of each digit. In the pictures, rows are classes and
+# columns are drawings.
 #
 # Look for what makes few-shot learning hard. Two drawings of one character can differ a lot, and two characters can differ very
 # little.
@@ -154,8 +154,9 @@ plots.save(figure, "00_data")
 plt.show()
 
 # %% [markdown]
-# How good a stand-in for real handwriting is the simulator? Below it stands beside *Omniglot* (Lake et al. 2015), which has real
-# characters of real alphabets. These are four each of Balinese and Early Aramaic. Cover the titles. Which is which?
+# Can the simulator stand in for real handwriting? The next picture shows it beside *Omniglot* (Lake et al. 2015), which has real
+# characters of real alphabets. Four of these are Balinese, and four are Early Aramaic. Cover the titles. Which half is
+# handwriting?
 
 # %%
 Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", width=900)
@@ -163,7 +164,7 @@ Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", wi
 # %% [markdown]
 # **Splits.** The alphabets of `train` are for training, and those of `val` for choosing between methods. Those of `test` are
 # locked away until the very end. The split is by *alphabet*, or by class where there are no alphabets. So we measure how well a
-# learner does with writing it has never seen. In this notebook we measure on `train` only.
+# learner does with writing it has never seen. No learner is trained in this notebook, so here we measure on `train`.
 
 # %%
 classes = datasets.load(dataset, split="train").to(device)
@@ -185,7 +186,7 @@ plots.save(diagrams.episode(), "00_mechanism")
 plt.show()
 
 # %% [markdown]
-# The labels $0 \dots 4$ are dealt anew in each episode, so no label can be learned by heart. In the shapes below, the first
+# The labels $0 \dots 4$ are assigned anew in each episode, so no label can be learned by heart. In the shapes below, the first
 # dimension counts tasks, and here there is one.
 
 # %% tags=["nbval-check-output"]
@@ -220,9 +221,9 @@ else:
 # ### How exercises work
 #
 # You write a function, then run the cell below it, where `checks.…` calls your function. A right answer prints one line. A wrong
-# one raises an error that says what was expected and what came, and it gives a hint. Work in `notebooks/exercises/`, because
-# `notebooks/` holds the same with a solution to every exercise. *Run All* goes on past an unsolved exercise. So should you if you
-# are stuck for long, because no later cell needs your function.
+# one raises an error that says what was expected and what came, and it gives a hint. Work in `notebooks/exercises/`, because the
+# same notebooks in `notebooks/` contain the solutions. *Run All* goes on past an unsolved exercise. If you are stuck for long, go
+# on too, because no later cell needs your function.
 #
 # ### Exercise 1 · Sample an episode (★★, important, 20 minutes)
 #
@@ -233,8 +234,8 @@ else:
 # * Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x` `[N*Q, 1, H, W]` and `query_y` `[N*Q]`. The images stay as
 #   they come, in uint8, and the labels are int64.
 # * Any set of classes may come, in any order, so that a label says nothing about a class.
-# * Choose the drawings of each class separately, because in `glyphs` drawing $d$ of all characters of an alphabet is by one
-#   person.
+# * Choose the drawings of each class separately. In `glyphs` one person made drawing $d$ of every character of an alphabet, so
+#   the same $d$ for all classes would mean the same person.
 # * Take all random numbers from `rng`, a `torch.Generator` (`torch.randperm(n, generator=rng)` shuffles $0 \dots n-1$). The
 #   course calls it `rng`, for *random number generator*, because here a generator is a network that draws.
 
@@ -258,7 +259,8 @@ checks.episode_sampler(my_sampler)
 
 # %% [markdown]
 # The library's own sampler, `course_lib/episodes.py`, does the same for many tasks at once, without a loop. Every class gets a
-# random key, and the $N$ largest win. Drawings are chosen in the same way. Read it now, because it is shorter than this section.
+# random key, and the classes with the $N$ largest keys are chosen. Drawings are chosen in the same way. Read it now, because it
+# is shorter than this section.
 
 # %% [markdown]
 # ## A baseline that learns no weights
@@ -319,8 +321,8 @@ plt.show()
 # characters and draw each of them once, with the mouse, a finger or a pen. Then draw one of the five again on the last pad, as
 # another person would. **Predict.** Will the nearest neighbour find it?
 #
-# Then run the cell *below* the pads again, because Jupyter does not run it by itself. Do not run the cell of the pads again,
-# because it would bring our drawings back. A static page has no pads, so its picture shows our drawings.
+# Then run the cell *below* the pads, because it does not run by itself. Do not run the cell of the pads a second time, because
+# our drawings would come back. A static page has no pads, so its picture shows our drawings.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -353,9 +355,9 @@ plt.show()
 #
 # ### Exercise 3 · The interval (★, very important, 10 minutes)
 #
-# The accuracies of single episodes scatter with standard deviation $s$. How far does the mean of $n$ of them scatter? Return the
-# mean, and the distance within which it lies from the truth 95 % of the time. You need one number, because 95 % of a normal
-# distribution lie within 1.96 of its standard deviations.
+# The accuracies of $n$ single episodes scatter with standard deviation $s$. Their mean scatters less. To find out how much less,
+# use that the variances of independent numbers add up. Return the mean and the half-width of its 95 % interval. The half-width is
+# 1.96 standard deviations of the *mean*, because 95 % of a normal distribution lie that near to its centre.
 
 # %%
 def my_interval(accuracies):
@@ -369,8 +371,9 @@ def my_interval(accuracies):
 checks.interval(my_interval)
 
 # %% [markdown]
-# The library has this interval as `statistics.mean_interval`. Test the promise of 95 %. Let the mean of all our episodes be the
-# truth, sample 50 of them 10,000 times, and count how often the interval contains the truth. **Predict** the number.
+# The library has this interval as `statistics.mean_interval`. The next cell tests the promise of 95 %. It takes the mean of all
+# our episodes as the truth. Then it samples 50 of the episodes, 10,000 times, and counts how often the interval contains the
+# truth. **Predict** the number.
 
 # %%
 truth, rng, hits = accuracies.mean(), runtime.rng(seed), 0
@@ -382,8 +385,7 @@ print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
 # %% [markdown]
 # Expect a little under 95 %, because with 50 values $s$ is itself an estimate, which costs about half a point. With fewer than 30
-# values this costs more. So below 30 values `mean_interval` takes a larger factor, that of Student's t distribution, here and in
-# all later notebooks.
+# values this costs more. So below 30 values `mean_interval` takes a larger factor, from Student's t distribution.
 #
 # <details><summary>The formula of exercise 3, if you want to compare</summary>
 #
@@ -394,9 +396,9 @@ print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 # </details>
 #
 # The interval says how far the mean would move with *other episodes*. It does not say how far another seed or another choice of
-# alphabets would move it. Those get intervals of their own in later notebooks.
+# alphabets would move it. Later notebooks give intervals for these two as well.
 #
-# **Predict, then look.** How many times more episodes does an interval of half the width take?
+# **Predict, then look.** You want an interval of half the width. How many times as many episodes do you need?
 
 # %%
 counts = [len(accuracies) // divisor for divisor in (16, 4, 1)]
@@ -420,7 +422,7 @@ for n in counts:
 # | [08 from one example](08_from_one_example.ipynb) | can a generator draw a character it has never seen from one drawing? |
 # | [09 GAN-augmented adaptation](09_gan_augmented_adaptation.ipynb) | does the generator help the learner? |
 # | [10 where samples help](10_where_samples_help.ipynb) | where should generated samples enter, and how many? |
-# | [11 why it helps](11_why_it_helps.ipynb) | what can generated samples add, and what can they never? |
+# | [11 why it helps](11_why_it_helps.ipynb) | what can generated samples add, and what can they never add? |
 # | [12 other generators](12_other_generators.ipynb) | is a GAN the right generator? |
 # | [13 other worlds](13_other_worlds.ipynb) | does it carry over to other tasks, and can one generator serve many? |
 # | [14 speech and text](14_speech_and_text.ipynb) | does the idea need images? |

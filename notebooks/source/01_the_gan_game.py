@@ -69,14 +69,14 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 # %% [markdown]
 # ## 2 · The best discriminator
 #
-# $D(x)$ is the probability with which the discriminator takes $x$ for real. The value of the game (Goodfellow et al. 2014) is
+# $D(x)$ is the probability that $x$ is real, in the discriminator's opinion. The value of the game (Goodfellow et al. 2014) is
 #
 # $$ V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{x \sim q} \log (1 - D(x))
 #            = \int p(x) \log D(x) + q(x) \log (1 - D(x)) \, dx . $$
 #
-# $D$ wants it large. The value of $D$ at one $x$ does not restrict its value at another, so make the integrand large at each $x$
-# separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has the slope $a / y - b / (1 - y)$, which is zero for a
-# single $y$.
+# $D$ wants it large. $D$ may take any value at one $x$, whatever its values elsewhere. So make the integrand as large as possible
+# at each $x$ separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has the slope $a / y - b / (1 - y)$, which is
+# zero for a single $y$.
 #
 # **Pause and work it out.** For which $y$?
 #
@@ -147,8 +147,9 @@ checks.value(my_value)
 #
 # </details>
 #
-# One thing in the next cell is unusual, because the batches are *stratified*. A stratified batch has one sample from each of $n$
-# equally likely slices of the density. They are still samples, but evenly spread, so a small batch serves as well as a large one.
+# The batches in the next cell are *stratified*, which is unusual. A stratified batch has one sample from each of $n$ equally
+# likely slices of the density. The samples are still random, but they are spread evenly, so a small batch serves as well as a
+# large one.
 
 # %%
 def stratified(n, rng):
@@ -171,9 +172,8 @@ def sample_fake(n, rng):
 
 
 # %% [markdown]
-# As a measure of how far $D$ is from the best one, $D^*$, take the **largest** error on the **bulk**. The bulk is the interval
-# that holds the central 99 % of all samples, real and generated. Outside the bulk $D$ sees hardly any sample, so no sample
-# corrects it.
+# We measure how far $D$ is from $D^*$ by the **largest** error on the **bulk**. The bulk is the interval that holds the central
+# 99 % of all samples, real and generated. Outside the bulk $D$ sees hardly any sample, so no sample corrects it.
 
 # %%
 best_D = p / (p + q)
@@ -242,8 +242,8 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
                     per_seed=largest)
 
 # %% [markdown]
-# Outside the grey band the learned $D$ drifts away from $D^*$, because hardly a sample falls there to correct it. Remember this
-# when a generator draws where no sample has been before, because there $D$'s opinion has no basis in data.
+# Outside the shaded band the learned $D$ can drift away from $D^*$, because hardly any sample falls there to correct it. A new
+# generator may put its samples just there. About these $D$'s opinion has no basis in data.
 #
 # ## 5 · What the game is worth
 #
@@ -259,8 +259,8 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
 # Compute the JSD, in nats, of the densities `p`, `q` `[X]` on a grid of spacing `dx`. Where a density is zero, $0 \log 0 = 0$,
-# and `torch.xlogy(a, b)` is $a \log b$ with that rule. But `xlogy` does not mend a nan in $b$. Where $p$ and $m$ are both zero,
-# $p / m$ is $0 / 0$, so use $\log \frac{p}{m} = \log p - \log m$.
+# and `torch.xlogy(a, b)` is $a \log b$ with that rule. But `xlogy` does not mend a nan in $b$, and $p / m$ is $0 / 0$ where both
+# are zero. So split the quotient first, $p \log \frac{p}{m} = p \log p - p \log m$.
 
 # %%
 def my_jsd(p, q, dx):
@@ -276,8 +276,8 @@ def my_jsd(p, q, dx):
 checks.jsd(my_jsd)
 
 # %% [markdown]
-# The library has it as `quality.jsd`. **Predict** from it the value at which $V$ should end. The left panel shows $V$ of each $D$
-# during its training, and the right panel shows how much it still lacked.
+# The library has the divergence as `quality.jsd`. **Predict.** At which value should $V$ end? Use `quality.jsd` and the formula
+# above. The left panel will show $V$ of each $D$ during training, and the right panel how far $V$ still was below that value.
 
 # %%
 worth = 2 * quality.jsd(p, q, dx) - math.log(4)
@@ -302,7 +302,7 @@ plt.show()
 
 # %% [markdown]
 # $V$ always approaches this value from below. $D^*$ is the best discriminator, so an imperfect $D$ *under*estimates the
-# divergence. A weak discriminator tells the generator that it is nearer to the data than it is.
+# divergence. A weak discriminator tells the generator that its samples are nearer to the data than they are.
 #
 # ## 6 · Where that sends the generator
 #
@@ -315,12 +315,14 @@ plt.show()
 # $$ \frac{dC}{d\theta} = \frac{\partial V}{\partial \theta} \bigg|_{D = D^*}
 #    + \frac{\partial V}{\partial D} \bigg|_{D = D^*} \cdot \frac{d D^*_\theta}{d\theta} . $$
 #
-# The second term is zero, because $D^*$ is a maximum of $V$ and the slope at a maximum is zero. So the slope of $V$ with $D^*$
-# held fixed is the slope of $2\,\mathrm{JSD}$. This is the *envelope theorem* (Danskin 1966). The theorem needs the best $D$.
+# The second term is zero, because $V$ is largest at $D^*$, and the slope at a maximum is zero. So the slope of $V$ with $D^*$
+# held fixed is the slope of $2\,\mathrm{JSD}$. This is the *envelope theorem* (Danskin 1966). The theorem holds only for the best
+# $D$.
 #
-# The next cell tests it, for a generator of one hump and its mean $\theta$. The first column is the slope of $2\,\mathrm{JSD}$ by
-# finite differences. The second is the gradient of $V$ with $D^*$ fixed, as a step of $G$ computes it. For the third, $D$ is the
-# best answer to a generator that stands half a unit further left. **Predict.** Which columns agree?
+# The next cell tests the theorem. The density of its generator is one hump with mean $\theta$. The column `2 JSD` is the slope of
+# $2\,\mathrm{JSD}$ by finite differences. The column `D* fixed` is the gradient of $V$ with $D^*$ fixed, as a step of $G$
+# computes it. In the last column, $D$ is the best answer to a generator that stands half a unit further left. **Predict.** Which
+# columns agree?
 
 # %% tags=["nbval-check-output"]
 def slope_with_fixed_D(mean, shift):
@@ -344,11 +346,11 @@ for mean in (-3.0, -1.5, 0.5, 2.0, 3.5):
           f"            {slope_with_fixed_D(mean, 0.5):6.3f}")
 
 # %% [markdown]
-# The first two columns agree, so a $G$ that meets the best $D$ at every step does slide down $2\,\mathrm{JSD}$. The third column
-# differs. So a $D$ that lags behind sends $G$ down another slope.
+# The columns `2 JSD` and `D* fixed` agree, so a $G$ that meets the best $D$ at every step does slide down $2\,\mathrm{JSD}$. The
+# last column differs. So a $D$ that lags behind sends $G$ down another slope.
 #
-# What does the slope of $2\,\mathrm{JSD}$ look like from far away? Move a generated hump along the axis. For a clear view, let
-# $p$ be one hump as well.
+# What does the slope of $2\,\mathrm{JSD}$ look like from far away? The next cell moves a generated hump along the axis. For a
+# clear view, $p$ is one hump there as well.
 
 # %%
 target = normal(0.0, 0.5).log_prob(x).exp()
@@ -379,7 +381,8 @@ plt.show()
 #
 # ### Take the slider
 #
-# In JupyterLab, run the next cell and drag the generator's mean. For a static page, the picture below it shows four positions.
+# In JupyterLab, run the next two cells and drag the generator's mean. A static page has no slider, so the picture below shows
+# four positions.
 
 # %%
 def panel(mean, ax):
@@ -414,8 +417,15 @@ plots.save(figure, "01_slider")
 plt.show()
 
 # %% [markdown]
-# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try.** At which mean is it lowest, and which
-# part of the data does $G$ give up there?
+# One hump can never equal two, so the value never reaches $-\log 4 \approx -1.39$. **Try.** At which mean is the value lowest,
+# and which part of the data does $G$ give up there?
+#
+# <details><summary>The answer</summary>
+#
+# The value is lowest where the mean lies between the two humps, nearer to the left one. There $G$ gives up most of the right
+# hump, so $D^*$ is high on it.
+#
+# </details>
 #
 # ## 7 · Both at once
 #
@@ -432,9 +442,10 @@ plt.show()
 # g_optimiser.zero_grad(); loss.backward(); g_optimiser.step()
 # ```
 #
-# `gan.d_step` and `gan.g_step` are these two steps, and `gan.fit` repeats them. Give it a $G$ that bends noise with a small
-# network, and watch its density move. We watch `average`, a copy of $G$ whose weights are a running average over recent
-# iterations, because the average moves more calmly than $G$. In each iteration it keeps the fraction `ema` of itself.
+# Notebook 02 explains the name `saturating_g`. `gan.d_step` and `gan.g_step` are these two steps, and `gan.fit` repeats them. The
+# next cells give it a $G$ that bends noise with a small network, and record how the density of $G$ moves. We watch `average`, a
+# copy of $G$ whose weights are a running average over recent iterations. We do so because the average moves more calmly than $G$.
+# In each iteration the average becomes `ema` times itself plus `1 - ema` times $G$.
 
 # %%
 n_iterations = sizes.pick(smoke=20, cpu=2_000, gpu=2_000)
@@ -465,9 +476,9 @@ trained = gan.fit(G, rival, lambda rng: (sample_real(256, rng),), n_steps=n_iter
                   watch=watch)
 
 # %% [markdown]
-# How good is the result? Compare histograms. We compute the divergence between 20,000 samples of $G$ and as many real ones, as a
-# mean over four sets of real ones. Beside it stands a floor, the divergence between two sets of real samples, which is not zero
-# either.
+# How good is the result? We compute the JSD between the histograms of 20,000 samples of $G$ and of as many real ones. The number
+# is a mean over four sets of real ones. Two sets of real samples also differ, by chance. Their JSD is the *floor*, which no
+# generator is expected to beat.
 
 # %%
 width = (edges[1] - edges[0]).item()
@@ -512,9 +523,9 @@ plots.save(figure, "01_path")
 plt.show()
 
 # %% [markdown]
-# $G$ finds both humps, but it does not reach the floor. A later iteration can be worse, because two players who keep moving do
-# not settle. In theory $D$ is perfect at every step of $G$, but here $D$ takes one step for each step of $G$. So its slope is not
-# that of $2\,\mathrm{JSD}$, as in the third column of section 6.
+# $G$ finds both humps, but it does not reach the floor. A later iteration can be worse, because each player keeps answering the
+# other's last move. In theory $D$ is perfect at every step of $G$, but here $D$ takes only one step for each step of $G$. So $G$
+# does not follow the slope of $2\,\mathrm{JSD}$, as in the last column of section 6.
 
 # %% [markdown]
 # ## The answer
@@ -535,4 +546,4 @@ display(Markdown(
 
 # %% [markdown]
 # **Read next.** Goodfellow et al. 2014, *Generative adversarial nets*, sections 3 and 4. You have just measured its proposition 1
-# and theorem 1. Then [notebook 02](02_making_it_train.ipynb) asks why so clean a game so often goes wrong.
+# and theorem 1. Then [notebook 02](02_making_it_train.ipynb) asks why such a clean game often goes wrong.

@@ -3,18 +3,18 @@
 #
 # **The question.** Does it carry over to other tasks, and can one generator serve many?
 #
-# So far every generator met new characters, but always of the kind that it was trained on. The
-# promise is larger, because knowledge could cross from one *world* to another. Here are printed
-# letters, spoken words and textures beside the handwriting. You train learners in one world and test
-# them in the others. Then you do the same with the generators, so you see what $G$ knows about
-# copies, and where that knowledge is wrong.
+# So far every generator met new characters, but always of the kind that it was trained on. But
+# knowledge could also cross from one *world* to another. This notebook has four worlds to train in,
+# which are handwriting, printed letters, spoken words and textures. You train learners in one world
+# and test them in the others. Then you load a generator of each world and let it copy the others'
+# drawings. So you see what $G$ knows about copies, and where that knowledge is wrong.
 #
 # **You need** notebooks 06, 08, 09, 10 and 11. **Time**: 40 minutes, and about 35 more with the
 # three exercises.
 #
-# The parameters are those of notebook 00. If you set another dataset, it joins the worlds below.
-# Learners and generators are tested in it, and none is trained in it. Try `dataset = "fashion-mnist"`,
-# or `"folder:/path"` for your own pictures.
+# The parameters are those of notebook 00. If you set another dataset, the learners of section 3 are
+# tested in it as well. Nothing is trained in it. Try `dataset = "fashion-mnist"`, or
+# `"folder:/path"` for your own pictures.
 
 # %% tags=["parameters"]
 import os
@@ -52,9 +52,10 @@ sizes, device, results = notebook.setup("13_other_worlds", profile, dataset, dev
 # | `textures` | a mix of wavelengths and directions | new noise, filtered by them | a formula |
 # | `digits` | a digit | a writer | scikit-learn |
 #
-# A spoken word is a picture here. Time runs to the right and pitch upwards. Loud is bright, but all
-# bright pixels are printed dark here, like ink. Notebook 14 is about that world. Drawings of ink are
-# normalised as in notebook 06, and pictures that fill the frame stay as they are.
+# A spoken word is a picture here. Time runs to the right and pitch upwards. What is loud is bright
+# in the data, and every figure prints bright pixels dark, like ink. Notebook 14 is about that
+# world. Drawings of ink are normalised as in notebook 06, and pictures that fill the frame stay as
+# they are.
 
 # %%
 def world(name, split):
@@ -90,17 +91,20 @@ plt.show()
 # ## 2 · Episodes of any size
 #
 # 5-way 1-shot is a fixed size, but real tasks come in all sizes. So **Meta-Dataset** (Triantafillou
-# et al. 2020) also samples the size of every episode. The number of classes $N$ is uniform between 5
-# and 50, or as many as there are. The number of queries of each class is
+# et al. 2020) also samples the size of every episode. The number of classes $N$ is uniform between
+# 5 and 50. If a world has fewer than 50 classes, their number is the upper limit. The number of
+# queries of each class is
 #
 # $$ q = \min\bigl(10,\ \lfloor \tfrac12 \min_c |c| \rfloor\bigr), $$
 #
-# where $|c|$ is the number of drawings of class $c$. The support has
+# where $|c|$ is the number of drawings of class $c$. For the support, a number $\beta$ is sampled,
+# uniform in $(0, 1]$. Then the support may hold at most
 #
 # $$ |S| = \min\Bigl(500,\ \sum_c \bigl\lceil \beta \min(100, |c| - q) \bigr\rceil\Bigr) $$
 #
-# examples at most, and $\beta$ is uniform in $(0, 1]$. The classes get unequal parts of it. Each
-# class has a weight $e^{\alpha_c}$, with $\alpha_c$ uniform between $\log \frac12$ and $\log 2$:
+# examples. Every class gets one of them, and a share $R_c$ of the others. These shares are unequal,
+# because each class has a weight $e^{\alpha_c}$, with $\alpha_c$ uniform between $\log \frac12$ and
+# $\log 2$. The share of class $c$ and its *shots*, the number of its examples, are
 #
 # $$ R_c = \frac{e^{\alpha_c} |c|}{\sum_{c'} e^{\alpha_{c'}} |c'|}, \qquad
 #    k_c = \min\bigl(\lfloor R_c\,(|S| - N) \rfloor + 1,\ |c| - q\bigr). $$
@@ -126,9 +130,9 @@ def my_shots(n_images, beta, alpha):
 checks.shots(my_shots)
 
 # %% [markdown]
-# `episodes.sample_varied` samples such an episode. It comes alone, as a batch of one, because no two
-# have the same size and no padding is used. **Predict**: in the most uneven of a hundred supports,
-# how many times the examples of the smallest class has the largest?
+# `episodes.sample_varied` samples such an episode. It comes alone, as a batch of one, because no
+# two have the same size and no padding is used. Take the most uneven of a hundred supports.
+# **Predict**: how many times as many examples does its largest class have as its smallest?
 
 # %%
 rng = runtime.rng(seed, device)
@@ -152,8 +156,8 @@ plt.show()
 # Now one ProtoNet (notebook 06) is trained in each world, and tested in all of them on varied
 # episodes. Uneven classes are no problem for prototypes, because a class can have any number of
 # examples and its mean is still a mean. The last row uses plain pixels as features, without any
-# training. **Predict**: which world teaches the most useful features? Which world is the hardest to
-# enter from outside?
+# training. **Predict**: which world teaches the most useful features? Which world is the hardest
+# for the learners of the other worlds?
 
 # %%
 def trained(*names):
@@ -258,16 +262,17 @@ plt.show()
 # Each $G$ makes the changes that it learned in its own world, whatever it is given. The $G$ of print
 # makes strokes thinner or thicker, also in a spoken word.
 #
-# Do such copies help a learner? The study trained a learner in each world, shown as rows below, four
-# times. It saw plain drawings, classical copies, copies by the $G$ of its own world, or copies by the
-# $G$ of *all other* worlds. Then all learners were tested in every world (columns) on the same varied
-# episodes. A number is the gain in points over training on plain drawings. Three facts about this
-# study:
+# Do such copies help a learner? In each world (a row below), the study trained a learner four
+# times. The learner saw plain drawings, classical copies, copies by the $G$ of its own world, or
+# copies by the $G$ of *all other* worlds. Then all learners were tested in every world (columns) on
+# the same varied episodes. A number is the gain in points over training on plain drawings. Three
+# facts about this study:
 #
-# * Omniglot joins as a fifth world for training. In three more worlds only tests take place, namely
+# * Omniglot joins as a fifth world for training. Three more worlds serve only for tests. They are
 #   `digits`, spoken digits of real people, and Fashion-MNIST.
-# * Classical copies and generators had one setting each, their strength. It was chosen on validation
-#   classes, with earlier generators that learned more slowly, and not again.
+# * Classical copies and generators had one setting each, their strength. It was chosen on
+#   validation classes, with earlier generators that learned more slowly. It was not chosen again
+#   for the present ones.
 #
 # **Predict**: where is the gain largest?
 
@@ -335,15 +340,16 @@ for copies in ARMS:
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# Holm's correction counts all cells of the three maps, as in your exercise. Its intervals are over
-# episodes, and each network was trained once. So another training would move the cells by more than
-# these intervals say.
+# Holm's correction counts all cells of the three maps, as in your exercise. The intervals cover
+# other episodes. They do not cover another training, because each network was trained once. So
+# after another training, a cell may well lie outside its interval.
 #
 # Why do some learners gain in worlds that they have not seen? The simplest explanation is that the
-# $G$ of all other worlds has met the very world in which the learner is tested. It has met other
-# classes of that world, and not the test classes. So look separately at the three worlds in which
+# $G$ of all other worlds has seen the world in which the learner is tested. It has seen other
+# classes of that world, not the test classes. So look separately at the three worlds in which
 # nothing was trained. No $G$ has seen these. But some have seen a neighbour, because handwriting is
-# near `digits`, and `spoken` is near the spoken digits of people. **Predict**: is a gain left there?
+# near `digits`, and `spoken` is near the spoken digits of people. **Predict**: is a gain left
+# there?
 
 # %%
 means = {(r["name"], r["arm"], r.get("copies")): r for r in stored if r["name"].startswith("mean")}
@@ -371,16 +377,16 @@ plt.show()
 # %% [markdown]
 # So a generator that has seen many worlds knows something that is of use in a world that neither it
 # nor the learner has met. A learner of textures alone gains the most by it. It also has the most to
-# gain, for abroad it is the weakest. At home it costs. A likely reason is that copies make changes
-# that this world does not have. The generator of the learner's *own* world brings little, because it
-# knows only what the learner has been shown as well (notebook 11).
+# gain, for abroad it is the weakest. At home it costs accuracy, probably because the copies make
+# changes that the learner's own world does not have. The generator of the learner's *own* world
+# brings little, because it knows only what the learner has been shown as well (notebook 11).
 #
 # ## 5 · One generator for all worlds
 #
-# One $G$ may serve all worlds in place of one for each. It sees the task, which is the support of the
-# episode. In notebook 08, that description of the task brought no gain that could be measured,
-# because all tasks were handwriting. Here the world decides which copies are right, so a description
-# could help more.
+# Perhaps one $G$ can serve all worlds, and no world needs its own. This $G$ sees the task, which is
+# the support of the episode. In notebook 08, that description of the task brought no gain that
+# could be measured, because all tasks were handwriting. Here the world decides which copies are
+# right, so a description could help more.
 #
 # But training one network on many worlds can **interfere**, which means that a step that helps one
 # world hurts another. You can measure that. Take the gradient of the loss in each world, at the same
@@ -410,10 +416,11 @@ def my_cosines(gradients):
 checks.cosines(my_cosines)
 
 # %% [markdown]
-# Below you see the cosines from the study, at the end of training, for the learner of all five worlds
-# and for its generator. The diagonal compares two independent means of the *same* world's gradient.
-# Noise keeps it below 1. Noise also limits every other cell, to about the geometric mean of its two
-# diagonal cells.
+# Below you see the cosines from the study, at the end of training, for the learner of all five
+# worlds and for its generator. A gradient from a few episodes is noisy. So the study took two
+# independent means of each world's gradient, and the diagonal compares these two. Without noise it
+# would be 1. Noise pulls the other cells towards 0 as well. The largest cosine that two worlds
+# could show is about $\sqrt{ab}$, where $a$ and $b$ are their two diagonal cells.
 
 # %%
 cosines = {(r["arm"], *r["worlds"]): r["value"] for r in stored
@@ -433,16 +440,18 @@ plt.show()
 
 # %% [markdown]
 # The learner's worlds hardly agree, and textures pull against print and against speech. The
-# generator's worlds all pull to one side. A likely reason is that one $D$ judges all of them, so what
-# it asks for everywhere is in every gradient. So sharing should cost the learner more than the
+# generator's worlds all pull to one side. A likely reason is that one $D$ judges all worlds, and
+# some of its demands are the same in all. So sharing should cost the learner more than the
 # generator.
 #
-# Now look at the price and the worth of sharing. The learner of all worlds had as many steps as each
-# learner of one world, so each world had a fifth of them. The copies are judged twice. Their
-# *distance to the truth* is the energy distance to other drawings of the class (notebook 08), in
-# units of the usual distance of two drawings. Their *worth* is the gain in points that five copies of
-# each example bring to the learner of all worlds, in 5-way 1-shot episodes. **Predict**: are the
-# copies by the generator of all worlds worth more if it sees the description of the task?
+# Now look at what sharing costs and what it brings. The table compares the learner and the $G$ of
+# all worlds with *one each*, which are the learner and the $G$ of that column's world alone. The
+# learner of all worlds had no more steps than a learner of one world. So each world got only a
+# fifth of these steps. The copies are judged twice. Their *distance to the truth* is the energy
+# distance to other drawings of the class (notebook 08), in units of the usual distance of two
+# drawings. Their *worth* is the gain in points that five copies of each example bring to the
+# learner of all worlds, in 5-way 1-shot episodes. **Predict**: are the copies by the generator of
+# all worlds worth more if it sees the description of the task?
 
 # %%
 def shown(name, arm, place, times=100, digits=1):
@@ -474,12 +483,14 @@ for title, arm, where in (("G of all, minus one each: distance", "all - {}", hom
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# A distance below 0 is better. The learner pays for sharing in every world, the most in textures. The
-# generator pays little: its copies are as near to the truth, or nearer, in three worlds of five. The
-# description brings no world clearly nearer to the truth.
+# A distance below 0 is better. The learner pays for sharing in every world, the most in textures.
+# The generator pays little: its copies are as near to the truth, or nearer, in three worlds of
+# five. The description brings no world clearly nearer to the truth, and in several it brings the
+# copies farther away. In some worlds, the copies by the generator of all are also worth less to the
+# learner, most of all in speech.
 #
-# **Copies by the generator of another world.** Last, the support of every world is enlarged by the
-# generators of all others. Each example gets five copies, episodes are 5-way 1-shot, and one learner
+# **Copies by the generator of another world.** Last, the support of every world is enlarged by each
+# generator in turn. Each example gets five copies, episodes are 5-way 1-shot, and one learner
 # serves all.
 
 # %%
@@ -506,8 +517,8 @@ print("mean gain by another world's G, without the supports of textures: "
 # %% [markdown]
 # ## 6 · A world that was kept back
 #
-# Seven of the study's worlds were looked at while it was built. Fashion-MNIST was not, because no
-# network was trained and no strength chosen after its numbers were seen. So its column is the best
+# Seven of the study's worlds were looked at while it was built. Fashion-MNIST was not. After its
+# numbers were seen, no network was trained and no strength was chosen. So its column is the best
 # hint at what to expect of your own pictures. But it is one world.
 
 # %%
@@ -555,4 +566,5 @@ display(Markdown(
 # %% [markdown]
 # **Read next.** Triantafillou, Zhu, Dumoulin and others 2020, *Meta-Dataset: a dataset of datasets
 # for learning to learn from few examples* (arXiv 1903.03096). Yu, Kumar, Gupta and others 2020,
-# *Gradient surgery for multi-task learning* (arXiv 2001.06782), treat gradients that point apart.
+# *Gradient surgery for multi-task learning* (arXiv 2001.06782), change gradients that point against
+# each other.

@@ -6,8 +6,8 @@
 # A generator makes more examples out of one. That sentence does not say *picture*, so this notebook
 # takes the idea to two other media. A spoken word becomes a picture of its sound, and the generator
 # of notebook 08 warps it in time and in pitch. A name in one of many languages becomes a row of
-# features, and a generator makes features. Both times the question is that of notebook 09. Do the
-# copies help the learner, and more than the simplest other methods do?
+# features, and a generator makes features. Both times the question is that of notebook 09, whether
+# the copies help the learner, and whether they help more than the simplest other methods do.
 #
 # **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 45 minutes, and about 45 more with the
 # three exercises.
@@ -55,15 +55,15 @@ for name, classes in heard.items():
 #
 # ## 1 · A word is a picture
 #
-# Sound is pressure over time, thousands of numbers a second. Your ear is slower, because it hears how
-# strong each *pitch* (frequency) is at each *moment*. `course_files/sound.py` computes that. It cuts
-# the recording into windows of 32 ms. In each window it takes the power in 28 bands of pitch, which
-# are as wide as the ear's (the **mel** scale), and then the logarithm. The result is stretched to 28
-# moments, so it is a picture of 28×28.
+# Sound is pressure over time, thousands of numbers a second. Your ear does not follow each of them.
+# It hears how strong each *pitch* (frequency) is at each *moment*, and `course_files/sound.py`
+# computes just that. It cuts the recording into windows of 32 ms. In each window it takes the power
+# in 28 bands of pitch, which are as wide as the ear's (the **mel** scale), and then the logarithm.
+# The result is stretched to 28 moments, so it is a picture of 28×28.
 #
-# The embedded set `spoken` has 150 words of one syllable in 28 voices. No person was recorded. Two
-# programs speak, in several accents, speeds and pitches. A class is a word, and a drawing is a
-# voice.
+# The set `spoken` comes with the course. It has 150 words of one syllable in 28 voices. No person
+# was recorded. Two programs speak, in several accents, speeds and pitches. A class is a word, and a
+# drawing is a voice.
 
 # %%
 rows = torch.tensor([test.names.index(word) for word in test.names[:4]])
@@ -79,26 +79,27 @@ plots.save(figure, "14_words")
 plt.show()
 
 # %% [markdown]
-# The dark bands are *formants*, the resonances of the mouth. They make the vowel, and they move when
-# the tongue does. Voices differ in three ways. The bands lie higher or lower, because one mouth is
-# longer than another. They come earlier or later. And the whole word is louder or softer.
+# The dark bands are *formants*, the resonances of the mouth. They make the vowel, and they move
+# when the tongue moves. Voices differ in three ways. The bands lie higher or lower, because one
+# mouth is longer than another. They come earlier or later. And the whole word is louder or softer.
 #
 # ## 2 · What simple methods can do
 #
 # Before you use a network, take away what does not belong to the word. `speech.liftered` keeps the
-# broad shape of each moment's spectrum and subtracts the mean over time. (To *lifter* is to filter a
-# spectrum, with the letters turned round.) The speech recognisers of the 1980s began like this. Their
-# second tool is **dynamic time warping**. Two people do not say a word at the same speed, so moment 5
-# of one sound may be moment 8 of the other. Let $c_{ij}$ be the distance between moment $i$ of the
-# one sound and moment $j$ of the other. The cheapest way to walk through both in order costs
+# broad shape of each moment's spectrum and subtracts the mean over time. To filter a spectrum in
+# this way is called to *lifter* it, which is *filter* with its first letters turned round. The
+# speech recognisers of the 1980s began like this. Their second tool is **dynamic time warping**.
+# Two people do not say a word at the same speed, so moment 5 of one sound may be moment 8 of the
+# other. Let $c_{ij}$ be the distance between moment $i$ of the one sound and moment $j$ of the
+# other. You walk through both sounds in order. The cheapest way to the places $i$ and $j$ costs
 #
 # $$ C_{ij} = c_{ij} + \min\,(C_{i-1,\,j},\ C_{i,\,j-1},\ C_{i-1,\,j-1}), \qquad C_{00} = c_{00}. $$
 #
 # ### Exercise 1 · Dynamic time warping (★★, very important, 20 minutes)
 #
 # `apart` `[T, S]` holds the distances $c_{ij}$. Return the cost of the cheapest way from the first
-# corner to the last, a tensor with one number. There is no way outside the table, so a place there
-# has an infinite cost.
+# corner to the last, a tensor with one number. No way leads through places outside the table, so
+# let their cost be infinite.
 
 # %%
 def my_dtw(apart):
@@ -124,8 +125,8 @@ checks.dtw(my_dtw)
 # Here is a ProtoNet, trained on 90 of the words for half a minute. It is tested on 30 words that it
 # has never heard, in 5-way 1-shot episodes. One arm trains on the pictures as they are. The other
 # puts a warped copy in place of every picture, so time runs unevenly, and the mouth is longer or
-# shorter (`speech.classical`). **Predict**: how many points do warped copies gain on new words of the
-# same voices?
+# shorter (`speech.classical`). **Predict**: by how many points do warped copies change the accuracy
+# on new words, spoken by the same voices?
 
 # %%
 def trained(augmentation=None):
@@ -151,17 +152,19 @@ for name, classes in heard.items():
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# The networks were trained on these synthetic voices, so little is left for a warp to add. People are
-# another matter. `studies/speech.py` trained on all 150 synthetic words and tested on real people,
-# with the **Free Spoken Digit Dataset**. It has ten digits, and none of them is among the words. Three
-# people served to choose every strength, and the numbers below are of the other three. There are two
-# kinds of episodes. One person speaks the example and *another* the queries, or *one person* speaks
-# all and teaches the machine five words.
+# The networks were trained on these very voices, so warped copies have little to add here, and may
+# even cost points. People are another matter. `studies/speech.py` trained on all 150 synthetic
+# words and tested on real people, with the **Free Spoken Digit Dataset**. It has ten digits, and
+# none of them is among the words. The strengths were chosen with three of the people, and the
+# numbers below are of the other three. There are two kinds of episodes. In *two people*, one person
+# speaks the example and another the queries. In *one person*, the same person speaks all, and so
+# teaches the machine five words.
 #
-# The copies are made in three ways. There are classical warps, and there are masks, which make parts
-# of the picture dark (*SpecAugment*). The third is a **generator**, the $G$ of notebook 08 without any
-# change. A warp of the picture is a warp of time and pitch, so its form fits. Its discriminator sees
-# pairs of voices that say the same word.
+# The copies are made in three ways. There are classical warps, and there are masks, which make
+# parts of the picture dark (*SpecAugment*). The third is a **generator**, the $G$ of notebook 08
+# without any change. A warp of the picture is a warp of time and pitch, so its form fits. Its
+# discriminator sees pairs of voices that say the same word. *G across programs* sees only pairs of
+# voices from different programs.
 
 # %%
 path = runtime.project_root() / "checkpoints" / "G-spoken_worlds.safetensors"
@@ -182,8 +185,11 @@ plots.save(figure, "14_copies")
 plt.show()
 
 # %% [markdown]
-# **Predict** before you look: which is the largest step for real people? Is it liftered features,
-# classical warps, or a generator in place of classical warps?
+# Three more arms stand beside these. *Regression* is the $G$ of notebook 12 that learns without a
+# discriminator. *Classical + time warping* adds the distances of a ProtoNet to the costs of time
+# warping. *Trained on people* learns from the digits of the three people with whom the strengths
+# were chosen. **Predict**: what gains the most for real people? Is it liftered features for the
+# nearest neighbour, classical warps for the ProtoNet, or $G$ in place of classical warps?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -243,10 +249,10 @@ display(Markdown("\n".join(lines)))
 # The intervals are over the episodes of two seeds. They do not cover another choice of people, because
 # the three who were tested stay the same.
 #
-# * **Classical warps bring about five points, and the generator none.** A likely reason is what
-#   it was shown. Its pairs are two voices of programs, and programs say a word in almost the same
-#   way. So $G$ learned how *programs* differ. Classical warps were written by people who know how
-#   *people* differ. A generator can only know the variation that is in its data.
+# * **Classical warps bring about five points, and the generator none.** A likely reason is what it
+#   was shown. Its pairs are two voices of programs, so $G$ learned how *programs* differ. Classical
+#   warps were written by people who know how *people* differ. A generator can only know the
+#   variation that is in its data.
 # * **Other pairs or another loss do not mend that.** Pairs across the two programs and the
 #   regression of notebook 12 do no better. Nor does $G$ add anything to classical warps.
 # * **The old method is as good as the network.** From one person to another, time warping without
@@ -264,11 +270,11 @@ display(Markdown("\n".join(lines)))
 # ## 4 · Names as rows of counts
 #
 # A name is no picture. A name cannot be bent, and half a letter is no letter. Still the task makes
-# sense: *which language is this name?* You get one or five names of each of five languages. The set
-# `names` holds the names of countries, languages, months and weekdays, from Unicode's collection
-# CLDR. A class is a language, and a sample is a name. A name that two languages share ("angola") is
-# left out, because no learner could say whose it is. **Predict**: which languages are hard to tell
-# apart?
+# sense: *which language is this name?* You get one name or five names of each of five languages.
+# The set `names` holds the names of countries, languages, months and weekdays, from Unicode's
+# collection CLDR. A class is a language, and a sample is a name. A name that two languages share
+# ("angola") is left out, because no learner could say whose it is. **Predict**: which languages are
+# hard to tell apart?
 #
 # ### Exercise 2 · Pieces of words as numbers (★, important, 10 minutes)
 #
@@ -296,9 +302,9 @@ checks.hashed_counts(my_hashed_counts)
 
 # %% [markdown]
 # `datasets.load("names")` does this for every name, with 512 columns. A row of counts is kept as a
-# picture of one row, so every sampler of this course works as it is. Scripts take the place of
-# alphabets. One letter is enough to tell Greek from Thai, so the hard task is that of the languages
-# in Latin letters.
+# picture of one row, so every sampler of this course works as it is. Where characters had an
+# alphabet, a language has its script. One letter is enough to tell Greek from Thai, so the hard
+# task is that of the languages in Latin letters.
 
 # %%
 spoken_of = name_files.read()
@@ -364,8 +370,9 @@ for name, classes in (("known", known), ("rest", rest), ("new", text_val)):
 #
 # The simplest generator of features adds Gaussian noise to the example. Its covariance is the
 # **pooled within-class covariance**. It tells how names vary around the mean of their own language,
-# averaged over languages. `features` is `[C, M, F]`. Return `[F, F]`, without bias. For this, remember
-# that each language has spent one of its $M$ names on its own mean.
+# averaged over languages. `features` is `[C, M, F]`. Return the unbiased estimate, `[F, F]`.
+# Remember that the mean of each language is estimated from its own $M$ names, as the mean is in
+# `torch.cov`.
 
 # %%
 def my_pooled_covariance(features):
@@ -390,19 +397,19 @@ checks.pooled_covariance(my_pooled_covariance)
 # $$ \max_D \; \mathbb{E}\, D(f, x) - \mathbb{E}\, D(G(z, x), x)
 #    - \lambda\, \mathbb{E} \bigl( \lVert \nabla_{\hat f} D(\hat f, x) \rVert - 1 \bigr)^2. $$
 #
-# Here $\hat f$ is a random point between a real and a generated feature, and $\lambda$ is the
-# weight of the penalty. $G$ is trained to raise $D(G(z, x), x)$. In the code, both also see the
-# task's examples.
+# Here $x$ is the example, and $f$ is another name of the same language. $\hat f$ is a random point
+# between a real and a generated feature, and $\lambda$ is the weight of the penalty. $G$ is trained
+# to raise $D(G(z, x), x)$. In the code, $G$ and $D$ also see the task's examples.
 #
-# Their GAN knows a class by its description. Ours knows it by an example $x$, and $f$ is another name
-# of the same language. As in the *Delta-encoder* (Schwartz et al. 2018), $G$ makes a **difference**
-# that is added to the example. Three things differ from notebook 08:
+# The GAN of Xian and others knows a class by its description. Ours knows it by the example. As in
+# the *Delta-encoder* (Schwartz et al. 2018), $G$ makes a **difference** that is added to the
+# example. Three things differ from notebook 08:
 #
 # * The $G$ of notebook 08 warped ink, and could do little else. A feature can move anywhere, so
 #   only $D$ keeps it in its class.
 # * In notebook 08, a look at the copies told us what went wrong. Nobody can look at 64 numbers.
-# * In notebook 08, one step took a convolution. Here it takes two small matrices, so the GAN is
-#   trained in seconds.
+# * In notebook 08, each step had to pass pictures through convolutions. Here two small matrices do,
+#   so the GAN is trained in seconds.
 
 # %%
 def draw(rng, n_tasks=16, n_way=5):
@@ -442,10 +449,11 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # The metrics of notebook 08 need no eyes. The *distance to the truth* is the energy distance of
 # copies of one name to other names of its language. *Diversity* is the mean distance of two copies,
-# divided by that of two real names. *Class preservation* asks whether the nearest of the other real
-# names is of the right language. All languages are new to the encoder and to $G$. The baseline is
-# Gaussian noise with the covariance of exercise 3. **Predict**: which of the two is nearer to the
-# truth?
+# divided by that of two real names. *Class preservation* asks whether the real name nearest to a
+# copy is of the right language. All languages are new to the encoder and to $G$. The baseline is
+# Gaussian noise with the covariance of exercise 3. The last line compares real names with
+# themselves, so its distance is about 0, and can be a little below. **Predict**: which of the two
+# is nearer to the truth?
 
 # %%
 within = (features["rest"] - features["rest"].mean(1, keepdim=True)).flatten(0, 1)
@@ -478,22 +486,23 @@ for name, made in (("the example itself", examples[:, None].expand(-1, n, -1)),
 # %% [markdown]
 # ## 7 · Does it help to name a language?
 #
-# `studies/text.py` asked this with five encoders and five sets of generators. Each arm adds copies to
-# the features of the support. Two learners use them. One takes class means (prototypes), and the
-# other is a logistic head that takes some gradient steps. Every arm chose its number of copies, their
-# weight, its strength and the head's steps on validation languages. Then all arms saw the same
-# episodes of test languages. The arms are:
+# `studies/text.py` asked this with five encoders and five sets of generators. Each arm adds copies
+# to the features of the support. Two learners use them. One takes class means (prototypes), and the
+# other is a logistic head that takes some gradient steps. For every arm, validation languages
+# decided the number of copies, their weight and strength, and the steps of the head. Then all arms
+# saw the same episodes of test languages. The arms are:
 #
 # * *Gaussian*: noise with the within-class covariance.
-# * *Interpolation*: a point on the way to another example of the class. With one example, it is on
-#   the way to the nearest example of another class.
-# * *GAN*: with the loss WGAN-GP or the non-saturating one. *For the task* adds the learner's loss on
-#   queries to $G$'s. *Shuffled* gives each class the difference that was made for another one.
+# * *Interpolation*: a point between two examples of the class. If the class has one example only,
+#   the point is between it and the nearest example of another class.
+# * *GAN*: with the loss WGAN-GP or the non-saturating one. In *for the task*, the loss of $G$ also
+#   contains the learner's loss on queries. In *shuffled*, each class gets the differences that $G$
+#   made for another class of the task.
 # * *Regression*: the same network without noise and without a critic, trained by squared error. Its
 #   one copy is a mean.
 # * *Shrinkage*: the copy is the mean of the task's examples.
 # * *Whitening*: no copies, but features scaled by the within-class covariance.
-# * *Real*: twenty more real names.
+# * *Real*: twenty more real names of each language.
 #
 # **Predict** with notebook 11: what can copies add to a mean? What can they add to a head?
 
@@ -559,8 +568,8 @@ plots.save(figure, "14_text")
 plt.show()
 
 # %% [markdown]
-# The intervals are over 400 episodes, of means over five seeds. They do not cover another choice of
-# test languages.
+# Each number is a mean over five seeds, and its interval covers another sample of the 400 episodes.
+# It does not cover another choice of test languages.
 #
 # * **The GAN helps a little, in one place.** Its copies bring 1-shot class means about half a
 #   point. The logistic head gains nothing from them, and with five examples no gain is clear.
@@ -587,10 +596,11 @@ plt.show()
 # # Part III · Three media
 #
 # Ink, voice and text come together here. The dot is the gain from the generator's copies over no
-# copies at all. The square is their gain over the **strongest simple rival**. For ink and for voice,
-# these are classical warps. For text it is the *regression*. Ink is the trial of notebook 09, on real
-# characters. Voice is one person's example and another's queries. Text is 1-shot with class means.
-# **Predict**: in how many of the three does the square stand clearly to the right of 0?
+# copies at all. The square is their gain over the **strongest simple rival**. This rival is
+# classical warps for ink and for voice, and the *regression* for text. The row of ink is the trial
+# of notebook 09, on real characters. In the row of voice, one person speaks the example and another
+# the queries. The row of text is 1-shot with class means. **Predict**: in how many of the three
+# does the square stand clearly to the right of 0?
 
 # %%
 trial = {r["arm"]: r for r in records.read(folder / "trial.jsonl") if r["name"] == "difference"}
@@ -631,9 +641,10 @@ one = accuracy("classical", "one person")
 
 # %%
 display(Markdown(
-    "**No, the idea works without images.** But of ink, voice and text, the generator clearly wins "
-    f"over the strongest simple rival in **{len(won)}**. What carries over from ink to voice is "
-    "the *form* of the copies, a warp, and a warp needs no training.\n\n"
+    "**No, a generator can copy voices and names as well.** But its copies clearly help in only "
+    f"**{len(helped)}** of the three media, and clearly win over the strongest simple rival in "
+    f"**{len(won)}**. What carries over from ink to voice is the *form* of the copies, a warp, and "
+    "a warp needs no training.\n\n"
     "* **Voice.** A word in another person's voice is named correctly in "
     f"**{accuracy('none')}** of the cases without copies, in **{accuracy('G')}** with copies by a "
     f"generator of warps, and in {accuracy('classical')} with classical warps. So the generator "
