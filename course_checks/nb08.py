@@ -194,6 +194,8 @@ _WIDTH_MISTAKES = [
     (_blend(_cross, lambda x: -_cross(-x)), "the corners of the 3 x 3 square are missing. What shape has yours?"),
     (_blend(by=lambda w: w.sign()[:, None, None, None]),
      "that is a switch between thick, thin and neither. How far should a stroke width of 0.5 go?"),
+    (_blend_by(lambda x, thick, thin, more, less: thin + (1 + more - less) / 2 * (thick - thin)),
+     "you go in one line from minimum to maximum, and x is not on that line. What should 0 give?"),
     *((_blend(by=one), _TOGETHER) for one in (torch.mean, lambda w: w[0], lambda w: w[-1])),
     (_blend_by(lambda x, thick, thin, more, less: x + more * (thick - x)),
      "a negative stroke width changes nothing. What should it do?"),
@@ -221,7 +223,10 @@ def mismatch(function):
     for scale, weight, b in ((1.0, 0.7, 5), (90.0, 1.7, 6)):    # at first where all is harmless; then where D is sure
         _, D, real, example, _ = players_of_pairs(scale, b)
         given = real.clone(), example.clone()
-        loss, right = finite_loss(function(D, *given, weight)), _cost()(D, real, example, weight)
+        answer, right = function(D, *given, weight), _cost()(D, real, example, weight)
+        require(not (isinstance(answer, torch.Tensor) and answer.isnan().any()), "a finite loss at any logit", "nan",
+                "the logarithm of a negative number is nan. D returns logits. What makes a probability of a logit?")
+        loss = finite_loss(answer)
         compare(loss, right, MISTAKES["mismatch"], (D, real, example, weight),
                 "pair each example with the real drawing of the row before. Then average minus the logarithm of 1 - D."
                 if scale == 1 else SURE)

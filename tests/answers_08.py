@@ -167,6 +167,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "stroke_width": [
         (stroke_of(lambda x: dilated(dilated(x))), "take one image and its stroke width"),
+        (stroke_with(lambda x, thick, thin, w: thin + (1 + w) / 2 * (thick - thin)), "what should 0 give"),
         (stroke_with(lambda x, thick, thin, w: torch.where(w > 0, thick, torch.where(w < 0, thin, x))),
          "that is a switch"),
         (stroke_of(lambda x: max_pool2d(x, 3), lambda x: -max_pool2d(-x, 3)), "the square jumps by 3 pixels"),
@@ -190,6 +191,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda D, real, example, weight: 0.5 * softplus(D(real.roll(1, 0), example)).mean(),
          "an argument may have another value"),
         (mismatch_of(loss=lambda logits: -logsigmoid(1 - logits).mean()), "1 - D is a probability"),
+        (mismatch_of(loss=lambda logits: -torch.log(1 - logits).mean()), "D returns logits"),
         (spoiling(mismatch_of(), 2), "example as it was"),
         (mismatch_of(loss=softplus), "average over the batch"),
         (mismatch_of(loss=lambda logits: -torch.log(1 - logits.sigmoid()).mean()), "log(1 - 1) infinite"),

@@ -72,9 +72,9 @@ checks.adapt(my_adapt)
 # %% [markdown]
 # ## 2 · The meta-gradient
 #
-# A starting point is as good as the answers to the *queries* after the step. So we minimise $L_Q(\theta')$, the loss on the
-# queries, averaged over tasks. This is the **outer loop**. It has a rate $\beta$ of its own, and our code leaves its step to
-# Adam.
+# A starting point is good if, after the step, the *queries* are answered well. So we minimise $L_Q(\theta')$, the loss on the
+# queries, averaged over tasks. This is the **outer loop**. It has a rate $\beta$ of its own, and in our code Adam takes its
+# steps.
 #
 # $$ \theta \leftarrow \theta - \beta \, \nabla_\theta \, \frac{1}{T} \sum_{\text{tasks}} L_Q(\theta') . $$
 #
@@ -83,22 +83,22 @@ plots.save(diagrams.maml(), "07_loops")
 plt.show()
 
 # %% [markdown]
-# The Hessian $H = \nabla^2 L_S(\theta)$ holds the second derivatives of the support loss. With it, the chain rule gives for one
-# task
+# The Hessian $H = \nabla^2 L_S(\theta)$ holds the second derivatives of the support loss. It is symmetric, so it needs no
+# transpose. The chain rule gives for one task
 #
 # $$ \nabla_\theta L_Q(\theta') = \Bigl(\frac{\partial \theta'}{\partial \theta}\Bigr)^{\!\top} \nabla L_Q(\theta')
 #    = (I - \alpha H) \, \nabla L_Q(\theta') . $$
 #
 # The factor $I - \alpha H$ makes MAML *second-order*, because it says how moving the start moves the end. The code never builds
-# $H$, because backpropagation through the inner step gives its product with the vector at once. **First-order** MAML, called
-# FOMAML, drops the factor. It takes the gradient at the end and applies it at the start.
+# $H$. Backpropagation through the inner step gives the product $H \, \nabla L_Q(\theta')$ directly. **First-order** MAML, called
+# FOMAML, drops the factor. It takes the gradient at $\theta'$ and applies it at $\theta$.
 
 # %% [markdown]
 # ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
 #
-# The code below is first-order MAML. Three places in it forget where `adapted` came from. Find all three, because with only one
-# or two of them mended it is still first-order, or torch refuses. Then make it second-order. Return a dict with the gradients of
-# the query loss, after one inner step, with respect to `params`.
+# The code below is first-order MAML. Three places in it ignore that `adapted` depends on `params`. Mend all three, and it is
+# second-order. With only one or two of them mended, it is still first-order, or torch refuses. Return a dict with the gradients
+# of the query loss, after one inner step, with respect to `params`.
 #
 # <details><summary>First-order MAML. It shows an inner step, so open it after Exercise 1.</summary>
 #
@@ -130,8 +130,8 @@ checks.meta_gradient(my_meta_gradient)
 
 # %% [markdown]
 # Never believe a gradient that you have not checked. Nudge $\theta$ a little both ways along a random direction $d$, in float64.
-# The difference of the two losses, divided by the way between them, is the slope along $d$. This needs no code for gradients, so
-# it can judge such code.
+# The difference of the two losses, divided by the distance between the two nudges, is the slope along $d$. It is found without
+# any gradient, so it can judge a gradient.
 
 # %%
 train, val = (datasets.load(dataset, split=split).normalised().to(device)
@@ -164,9 +164,9 @@ for name, options in (("second order", {}), ("first order", {"first_order": True
           f"relative error {abs(slope / truth - 1):.0e}")
 
 # %% [markdown]
-# The first-order gradient is another vector. Its program is not wrong, because it is another algorithm. In general no loss has
-# this gradient, because its Jacobian $\nabla^2 L_Q(\theta')\,(I - \alpha H)$ is not symmetric. Whether that matters is a question
-# for an experiment.
+# The first-order gradient is another vector. Its program is not wrong, because it is another algorithm. But in general it is the
+# gradient of no loss at all. The Jacobian of a loss's gradient is a Hessian, so it is symmetric. The Jacobian here is
+# $\nabla^2 L_Q(\theta')\,(I - \alpha H)$, which is not. Whether that matters is a question for an experiment.
 #
 # ## 3 · Curves, before and after
 #
@@ -198,8 +198,8 @@ def waves(rng, n_tasks=25, k=10, q=10):
 
 # %% [markdown]
 # `maml.fit` is the outer loop. It samples tasks, lets a `gradient` function fill `.grad`, and lets Adam step at a rate that falls
-# to 0. The algorithms below differ only in that one function. `maml.backward` with no inner step at all is training on all waves
-# at once.
+# to 0. The algorithms below differ only in that one function. With no inner step at all, `maml.backward` trains on all waves at
+# once.
 
 # %%
 def learn_waves(steps, n_steps=sizes.pick(smoke=5, cpu=2_000, gpu=30_000)):
@@ -286,13 +286,15 @@ for name, start in starts.items():
     print(f"{name:>20}, error after so many steps: {', '.join(said)}")
 
 # %% [markdown]
-# The figure shows a wave that the common curve does not fit. The common curve is the mean of all waves, about $-1.6 \cos x$. The
-# network trained on all waves at once has learned this curve, which fits hardly any task. *Before* the step there is no reason
-# for MAML to beat this network, because the network was trained for just that. MAML lies where one step leads towards nearly
-# every wave, and it goes on improving up to ten steps, though it was trained for one.
+# The mean of all waves is about $-1.6 \cos x$, and not 0, because the phases cover only half a period. The network trained on all
+# waves at once has learned this curve, which fits hardly any task. The figure shows one of the waves that it does not fit. One
+# step helps it on this wave, but not on average. *Before* the step, MAML has no reason to beat it on average, because this
+# network was trained to have the smallest average error. MAML lies where one step leads towards nearly every wave, and it goes on
+# improving up to ten steps, though it was trained for one.
 #
 # Was the second derivative needed for it? You can find out, because FOMAML is not in this experiment yet. Give `learn_waves` a
-# parameter that goes into `settings` as `first_order`, give `starts` one more entry, and give the figure one more panel.
+# parameter that goes into `settings` as `first_order`, and give `starts` one more entry. The figure then needs one more panel and
+# one more colour.
 #
 # ## 4 · The relatives
 #
@@ -304,14 +306,15 @@ for name, start in starts.items():
 # | Reptile (Nichol et al. 2018) | $\theta - \theta'$, $\theta'$ after several steps | the query loss, and any derivative of the inner loop |
 #
 # Reptile's idea is simple. It goes towards the mean of the tasks' solutions, and it stops part of the way. Yet it is closer to
-# MAML than it looks, if each inner step gets a fresh batch. A Taylor expansion then shows the two terms of MAML with other
-# weights. The first term goes down the mean loss. The second goes towards where the gradients of one task's batches agree.
+# MAML than it looks, if each inner step gets a fresh batch. A Taylor expansion for small rates then has two leading terms, and
+# MAML has the same two with other weights. The first term goes down the mean loss. The second goes to where the gradients of one
+# task's batches agree.
 
 # %% [markdown]
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
 #
 # `adapted` is a list of dicts, the parameters of each task after its inner loop. The new starting point lies on the way from
-# `params` to their mean. Go the part `outer_lr` of this way, which is the rate $\beta$, and return a new dict.
+# `params` to their mean. `outer_lr`, the rate $\beta$, says what part of this way to go. Return a new dict.
 
 # %%
 def my_reptile(params, adapted, outer_lr):
@@ -328,8 +331,9 @@ checks.reptile(my_reptile)
 # %% [markdown]
 # ### A head that turns MAML into ANIL
 #
-# Each task assigns the labels anew, so no row of the head deserves to differ from another at the start. It seems fair to start
-# with all rows equal, for example at zero. **Predict** what the first inner step then does to the features.
+# The head has one row of weights for each class. Each task assigns the labels anew, so at the start no row has a reason to differ
+# from another. It seems fair to start with all rows equal, for example at zero. **Predict** what the first inner step then does
+# to the features.
 
 # %%
 def first_gradient(prepare):
@@ -370,10 +374,10 @@ for name, prepare in heads.items():
 #
 # ### What all drawings share
 #
-# For the head alone, the inner loop goes down a bowl. The steepest direction of the bowl sets the rate, because a larger one
-# would overshoot there. The flattest directions set how many steps are needed. For features $F$ `[N, d]` of $N$ drawings, the
-# eigenvalues of $F F^\top / N$ say how steep the directions are. Take one drawing of each of twenty characters. **Predict**: are
-# the twenty directions about equally steep?
+# If the inner loop moves the head alone, its loss is convex, like a bowl. The steepest direction of the bowl limits the rate,
+# because a larger rate would overshoot there. The flattest directions set how many steps are needed. For features $F$ `[N, d]` of
+# $N$ drawings, the eigenvalues of $F F^\top / N$ say how steep the directions are. Take one drawing of each of twenty characters.
+# **Predict**: are the twenty directions about equally steep?
 
 # %%
 def steepness(length, n=min(20, len(train.names))):
@@ -404,16 +408,17 @@ plt.show()
 
 # %% [markdown]
 # One direction is far steeper than all others. This direction is the mean of the features, which all drawings share. It cannot
-# tell one character from another, and yet it sets the rate for all directions that can. So take it away. `length=32` subtracts
-# the mean of the support's features, and then gives each drawing's features that length (CL2N, Wang et al. 2019, *SimpleShot*).
-# This learns no weight and looks at no query. Section 5 measures what it is worth.
+# tell one character from another, and yet it limits the rate for all directions that can. So take it away. What is left has one
+# direction less, so the last square lies at 0. `length=32` subtracts the mean of the support's features, and then gives each
+# drawing's features that length (CL2N, Wang et al. 2019, *SimpleShot*). This learns no weight and looks at no query. Section 5
+# measures what it is worth.
 #
 # ## 5 · Characters
 #
 # Now train all four on 1-shot tasks of normalised drawings, from the same random weights, for the same number of outer steps.
 # Only the `gradient` function differs. Reptile has no query loss, so it takes all drawings of a task for training. With
-# `batches`, each of its inner steps sees another drawing of each character. Reptile's step is no gradient, but Nichol et al. note
-# that Adam can take it for one, and here Adam does.
+# `batches`, each inner step of Reptile sees another drawing of each character. Reptile's $\theta - \theta'$ is no gradient, but
+# Adam can use it as one (Nichol et al. 2018), and here it does.
 #
 # A number alone says little. So the figure has two baselines: the same learners *before* training, and the nearest neighbour in
 # pixels of notebook 00. **Predict** the order of all, and whether ANIL loses by leaving the features alone.
@@ -565,8 +570,8 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # The lowest line of the figure is ANIL on features as they are. What all drawings share costs it more than ten points.
 #
-# The table comes from `studies/meta_steps.py`. There the learners take one inner step, and Reptile takes five. ANIL's step is
-# cheaper still if the features are computed once for all inner steps, as the study does.
+# The table comes from `studies/meta_steps.py`. There the learners take one inner step, and Reptile takes five. With several inner
+# steps ANIL can save more, because its features need to be computed only once. `studies/few_shot.py` does so.
 #
 # Did ANIL lose by leaving the features alone? In these runs the rows of the head differ, so the question has an answer. The
 # difference is paired, because both learners met the same test episodes, for each of three seeds.
@@ -587,7 +592,7 @@ for of in ("glyphs", "omniglot"):
 # `checkpoints/maml_glyphs.safetensors` holds a long run of MAML, trained 20-way on `glyphs`, and its learned rates. A 5-way task
 # takes five of the twenty rows of its head. Its loss is a mean over five images and not twenty, so at the same rates each image
 # would move the weights four times as far. Therefore we take a quarter of the rates. **Predict** how far the features' layers
-# move in the inner loop, and what is lost if they are held still at test time.
+# move in the inner loop. What is lost if they are held still at test time?
 
 # %%
 whole = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors", device)
@@ -636,8 +641,8 @@ print(f"{'difference, paired':>22}: {records.percent(difference).replace('%', 'p
 # %% [markdown]
 # The features' layers can move now, because the rows of the head differ. They hardly do, and to hold them still at test time
 # costs less than a point. So here MAML *is* nearly ANIL, this time as a finding about these weights. Raghu et al. 2020 found the
-# same on Omniglot and MiniImageNet. The finding holds for this recipe only, because larger rows push the features more, and ours
-# began small.
+# same on Omniglot and MiniImageNet. But larger rows push the features more, and our rows began small. So the finding holds for
+# this recipe only.
 #
 # The rate and the number of steps at test time need not be those of training. The next figure tries both, on 20-way tasks,
 # because 5-way tasks are too easy to tell the settings apart. **Predict** which rate is best for one step and which for twenty,
@@ -752,7 +757,7 @@ for name, norm in norms.items():
 # Write batch norm as plain arithmetic, because every derivative of plain arithmetic is right.
 #
 # * Subtract the mean of each channel, over batch, height and width.
-# * Divide by the root of variance + `eps`. This variance divides by $n$.
+# * Divide by the root of variance + `eps`. The variance is the mean square, so it divides by $n$ and not by $n - 1$.
 # * Multiply by `weight` and add `bias`, each `[C]`.
 #
 # The result must be right in float32 too, also where all of `h` is near 3,000.

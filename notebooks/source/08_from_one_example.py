@@ -64,9 +64,9 @@ plots.save(figure, "08_pairs")
 plt.show()
 
 # %% [markdown]
-# Slant, size, place, proportions and stroke width vary. Which strokes there are and how they meet does not. A generator must
-# learn this difference *in general*, as a rule that holds for characters it never saw. So it learns no single characters. It
-# learns **pairs**:
+# Slant, size, place, proportions and stroke width vary. The strokes stay the same. How they meet mostly stays too, though some
+# hands miss a junction. A generator must learn this difference *in general*, as a rule that holds for characters it never saw. So
+# it learns no single characters. It learns **pairs**:
 #
 # $$ \min_G \max_D \; \mathbb{E}_{(x, x') \sim p_{\text{pair}}} \log D(x', x) + \mathbb{E}_{x, z} \log\bigl(1 - D(G(z, x), x)\bigr). $$
 #
@@ -97,9 +97,9 @@ checks.pairs(my_pairs)
 # ## 2 · The task, as a set
 #
 # The task knows more than one example. The support of a 12-way task holds twelve drawings of one alphabet, and they tell about
-# its script and its stroke widths. A description of a *set* must not depend on the order, and it should take sets of any size. A
-# mean of features does both (Zaheer et al. 2017), and the prototypes of notebook 06 were such means. `networks.SetEncoder` is
-# three layers and a mean.
+# its script and its stroke widths. A description of a *set* must not depend on the order, and it should exist for sets of any
+# size. A mean of features has both properties (Zaheer et al. 2017), and the prototypes of notebook 06 were such means.
+# `networks.SetEncoder` is three layers and a mean.
 
 # %% tags=["nbval-check-output"]
 encode = networks.SetEncoder(64)
@@ -109,8 +109,9 @@ same = torch.allclose(encode(task), encode(task.flip(1)), atol=1e-5)
 print("the same in another order:", same)
 
 # %% [markdown]
-# `pairs.sampler` samples four tasks of twelve characters, each within one alphabet, and returns `(real, example, task)`. This is
-# your exercise with a task around it. Section 6 asks whether the description of the task is of use.
+# `pairs.sampler` samples four tasks of twelve characters, each within one alphabet, and returns `(real, example, task)`. It makes
+# pairs as in Exercise 1, and `task` holds the twelve examples of each task. Section 6 asks whether the description of the task is
+# of use.
 #
 # ## 3 · Two generators
 #
@@ -120,10 +121,10 @@ print("the same in another order:", same)
 #
 # **By warping** (`networks.WarpGenerator`). A small network looks at noise, example and task and *chooses 57 numbers*. Six are an
 # affine map, fifty are a smooth field of shifts on a $5 \times 5$ grid, and one is a stroke width. `networks.warp` then moves the
-# ink of the example. Because all ink is the example's, this $G$ has to *work* to lose the character, and it cannot smuggle in one
+# ink of the example. All ink comes from the example. So this $G$ can hardly lose the character, and it cannot replace it by one
 # from training.
 #
-# **Predict**: which will preserve the character? Which will vary more? Which will fool $D$ better?
+# **Predict**: which will preserve the character better? Which will vary it more?
 
 # %%
 example = val.ink[:1].view(1, 1, 28, 28).cpu()
@@ -146,10 +147,11 @@ plt.show()
 # ### Exercise 2 · The stroke width (★, 10 minutes)
 #
 # One number sets the stroke width, and the images must be differentiable in it so that $G$ can learn it. The maximum over each
-# $3 \times 3$ neighbourhood thickens every stroke by a pixel on either side. The minimum thins it.
+# $3 \times 3$ neighbourhood thickens every stroke by a pixel on either side. The minimum takes a pixel away on either side. Our
+# strokes are only about two pixels wide, so the blend makes them pale rather than thin.
 #
-# Blend them by `stroke_width` `[B]`, from −1 to 1. At 0 the image stays, at 1 it is the maximum, at −1 it is the minimum, and
-# halfway is halfway. `max_pool2d(x, 3, 1, 1)` is the maximum. For the minimum, think of $-x$.
+# Blend image, maximum and minimum by `stroke_width` `[B]`, from −1 to 1. At 0 the image stays, at 1 it is the maximum, at −1 it
+# is the minimum, and halfway is halfway. `max_pool2d(x, 3, 1, 1)` is the maximum. For the minimum, think of $-x$.
 
 # %%
 def my_stroke_width(x, stroke_width):
@@ -167,9 +169,10 @@ checks.stroke_width(my_stroke_width)
 # %% [markdown]
 # ## 4 · A discriminator of pairs
 #
-# `networks.PairDiscriminator` stacks candidate and example as two channels of one picture, so each layer can compare them. But it
-# may not do so. At first $G$'s samples are so poor that *is it real?* decides every case, and $D$ can neglect *is it the same
-# character?* So ask the second question directly, with drawings that are **real but wrong** (Reed et al. 2016):
+# `networks.PairDiscriminator` stacks candidate and example as two channels of one picture, so each layer can compare them. The
+# task enters behind these layers. But nothing forces $D$ to compare. At first $G$'s samples are so poor that *is it real?*
+# decides every case, and $D$ can neglect *is it the same character?* So ask the second question directly, with drawings that are
+# **real but wrong** (Reed et al. 2016):
 #
 # $$ \mathcal{L}_D = \underbrace{-\log D(x', x)}_{\text{a real pair}} \; \underbrace{- \log\bigl(1 - D(G(z, x), x)\bigr)}_{\text{generated}}
 #   \; \underbrace{- \; w \log\bigl(1 - D(x'_{\text{other}}, x)\bigr)}_{\text{real, of another class}} $$
@@ -183,9 +186,9 @@ plt.show()
 # %% [markdown]
 # ### Exercise 3 · Real but wrong (★★, very important, 15 minutes)
 #
-# Write the third term for `real` `[B, ...]` and `example` `[B, ...]`. Row $i$ of both is of one class, and different rows are of
-# different classes. `D(candidate, example)` returns logits. Pair example $i$ with real drawing $i-1$, and example 0 with the last
-# drawing.
+# Write the third term with its weight, as a mean over the batch, for `real` `[B, ...]` and `example` `[B, ...]`. Row $i$ of both
+# is of one class, and different rows are of different classes. `D(candidate, example)` returns logits. Pair example $i$ with real
+# drawing $i-1$, and example 0 with the last drawing.
 
 # %%
 def my_mismatch(D, real, example, weight):
@@ -245,8 +248,8 @@ plt.show()
 # because real pairs have only $1$ of $2.5$ parts of the weight. Then $D$ pays $1.68$ nats and $G$ pays $-\log p = 0.92$ nats. So
 # a curve near its line means that $D$ has learned little more than the three weights.
 #
-# A later stage has other lines. A $D$ that knows every wrong character, but not $G$'s drawings, pays $2 \log 2 = 1.39$ nats, and
-# $G$ pays $\log 2 = 0.69$ nats.
+# A later stage has other lines. A $D$ that rejects every wrong character, but cannot tell $G$'s drawings from real ones, pays
+# $2 \log 2 = 1.39$ nats, and $G$ pays $\log 2 = 0.69$ nats.
 #
 # Now come the long runs, of the very same code with 4,000 iterations. For `glyphs`, `studies/generators.py` made them, and they
 # lie in `checkpoints/`. For other data, short runs are trained right here. There are two designs, and two warp generators that
@@ -277,8 +280,8 @@ for kind, (file, make_G, parts) in KINDS.items():
 
 # %% [markdown]
 # `augmentations.classical()` joins them as a baseline. It takes random affine maps, bends and stroke widths, which do not depend
-# on the example and are learned from no data. Here it has full strength, which no tuning chose. Notebooks 09 to 11 use a quarter
-# of it, so what it loses here belongs to this strength. From here on, every example is of a character of the validation
+# on the example and are learned from no data. Here it has full strength, which nobody has tuned. Notebooks 09 to 11 use a quarter
+# of it, so its numbers here say nothing about those notebooks. From here on, every example is of a character of the validation
 # alphabets.
 
 # %%
@@ -319,7 +322,7 @@ plt.show()
 # In JupyterLab, run the next cell, clear the five pads and draw characters that nobody has seen. The five are one task.
 # **Predict**: which of them will $G$ vary well, and which will it spoil? Then run the cell *below* the pads again, because
 # Jupyter does not run it by itself. Do not run the cell of the pads again, because it brings our own drawings back. A static page
-# shows these.
+# shows our drawings.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -345,20 +348,20 @@ plt.show()
 #
 # * **Class preservation, by a learner.** The ProtoNet of notebook 06 gets one real drawing of each character. It must name a
 #   *generated* drawing, made from another real drawing of the character. Each drawing is judged by itself, so the setting is
-#   inductive. The class was preserved if the ProtoNet names generated drawings as often as the real ones that they were made
-#   from.
+#   inductive. The class is preserved if the ProtoNet names generated drawings rightly as often as the real ones that they were
+#   made from.
 # * **Class preservation and diversity, by an evaluation classifier.** It has learned the validation characters. How often it
-#   finds the character is a second measure of preservation. Diversity is how far apart, in its features, two drawings made from
-#   one example are, divided by how far apart two people's are.
+#   finds the character is a second measure of preservation. Diversity is the mean distance between two drawings made from one
+#   example, divided by that between two people's drawings. The distances are between the classifier's features.
 # * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance of two
 #   distributions is $2\,\mathbb{E}\lVert a - b\rVert - \mathbb{E}\lVert a - a'\rVert - \mathbb{E}\lVert b - b'\rVert$ with
-#   $a, a'$ sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 only if they are equal, and an
-#   estimate of 0 can come out slightly negative. We take it between the evaluation classifier's features. On `glyphs` the truth
-#   can be sampled, because the simulator calls in new people.
+#   $a, a'$ sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 only if they are equal. Then an
+#   estimate can come out slightly negative. We take it between the evaluation classifier's features. On `glyphs` the truth can be
+#   sampled, because the simulator can make new people.
 #
-# The last column of the table is the Fréchet distance of notebook 03, of all characters together. The settings of $G$, such as
-# its rates, were not chosen on these alphabets but on two real ones, Greek and Korean. Greek validates in `omniglot-small1`, so
-# there the verdicts flatter a little. The test alphabets wait for notebook 09.
+# The last column of the table is the Fréchet distance of notebook 03, for all characters together. The settings of $G$, such as
+# its rates, were not chosen on these alphabets but on two real ones, Greek and Korean. Greek is a validation alphabet of
+# `omniglot-small1`, so there the verdicts flatter a little. The test alphabets wait for notebook 09.
 #
 # **Predict**: copies of the example preserve the class perfectly. What will the distance to the truth say of them?
 
@@ -512,7 +515,7 @@ plt.show()
 # * The evaluation classifier is weak, because it names fewer than half of people's drawings. Diversity and distance are measured
 #   in its features, so they are rough.
 # * The intervals are over episodes and characters. But each generator was trained once, so a small difference between two of them
-#   may be that of two runs.
+#   may be chance.
 #
 # **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task. Then compare it with *warp,
 # unconditional D*, whose $D$ sees neither task nor example. This $D$ also pays no third term (section 4), because without an
@@ -538,8 +541,8 @@ for other in ("warp, no task", "warp, unconditional D", "pixel"):
 # The character is preserved, but the diversity is almost 0. Only a $D$ that sees the example beside the drawing can demand
 # *another* drawing of it.
 #
-# The description of the task adds little, because an example says most of what the set says. At least in this design and on these
-# data, no difference is clear.
+# The description of the task adds little. At least in this design and on these data, no difference is clear. One reason may be
+# that an example already says most of what the set says.
 
 # %% [markdown]
 # ## The answer
