@@ -24,7 +24,8 @@ def augmenter(function):
     support_x float [S, 1, H, W], support_y int64 [S] in any order. Added are, for each class, n_extra augmented copies
     of its examples in turn. augmentation(images, rng): new drawings, in the shape of images [..., 1, H, W].
     """
-    for labels, n_extra in (([2, 0, 1, 1, 2, 0], 5), ([1, 0, 3, 0, 2, 0, 1, 0], 2)):    # equal sizes let mistakes run
+    for labels, n_extra in (([2, 0, 1, 1, 2, 0], 5), ([1, 0, 3, 0, 2, 0, 1, 0], 2),     # equal sizes let mistakes run
+                            ([0, 1, 1, 0, 1, 0, 0], 8)):                        # here every example has several turns
         x, y = numbered_images(len(labels), 1)[:, 0] / 255, torch.tensor(labels)       # pixels tell the position
         rng = torch.Generator().manual_seed(n_extra)
         augmentation = _augmentation_that_tells(rng)
@@ -62,6 +63,10 @@ def _added(answer, support_x, support_y, n_extra):
             "what is added needs labels too. Which label has each new image?")
     require(not y.is_floating_point(), "labels in whole numbers (int64)", f"{y.dtype}",
             "labels are for counting and indexing.")
+    require(y.dtype == torch.int64, "labels as support_y has them (int64)", f"{y.dtype}",
+            "the learner counts with int64 labels. Which line changes their type?")
+    require(x.dtype == support_x.dtype, f"images as support_x has them ({support_x.dtype})", f"{x.dtype}",
+            "images and copies go into one network. Which line changes their type?")
     origins = identify(x)
     came = f"images {' '.join(str(place) + '*' * times for place, times in origins)} (* is augmented)"
     _check_originals(x, y, support_x, labels, [place for place, times in origins if not times], came)
@@ -92,6 +97,8 @@ def _added(answer, support_x, support_y, n_extra):
         used, k = [of.count(place) for place in places], len(places)
         require(k == 1 or used[0] < n_extra, f"copies of the images {places} in turn", f"copies of {places[0]} only",
                 "you copy only the first example of a class. When is it the turn of the others?")
+        require(n_extra < k or all(used), f"copies of the images {places} in turn", f"{used} of them",
+                "some examples of a class take part in no copy. How many examples has the class?")
         require(used == [(n_extra + k - 1 - i) // k for i in range(k)],
                 f"{n_extra} copies of the images {places} in turn", f"{used} of them",
                 "the examples of a class do not take turns, beginning with the first. Which follows the last?")
@@ -125,6 +132,7 @@ def fraction_recovered(function):
         level, gap, part = torch.rand(3, n, generator=rng, dtype=torch.float64)
         arm, oracle = level / 2 + 0.4 * gap * part + 0.02, level / 2 + 0.4 * gap + 0.03
         baseline = level / 2 + 0.05 * part
+        baseline[1] = max(arm[1], oracle[1]) + 0.02                         # one run in which both lose
         runs = baseline, arm, oracle
         given = [each.clone() for each in runs]
         answer = function(*given)
@@ -166,6 +174,8 @@ def _pseudo_values(use=lambda n, r, without: n * r - (n - 1) * without, top=_gai
 
 _FACTORS = ("r and the r without run i have wrong factors: if run i changes nothing, r must come out. How many times "
             "do you take each?")
+_LOSS = ("a run can lose. Then its difference is below 0, and the sum falls. What does your code make of such a "
+         "difference?")
 _STAYS = "run i must leave numerator and denominator. Which of them still has it?"
 _FRACTION_MISTAKES = [
     (lambda baseline, arm, oracle: (arm - baseline) / (oracle - baseline),
@@ -192,6 +202,10 @@ _FRACTION_MISTAKES = [
     (_pseudo_values(top=_possible, bottom=_gained), "arm and oracle have changed places. Which of them is the goal?"),
     (_pseudo_values(top=lambda baseline, arm, oracle: baseline - arm, bottom=_rest),
      "baseline and arm have changed places. Where does the gap begin?"),
+    *((_pseudo_values(top=lambda *runs, change=change: change(_gained(*runs))), _LOSS)
+      for change in (torch.abs, torch.relu)),
+    *((_pseudo_values(bottom=lambda *runs, change=change: change(_possible(*runs))), _LOSS)
+      for change in (torch.abs, torch.relu)),
     (_pseudo_values(bottom=_rest), "you compare with what is left of the gap. How long is the whole gap?"),
     (_pseudo_values(bottom=lambda baseline, arm, oracle: baseline),
      "you compare with the baseline itself. How long is the gap from there to the oracle?"),
@@ -207,7 +221,8 @@ def holm(function):
     """Check `function(p, alpha) -> bool [m]`: which of m p-values [m] stand, in the order of p (Holm 1979)."""
     cases = [(torch.tensor(p), alpha) for p, alpha in (
         ([0.045, 0.001, 0.02, 0.6, 0.012], 0.05), ([0.045, 0.2, 0.01, 0.048], 0.1), ([0.04, 0.03], 0.05),
-        ([0.02, 0.04, 0.01], 0.05), ([0.07], 0.1), ([0.3, 0.0004, 0.0071, 0.0001, 0.0084, 0.049, 0.0062, 0.009], 0.05))]
+        ([0.02, 0.04, 0.01], 0.05), ([0.07], 0.1), ([0.125, 0.5, 0.0625, 0.03125], 0.25), ([0.02, 0.6, 0.02], 0.05),
+        ([0.3, 0.0004, 0.0071, 0.0001, 0.0084, 0.049, 0.0062, 0.009], 0.05))]
     given = [p.clone() for p, _ in cases]
     came = [_stands(function, p, alpha) for p, (_, alpha) in zip(given, cases)]
     hints = [hint for wrong, hint in MISTAKES["holm"]                       # those that fit every case
@@ -254,12 +269,18 @@ def _in_the_order_of_p(order, stand):
     return torch.empty_like(stand).scatter(0, order, stand)
 
 
-def _holm(divisors=lambda m: torch.arange(m, 0, -1), keep=_until_a_failure, back=_in_the_order_of_p):
+def _holm(divisors=lambda m: torch.arange(m, 0, -1), keep=_until_a_failure, back=_in_the_order_of_p, within=torch.le):
     """With one mistake or none. keep: which stand of those that pass, in sorted order; back: into the order of p."""
     def stands(p, alpha):
         order = p.argsort()
-        return back(order, keep(p[order] <= alpha / divisors(len(p))))
+        return back(order, keep(within(p[order], alpha / divisors(len(p)))))
     return stands
+
+
+def _by_count(p, alpha):
+    """Without sorting: as many p-values are smaller or as large. Equal ones then all get the widest of their bounds."""
+    passes = p <= alpha / (len(p) + 1 - (p[:, None] >= p).sum(1))
+    return torch.stack([passes[p <= each].all() for each in p])
 
 
 _FALSE_DISCOVERIES = ("those are the bounds of Benjamini and Hochberg, who let some false alarms pass. Which bounds "
@@ -281,6 +302,9 @@ _HOLM_MISTAKES = [
       for divisors in (lambda m: torch.arange(m - 1, -1, -1), lambda m: torch.arange(m + 1, 1, -1))),
     *((_holm(lambda m: torch.arange(1, m + 1), keep), _STRICT)
       for keep in (_until_a_failure, _each, lambda passes: _until_a_failure(passes.flip(0)).flip(0))),
+    (_holm(within=torch.lt),
+     "a p-value at the bound itself does not stand in your answer. Does 'at most' include the bound?"),
+    (_by_count, "equal p-values get the same bound, the widest of theirs. Which bound must the first of them meet?"),
     (_holm(back=lambda order, stand: stand), "those are in sorted order. Which belongs to which p?"),
     (_holm(back=lambda order, stand: stand[order]),
      "sorting moved them, and the same indexing moves them on. What moves them back?"),

@@ -4,6 +4,8 @@ import itertools
 
 import torch
 
+from course_lib.episodes import Episodes
+
 from ._base import (
     NotYet,
     check,
@@ -12,6 +14,7 @@ from ._base import (
     done,
     identify,
     numbered_images,
+    one_number,
     require,
     returned,
     shaped,
@@ -114,6 +117,8 @@ _MEAN_MISTAKES = [
     (_mean_with(lambda rows: (rows[0] + rows[1:].mean(0)) / 2),
      "you weight x as much as all copies together. How much should each of the n drawings count?"),
     (_mean_with(lambda rows: rows[1:].sum(0) / len(rows)), _LEFT_OUT),
+    (_mean_with(lambda rows: (rows[0] + rows[1:].reshape(rows.shape[1], -1, rows.shape[2]).sum(1)) / len(rows)),
+     "your mean mixes copies of different images. Behind `repeat` or `cat`, which rows belong to the first image?"),
 ]
 
 
@@ -196,6 +201,15 @@ def critic_filter(function):
         compare(came, right / keep, MISTAKES["critic_filter"], (logits, keep),
                 "you keep the right ones, but with other weights. How do they share a weight of 1 evenly?")
         check_unchanged(logits=(given, logits))
+    logits = torch.tensor([[2., 0, 1], [2., 0, 3], [1., 0, 3], [2., 0, 3]])         # any two of the equal ones
+    came = _weights(function(logits.clone(), 2), logits)
+    kept = came > 0
+    require(bool((kept.sum(0) == 2).all() and (came[kept] == 0.5).all()),
+            f"weight 1/2 for 2 drawings of each example, for the logits {logits.T.tolist()}",
+            f"weights {[[round(x, 2) for x in column] for column in came.T.tolist()]}",
+            "some logits are equal. How many drawings lie at your bound or above it then?")
+    require(bool((logits.masked_fill(~kept, torch.inf).amin(0) >= logits.masked_fill(kept, -torch.inf).amax(0)).all()),
+            "the highest logits kept", "lower ones, where some are equal", "sort a column with equal logits by hand.")
     done("critic_filter: the best of each example share its weight, the others have none.")
 
 
@@ -238,5 +252,177 @@ _FILTER_MISTAKES = [
     (lambda logits, keep: _highest(logits, keep) * logits.softmax(0),
      "you keep the right ones, but their weights are neither even nor of sum 1 in each column. What does each get?"),
 ]
+
+VERDICTS = ("less error", "more error", "no difference found")
+
+
+@check
+def placement(function):
+    """Check `function(tasks, see, draw) -> (support, query)`: features that enter the comparison of a ProtoNet.
+
+    tasks: `Episodes` of images; see(x): features [T, M, F] of images x [T, M, 1, H, W]; draw(x): one drawing by G of
+    each image, in the shape of x. support [T, N*K, F], query [T, N*Q, F]. Any placement is right that uses `draw`, is
+    inductive, and asks for no label of a query.
+    """
+    tasks, weight = _tasks(), torch.randn(16, 5, generator=torch.Generator().manual_seed(5))
+    support, query = _placed(function, tasks, weight)
+    others = tasks.query_x.clone()
+    others[:, 1:] = others[:, 1:].flip(1).square()                  # all queries but the first are others now
+    again = _placed(function, tasks._replace(query_x=others), weight)
+    require(torch.allclose(query[:, 0], again[1][:, 0], atol=1e-5) and torch.allclose(support, again[0], atol=1e-5),
+            "features that stay when *other* queries change", "others",
+            "a query may not profit from the other queries, because that is transductive. Over what do you average?")
+    relabelled = _placed(function, tasks._replace(query_y=tasks.query_y.flip(1)), weight)
+    require(all(torch.equal(a, b) for a, b in zip((support, query), relabelled)),
+            "the same for other labels of queries", "other features",
+            "query_y is what the learner is to find out. Where does your function read it?")
+    one = [part[:1] for part in tasks]
+    alone = _placed(function, type(tasks)(*one), weight)
+    require(all(torch.allclose(a[:1], b, atol=1e-5) for a, b in zip((support, query), alone)),
+            "features of a task that stay without the other tasks", "others",
+            "each task must be treated by itself. Which dimension counts the tasks?")
+    for x, what in ((query, "query"), (support, "example")):
+        require(not torch.allclose(x, x[:, :1].expand_as(x), atol=1e-5), f"features of each {what}", "the same for all",
+                f"every {what} gets the same features. Where does its own drawing enter?")
+    done("placement: it draws, treats every query alone, and asks for no label. Whether it helps, a trial will tell.")
+
+
+def _tasks():
+    """Two tasks of three classes: one example and two queries of each."""
+    rng = torch.Generator().manual_seed(10)
+    support_x, query_x = torch.rand(2, 3, 1, 4, 4, generator=rng), torch.rand(2, 6, 1, 4, 4, generator=rng)
+    return Episodes(support_x, torch.arange(3).expand(2, -1).clone(), query_x,
+                    torch.tensor([0, 0, 1, 1, 2, 2]).expand(2, -1).clone())
+
+
+def _placed(function, tasks, weight):
+    """(support, query) features of an answer, if they have the right form."""
+    calls, sizes = [], [part.shape[1] for part in (tasks.support_x, tasks.query_x)]
+
+    def images(x, name):
+        require(isinstance(x, torch.Tensor) and x.dim() == 5 and x.shape[2:] == (1, 4, 4),
+                f"images [T, M, 1, H, W] for `{name}`", str(list(getattr(x, "shape", [type(x).__name__]))),
+                f"tasks.support_x and tasks.query_x have this shape. What do you give to `{name}`?")
+        return x
+
+    def see(x):
+        return (3 * images(x, "see").flatten(2) @ weight).cos()
+
+    def draw(x):
+        calls.append(len(calls))
+        return (images(x, "draw") + 0.1 * len(calls)).frac()
+
+    given = type(tasks)(*(part.clone() for part in tasks))
+    came = returned(function(given, see, draw), "support", "query")
+    check_unchanged(**{name: (getattr(given, name), getattr(tasks, name)) for name in tasks._fields})
+    for x, name, size in zip(came, ("support", "query"), sizes):
+        shape = (len(tasks.support_x), size, 5)
+        shaped(tensor(x, f"features of the {name}"), shape, f"features of the {name}", {
+            (shape[0], size, 1, 4, 4): "those are images. What does `see` make of them?",
+        }, "each image should have one row of features. What becomes of several copies?")
+        require(bool(x.isfinite().all()), f"finite features of the {name}", "others", "what is divided by what?")
+    require(calls, "at least one call of `draw`", "none",
+            "no drawing of G enters, so that is no augmentation. Where could one stand?")
+    return came
+
+
+@check
+def trial(function):
+    """Check `function(prediction, mine, baseline, tasks) -> (low, high, verdict)`: a paired trial, predicted before.
+
+    prediction and verdict: one of VERDICTS; without a prediction ValueError. mine(tasks), baseline(tasks): the error on
+    each task, float64 [T]. low, high: the 95 % interval of mine - baseline.
+    """
+    _check_prediction(function)
+    rng = torch.Generator().manual_seed(6)
+    hard = 0.6 * torch.rand(60, generator=rng, dtype=torch.float64)         # what makes a task hard for both
+    noise = torch.randn(60, generator=rng, dtype=torch.float64)
+    for shift, prediction in ((-0.05, 0), (0.05, 1), (-0.05, 2), (-0.01, 1), (0.012, 0), (0.001, 2), (0.05, 0)):
+        difference = shift + 0.1 * (noise - noise.mean())
+        seen = []
+        came = returned(function(VERDICTS[prediction], _arm("mine", hard + difference, seen),
+                                 _arm("baseline", hard, seen), _TASKS.clone()), "low", "high", "verdict")
+        _check_runs(seen)
+        low, high = (one_number(x, name) for x, name in zip(came, ("low", "high")))
+        wide = 1.96 * difference.std() / 60 ** 0.5
+        right = torch.stack([difference.mean() - wide, difference.mean() + wide])
+        compare(torch.tensor([low, high]), right, _interval_mistakes(hard + difference, hard), (),
+                "the interval is that of the differences, task by task: mean and 1.96 standard errors.", tolerance=0.03)
+        verdict = VERDICTS[0] if high < 0 else VERDICTS[1] if low > 0 else VERDICTS[2]
+        _check_verdict(came[2], verdict, low, high, prediction=VERDICTS[prediction])
+    done("trial: predicted first, run once on the same tasks, decided by the paired interval.")
+
+
+_TASKS = torch.arange(60.)
+
+
+def _arm(name, errors, seen):
+    """errors(tasks), which writes down when it was asked, and on which tasks."""
+    def error(tasks):
+        seen.append((name, tasks))
+        return errors.clone()
+    return error
+
+
+def _check_prediction(function):
+    for missing in (None, "", "maybe"):
+        seen = []
+        try:
+            function(missing, _arm("mine", _TASKS, seen), _arm("baseline", _TASKS.sqrt(), seen), _TASKS.clone())
+        except ValueError:
+            require(not seen, "a ValueError before anything runs", "one after the run",
+                    "a prediction that is asked for after the run is none. Which line should come first?")
+            continue
+        require(False, f"a ValueError for the prediction {missing!r}", "a trial that runs",
+                "without a prediction nobody can be surprised. What should your function do if there is none?")
+
+
+def _check_runs(seen):
+    for name in ("mine", "baseline"):
+        count = [who for who, _ in seen].count(name)
+        require(count == 1, f"{name}(tasks) once", f"{count} times",
+                "each arm runs once. What could you do with a second result, and what with none?")
+    (_, a), (_, b) = seen
+    require(all(isinstance(x, torch.Tensor) for x in (a, b)) and torch.equal(a, b), "the same tasks for both",
+            "different ones", "the difference is paired only if both see the same tasks. What does each arm get?")
+    require(torch.equal(a, _TASKS), "the tasks that your function was given", "others",
+            "all tasks belong to the trial. Which of them does your function leave out, or change?")
+
+
+def _interval_mistakes(mine, baseline):
+    """[(interval with one mistake, hint)] for `compare`, all without arguments."""
+    def around(at, half):
+        return lambda: torch.stack([at - half, at + half])
+
+    difference, root = mine - baseline, len(mine) ** 0.5
+    at, error = difference.mean(), difference.std() / root
+    return [
+        (around(-at, 1.96 * error),
+         "the sign is turned, because less error of yours is a difference below 0. What do you subtract from what?"),
+        (lambda: torch.stack([at + 1.96 * error, at - 1.96 * error]),
+         "low and high have changed places. Which is the smaller?"),
+        (around(at, 1.96 * error * root), "so far do single tasks scatter. How much less does a mean of them?"),
+        (around(at, error), "that is one standard error. How many of them reach 95 %?"),
+        (around(at, 1.96 * error / root),
+         "you divide by n, so the interval is far too narrow. How fast does the error of a mean fall with n?"),
+        (around(mine.mean(), 1.96 * mine.std() / root), "that is the interval of one arm. Of what should it be?"),
+        (around(at, 1.96 * (mine.var() + baseline.var()).sqrt() / root),
+         "the arms are treated as if each had tasks of its own. What do the same tasks allow you to subtract first?"),
+        (lambda: torch.stack([difference.min(), difference.max()]),
+         "those are the extremes of single tasks. How sure is their mean?"),
+        (lambda: torch.stack([at, 1.96 * error]),
+         "those are the mean and half the interval. Where does it begin, and where does it end?"),
+    ]
+
+
+def _check_verdict(came, right, low, high, prediction):
+    expected = f"the verdict {right!r} for the interval from {low:.3f} to {high:.3f}"
+    require(came in VERDICTS, f"a verdict, one of {VERDICTS}", f"{came!r}", "what may the interval say?")
+    require(came == right, expected, f"{came!r}",
+            "the verdict is your prediction again. What does the interval say?" if came == prediction else
+            "the interval reaches across 0, so either sign is possible. What may be said then?"
+            if right == VERDICTS[2] else
+            "the whole interval lies on one side of 0. Which side means less error?")
+
 
 MISTAKES = {"averaged_features": _MEAN_MISTAKES, "critic_weights": _CRITIC_MISTAKES, "critic_filter": _FILTER_MISTAKES}

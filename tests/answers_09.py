@@ -130,6 +130,23 @@ def one_drawing_copied(x, rows, augmentation, rng):
     return augmentation(x, rng)[rows]
 
 
+def third_example_made_once(support_x, support_y, augmentation, n_extra, rng):
+    """All copies of the third example of a class are one drawing."""
+    x, y = augmenter_right(support_x, support_y, augmentation, n_extra, rng)
+    first, rows = {}, all_rows(support_y, n_extra).tolist()
+    for i, row in enumerate(rows):
+        if (support_y[:row] == support_y[row]).sum() == 2:
+            x[len(support_y) + i] = x[len(support_y) + first.setdefault(row, i)]
+    return x, y
+
+
+def fraction_of(change):
+    """`change` gets what each run gained and could have gained."""
+    def pseudo_values(baseline, arm, oracle):
+        gained, possible = change(arm - baseline, oracle - baseline)
+        return fraction_right(torch.zeros_like(gained), gained, possible)
+    return pseudo_values
+
 
 def fraction_right(baseline, arm, oracle):
     gained, possible, n = arm - baseline, oracle - baseline, len(baseline)
@@ -180,7 +197,7 @@ def holm_by_loop(p, alpha):
     stands = [False] * len(p)
     left = len(p)
     for value, i in sorted((value, i) for i, value in enumerate(p.tolist())):
-        if value >= alpha / left:
+        if value > alpha / left:
             break
         stands[i] = True
         left -= 1
@@ -196,9 +213,26 @@ def holm_by_adjusting(p, alpha):
 def holm_by_rounds(p, alpha):
     """Bonferroni, again and again, among those that do not stand yet."""
     stands = torch.zeros(len(p), dtype=torch.bool)
-    while not stands.all() and (p[~stands].min() < alpha / (~stands).sum()):
+    while not stands.all() and (p[~stands].min() <= alpha / (~stands).sum()):
         stands |= p == p[~stands].min()
     return stands
+
+
+def holm_strict(p, alpha):
+    """At the bound itself it stops."""
+    stands = torch.zeros(len(p), dtype=torch.bool)
+    for k, i in enumerate(p.argsort().tolist()):
+        if p[i] >= alpha / (len(p) - k):
+            break
+        stands[i] = True
+    return stands
+
+
+def holm_by_count(p, alpha):
+    """The rank of a p-value as the number of those that are smaller or as large: equal ones help each other."""
+    rank = (p[:, None] >= p).sum(1) - 1
+    passes = p <= alpha / (len(p) - rank)
+    return passes & ((p[:, None] <= p) | passes).all(1)
 
 
 def holm_from_the_largest(p, alpha, keep=lambda passes: passes.cumprod(0).bool()):
@@ -266,6 +300,11 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (augmenter_with(lambda places, n: places.repeat(n)[1:n + 1]), "beginning with the first"),
         (augmenter_with(lambda places, n: places[torch.randint(len(places), (n,))]), "in turn"),
         (augmenter_with(made=one_drawing_copied), "When does your code make a new one"),
+        (third_example_made_once, "When does your code make a new one"),
+        (augmenter_with(lambda places, n: places[:2][torch.arange(n) % min(2, len(places))]), "take part"),
+        (augmenter_with(lambda places, n: places[(torch.arange(n) % len(places)).clamp(max=1)]), "take part"),
+        (augmenter_with(finish=lambda x, y: (x, y.int())), "as support_y has them"),
+        (augmenter_with(finish=lambda x, y: (x.double(), y)), "Which line changes their type"),
         (augmenter_reseeds, "does your code seed"),
         (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows])), "all randomness must come from"),
         (augmenter_with(made=lambda x, rows, augmentation, g: augmentation(x[rows], torch.Generator())), "another rng"),
@@ -282,6 +321,10 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda baseline, arm, oracle: (arm - baseline).sum() / (oracle - baseline).sum(), "that is one number"),
         (lambda *runs: -fraction_right(*runs), "an arm has gained where it is above the baseline"),
         (fraction_in_place, "arm changed in place"),
+        (fraction_of(lambda gained, possible: (gained.abs(), possible)), "a run can lose"),
+        (fraction_of(lambda gained, possible: (gained.clamp(min=0), possible)), "a run can lose"),
+        (fraction_of(lambda gained, possible: (gained, possible.abs())), "a run can lose"),
+        (fraction_of(lambda gained, possible: (gained, possible.clamp(min=1e-6))), "a run can lose"),
         (lambda *runs: fraction_right(*runs)[:, None], "one number for each run."),
         (lambda *runs: fraction_right(*runs).tolist(), "torch.tensor makes one of numbers"),
         (lambda *runs: (fraction_right(*runs).mean(), fraction_right(*runs).std()), "return just these"),
@@ -292,6 +335,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "holm": [
         (holm_in_place, "p changed in place"),
+        (holm_strict, "at the bound itself does not stand"),
+        (holm_by_count, "equal p-values"),
         (holm_then_one_more, "stop before it, or after it"),
         (holm_with_division_by_zero, "got a division by 0"),
         (holm_from_the_largest, "to pass the strictest"),

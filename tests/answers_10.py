@@ -2,7 +2,7 @@
 
 import torch
 
-from course_lib import placements
+from course_lib import placements, statistics
 
 
 def features_right(features, x, augment, n):
@@ -73,6 +73,14 @@ def features_written_into_x(features, x, augment, n):
     return total / n
 
 
+def features_of_a_repeat(features, x, augment, n):
+    """One batch of all copies, image after image within each round, read as if it were round after round."""
+    if n == 1:
+        return features(x)
+    copies = features(augment(x.repeat(n - 1, 1, 1, 1))).view(len(x), n - 1, -1)
+    return torch.cat([features(x)[:, None], copies], dim=1).mean(1)
+
+
 def features_fill_x(features, x, augment, n):
     mean = features_right(features, x, augment, n)
     x.zero_()
@@ -132,6 +140,15 @@ def filter_by_bound(logits, keep):
     return (logits >= bound).float() / keep
 
 
+def filter_by_bound_evenly(logits, keep):
+    return even((logits >= logits.topk(keep, dim=0).values[-1]).float())
+
+
+def filter_by_loop_over_values(logits, keep):
+    best = [sorted(column)[-keep:] for column in logits.T.tolist()]
+    return torch.tensor([[x in kept for x, kept in zip(row, best)] for row in logits.tolist()]) / keep
+
+
 def filter_by_rank(logits, keep):
     return (logits.argsort(0, descending=True).argsort(0) < keep) / keep
 
@@ -153,12 +170,101 @@ def even(mask):
     return mask / mask.sum(0).clamp(min=1)
 
 
+def placement_both_sides(tasks, see, draw):
+    return tuple(torch.stack([see(x)] + [see(draw(x)) for _ in range(3)]).mean(0)
+                 for x in (tasks.support_x, tasks.query_x))
+
+
+def placement_of_the_support(tasks, see, draw):
+    return (see(tasks.support_x) + see(draw(tasks.support_x))) / 2, see(tasks.query_x)
+
+
+def placement_of_images(tasks, see, draw):
+    """Nobody drew the mean image, but that is for the trial to say."""
+    return see((tasks.support_x + draw(tasks.support_x)) / 2), see(draw(draw(tasks.query_x)))
+
+
+def placement_that_centres(tasks, see, draw):
+    """Inductive: the middle is that of the support of each task."""
+    middle = see(draw(tasks.support_x)).mean(1, keepdim=True)
+    return see(tasks.support_x) - middle, see(tasks.query_x) - middle
+
+
+def placement_with(support=lambda f: f, query=lambda f: f, prepare=lambda tasks: None):
+    def my_placement(tasks, see, draw):
+        prepare(tasks)
+        found = placement_both_sides(tasks, see, draw)
+        return support(found[0]), query(found[1])
+    return my_placement
+
+
+def placement_by_labels(tasks, see, draw):
+    support, query = placement_both_sides(tasks, see, draw)
+    return support, (query + support.gather(1, tasks.query_y[..., None].expand_as(query))) / 2
+
+
+def trial_with(difference=lambda mine, baseline: mine - baseline, *, runs=lambda arm, tasks: arm(tasks), before=True,
+               interval=lambda d: (d.mean() - 1.96 * d.std() / len(d) ** 0.5,
+                                   d.mean() + 1.96 * d.std() / len(d) ** 0.5),
+               decide=lambda low, high, prediction: "less error" if high < 0 else "more error" if low > 0
+               else "no difference found", finish=lambda *found: found):
+    """`trial` with one mistake, or none."""
+    def my_trial(prediction, mine, baseline, tasks):
+        if before and prediction not in ("less error", "more error", "no difference found"):
+            raise ValueError("write down a prediction first")
+        errors = runs(mine, tasks), runs(baseline, tasks)
+        low, high = interval(difference(*errors))
+        return finish(low, high, decide(low, high, prediction))
+    return my_trial
+
+
+def trial_of_library(prediction, mine, baseline, tasks):
+    if prediction not in ["no difference found", "less error", "more error"]:
+        raise ValueError(prediction)
+    middle, half = statistics.mean_interval(statistics.paired_difference(mine(tasks), baseline(tasks)))
+    verdict = "no difference found" if abs(middle) <= half else "less error" if middle < 0 else "more error"
+    return middle - half, middle + half, verdict
+
+
+def trial_unpaired(prediction, mine, baseline, tasks):
+    spread = {}
+
+    def watched(name, arm):
+        def errors(tasks):
+            spread[name] = arm(tasks)
+            return spread[name]
+        return errors
+
+    def interval(d):
+        half = 1.96 * ((spread["mine"].var() + spread["baseline"].var()) / len(d)) ** 0.5
+        return d.mean() - half, d.mean() + half
+    return trial_with(interval=interval)(prediction, watched("mine", mine), watched("baseline", baseline), tasks)
+
+
+def trial_asks_late(prediction, mine, baseline, tasks):
+    found = trial_with(before=False)(prediction, mine, baseline, tasks)
+    if not prediction or prediction == "maybe":
+        raise ValueError("write down a prediction")
+    return found
+
+
+def trial_until_it_fits(prediction, mine, baseline, tasks):
+    found = trial_with()(prediction, mine, baseline, tasks)
+    return found if found[2] == prediction else trial_with()(prediction, mine, baseline, tasks)
+
+
+def trial_on_other_tasks(prediction, mine, baseline, tasks):
+    return trial_with()(prediction, mine, lambda tasks: baseline(tasks.flip(0)), tasks)
+
+
 RIGHT = {
     "averaged_features": [features_right, features_by_sum, features_of_one_batch, features_by_running_mean,
                           features_with()],
     "critic_weights": [weights_right, weights_less_the_highest, weights_by_log, weights_by_column,
                        placements.importance_weights],
-    "critic_filter": [filter_right, filter_by_bound, filter_by_rank, filter_by_loop, placements.keep_best],
+    "critic_filter": [filter_right, filter_by_rank, filter_by_loop, placements.keep_best],
+    "placement": [placement_both_sides, placement_of_the_support, placement_of_images, placement_that_centres],
+    "trial": [trial_with(), trial_of_library],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "averaged_features": [
@@ -173,6 +279,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (features_augmented_at_one, "for n = 1 the image itself is all"),
         (features_written_into_x, "x is no longer as it was"),
         (features_fill_x, "x changed in place"),
+        (features_of_a_repeat, "mixes copies of different images"),
         (features_of_stacked_images, "makes a new dimension"),
         (features_with(lambda rows: rows), "Over which dimension goes the mean?"),
         (features_with(lambda rows: rows.mean((0, 1))), "Over what else than its copies"),
@@ -195,6 +302,9 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "critic_filter": [
         (filter_in_place, "logits changed in place"),
+        (filter_by_bound, "logits are equal"),
+        (filter_by_bound_evenly, "logits are equal"),
+        (filter_by_loop_over_values, "logits are equal"),
         (lambda logits, keep: even((logits > 0).float()), "that is a threshold"),
         (lambda logits, keep: even((logits > logits.mean(0)).float()), "that is a threshold"),
         (lambda logits, keep: (logits > logits.sort(0, descending=True).values[keep - 1]) / keep, "one too few"),
@@ -205,5 +315,50 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda logits, keep: None, "does your function end with `return ...`?"),
         (lambda logits, keep: filter_right(logits, keep) * 0.9, "share a weight of 1 evenly"),
         (lambda logits, keep: filter_right(logits.roll(1, 0), keep), "sort one column"),
+    ],
+    "placement": [
+        (placement_with(query=lambda f: f - f.mean(1, keepdim=True)), "because that is transductive"),
+        (placement_with(query=lambda f: (f - f.mean((0, 1))) / f.std((0, 1))), "because that is transductive"),
+        (placement_by_labels, "query_y is what the learner is to find out"),
+        (placement_with(support=lambda f: f - f.mean(0)), "treated by itself"),
+        (lambda tasks, see, draw: (see(tasks.support_x), see(tasks.query_x)), "no drawing of G enters"),
+        (lambda tasks, see, draw: (draw(tasks.support_x), draw(tasks.query_x)), "those are images"),
+        (lambda tasks, see, draw: see(draw(tasks.support_x)), "return just these"),
+        (lambda tasks, see, draw: (see(draw(tasks.support_x[0])), see(tasks.query_x)), "What do you give to `draw`?"),
+        (lambda tasks, see, draw: (see(torch.cat([tasks.support_x, draw(tasks.support_x)], 1)), see(tasks.query_x)),
+         "What becomes of several copies?"),
+        (placement_with(support=lambda f: f * 0), "every example gets the same features"),
+        (placement_with(query=lambda f: f * 0 + 1), "every query gets the same features"),
+        (placement_with(support=lambda f: f / 0), "what is divided by what?"),
+        (placement_with(prepare=lambda tasks: tasks.query_x.mul_(0.9)), "query_x changed in place"),
+        (lambda tasks, see, draw: None, "does your function end with `return ...`?"),
+    ],
+    "trial": [
+        (trial_with(before=False), "nobody can be surprised"),
+        (trial_asks_late, "asked for after the run is none"),
+        (trial_until_it_fits, "each arm runs once"),
+        (trial_on_other_tasks, "only if both see the same tasks"),
+        (trial_with(runs=lambda arm, tasks: arm(tasks[:40])), "all tasks belong to the trial"),
+        (trial_with(lambda mine, baseline: baseline - mine), "the sign is turned"),
+        (trial_with(interval=lambda d: (d.mean() - d.std(), d.mean() + d.std())), "mean and 1.96 standard errors"),
+        (trial_with(interval=lambda d: (d.mean() - 1.96 * d.std(), d.mean() + 1.96 * d.std())), "single tasks scatter"),
+        (trial_with(interval=lambda d: (d.mean() - d.std() / 60 ** 0.5, d.mean() + d.std() / 60 ** 0.5)),
+         "that is one standard error"),
+        (trial_with(interval=lambda d: (d.mean() - 1.96 * d.std() / 60, d.mean() + 1.96 * d.std() / 60)),
+         "you divide by n"),
+        (trial_with(interval=statistics.mean_interval), "the mean and half the interval"),
+        (trial_with(interval=lambda d: (d.min(), d.max())), "extremes of single tasks"),
+        (trial_with(lambda mine, baseline: mine), "the interval of one arm"),
+        (lambda prediction, mine, baseline, tasks: (lambda low, high, verdict: (high, low, verdict))(
+            *trial_with()(prediction, mine, baseline, tasks)), "have changed places"),
+        (trial_unpaired, "tasks of its own"),
+        (trial_with(decide=lambda low, high, prediction: prediction), "your prediction again"),
+        (trial_with(decide=lambda low, high, prediction: "less error" if low + high < 0 else "more error"),
+         "reaches across 0"),
+        (trial_with(decide=lambda low, high, prediction: "more error" if high < 0 else "less error" if low > 0
+                    else "no difference found"), "Which side means less error?"),
+        (trial_with(decide=lambda low, high, prediction: high < 0), "what may the interval say?"),
+        (trial_with(finish=lambda low, high, verdict: verdict), "result(s): low, high, verdict"),
+        (lambda prediction, mine, baseline, tasks: None, "a ValueError for the prediction"),
     ],
 }

@@ -803,7 +803,7 @@ def test_stronger_cures_cost():
 
 
 @claims("12", "With one or two alphabets, $G$ comes nearer to the truth with R1 than without a penalty. From five "
-              "alphabets on, more of them bring R1 no clear gain")
+              "alphabets on, further alphabets bring R1 no clear gain")
 def test_five_alphabets_are_enough():
     five, *more = (one("little_data", name="distance to the truth", arm="R1", alphabets=n) for n in (5, 10, 20))
     assert all(r.high > five.low for r in more) and min(apart("no penalty", n).low for n in (1, 2)) > 0
@@ -816,7 +816,8 @@ def test_r1_makes_logits_small():
     assert 4 * size["R1"] < size["no penalty"]
 
 
-@claims("12", "Augmentation brings no clear gain at one alphabet, and costs some distance at ten and twenty")
+@claims("12", "Augmentation brings no clear gain at one alphabet, and at ten and twenty $G$ ends farther from the "
+              "truth")
 def test_augmentation_costs():
     for arm in ("augmented", "adaptive"):
         assert apart(arm, 1).low < 0 < apart(arm, 1).high and min(apart(arm, n).low for n in (10, 20)) > 0
@@ -1142,7 +1143,8 @@ def taken_apart(arm, other="no augmentation", world="raw", learner="ProtoNet"):
     return one("11_why_it_helps", name="error, difference", arm=f"{arm} - {other}", world=world, learner=learner)
 
 
-@claims("11", "Without its place, $G$ adds errors. With its place alone, the copies take off more than $G$'s own do.")
+@claims("11", "Without its place, $G$ adds errors. Copies with $G$'s place alone take off more errors than $G$'s own "
+              "copies do.")
 def test_what_helps_on_raw_drawings_is_the_place():
     assert taken_apart("G without its place").low > 0
     assert taken_apart("only G's place", "G").high < 0 and taken_apart("only G's place").high < 0

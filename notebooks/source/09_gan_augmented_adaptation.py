@@ -3,13 +3,14 @@
 #
 # **The question.** Does the generator help the learner?
 #
-# All parts are on the table: episodes and baselines (06), MAML (07), and a generator that draws an
-# unseen character anew from one example (08). Now put them together: let $G$ enlarge the support
-# before the learner adapts. Whether that helps must be measured. The notebook opens with the
-# course's most careful measurement. Then you will write the augmenter and compare five *arms*
-# yourself. As in a medical trial, the arms differ in one thing, here in what is added to the
-# support. At the end you will read a study of four learners, up to five shots, as a sceptical
-# statistician would.
+# All parts are ready: episodes and baselines (06), MAML (07), and a generator that draws an unseen
+# character anew from one example (08). Now put them together and let $G$ enlarge the support before
+# the learner adapts. Whether that helps must be measured.
+#
+# The notebook opens with the course's most careful measurement. Then you write the augmenter and
+# compare five *arms* yourself. As in a medical trial, the arms differ in one thing, here in what is
+# added to the support. At the end you read a study of four learners, up to five shots, as a
+# sceptical statistician would.
 #
 # **You need** notebooks 06, 07 and 08. **Time**: 50 minutes, and about 50 more with the three
 # exercises.
@@ -59,11 +60,13 @@ print(f"{len(train.names)} characters to learn from; "
 # `studies/trial.py`: on real characters, 20-way 1-shot within an alphabet, **are the copies of a
 # generator better than classical ones?**
 #
-# Both are used in the place that notebook 10 found best, on drawings as they are. A ProtoNet trains
-# on copies alone. At test time it averages the features of each drawing and of seven copies.
-# Both are tuned alike. Eight alphabets are tested, each after training on other alphabets, with
-# five generators and ten networks for each. The unit is the *alphabet*, because tasks of one
-# alphabet share its characters: the interval is over eight alphabets. **Predict** the sign.
+# Both are used in the place that notebook 10 found best on drawings as they are. A ProtoNet trains
+# on copies alone. At test time it averages the features of each drawing and of seven copies. Both
+# kinds of copies are tuned alike.
+#
+# Eight alphabets are tested, each after training on other alphabets, with five generators and ten
+# networks for each. The unit is the *alphabet*, because tasks of one alphabet share its characters.
+# So the interval is over eight alphabets. **Predict** the sign of GAN minus classical.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -77,28 +80,46 @@ def points(record):
     return f"{100 * record['value']:+.1f} ± {50 * (record['high'] - record['low']):.1f}"
 
 
-def dots(ax, rows, colour_of):
-    """One row for each (name, value, half of its interval or nan), in %."""
-    for row, (name, value, half) in enumerate(rows):
-        ax.errorbar(value, row, xerr=half, fmt="o", markersize=11, color=colour_of(name))
-    ax.set(yticks=range(len(rows)), yticklabels=[name.replace("_", " ") for name, *_ in rows])
-    ax.invert_yaxis()
+# %%
+def style(arm):
+    """How the course draws an arm: one colour for each method, and two for a mixture."""
+    if arm in ("both", "GAN + classical"):
+        return {"color": plots.METHODS["GAN"], "fillstyle": "left",
+                "markerfacecoloralt": plots.METHODS["classical"]}
+    method = {"no augmentation": "none", "oracle": "real"}.get(arm, arm)
+    return {"color": plots.METHODS.get(method, "#999999")}
+
+
+def dots(ax, rows):
+    """One row for each (name, value, half of its interval or nan, style)."""
+    for row, (_, value, half, looks) in enumerate(rows):
+        ax.errorbar(value, row, xerr=half, fmt="o", markersize=12, **looks)
+    names = [name.replace("_", " ") for name, *_ in rows]
+    ax.set(yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.5, -0.5))
+
+
+def against(arm, other):
+    """The difference of two arms of the trial in points, and half its interval."""
+    for name, sign in ((f"{arm} - {other}", 1), (f"{other} - {arm}", -1)):
+        for r in trial:
+            if r["arm"] == name:
+                return sign * 100 * r["value"], 50 * (r["high"] - r["low"])
 
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(15, 5.4))
-shown = {"GAN": plots.COLOURS[1], "classical": plots.COLOURS[0]}
-dots(axes[0], [(name, 100 * (1 - r["value"]), 50 * (r["high"] - r["low"]))
-               for name, r in arms.items()], lambda name: shown.get(name, "#666666"))
-axes[0].set(xlabel="error (%), interval over alphabets", title="every arm")
+figure, axes = plt.subplots(2, 1, figsize=(9, 9), height_ratios=(5, 9))
+dots(axes[0], [(arm, *against(arm, "classical"), style(arm))
+               for arm in arms if arm != "classical"])
+axes[0].set(xlabel="accuracy, less that of classical copies (points)", title="every arm")
 each = sorted(primary["by_alphabet"].items(), key=lambda item: item[1])
-dots(axes[1], [(name, 100 * value, float("nan")) for name, value in each]
-     + [("all eight", 100 * primary["value"], 50 * (primary["high"] - primary["low"]))],
-     lambda name: "black" if name == "all eight" else plots.COLOURS[1])
-axes[1].axvline(0, color="black", linestyle=":")
-axes[1].set(xlabel="points of accuracy, G's copies less classical ones", title="the question")
-figure.suptitle(f"Real characters: copies by G against classical copies, {points(primary)} points",
-                fontsize=17)
+dots(axes[1], [(name, 100 * value, float("nan"), style("GAN")) for name, value in each]
+     + [("all eight", *against("GAN", "classical"), {"color": "black"})])
+axes[1].set(xlabel="accuracy by G's copies, less that by classical copies (points)",
+            title="the question, by alphabet")
+for ax in axes:
+    ax.axvline(0, color="black", linestyle=":")
+figure.suptitle(f"Real characters, 20-way 1-shot: copies by G change the accuracy\n"
+                f"by {points(primary)} points against classical copies", fontsize=16)
 plots.save(figure, "09_trial")
 plt.show()
 
@@ -106,25 +127,25 @@ plt.show()
 verdict = ("no difference was found" if primary["low"] < 0 < primary["high"] else
            "G's copies are better" if primary["value"] > 0 else "classical copies are better")
 display(Markdown(
-    f"In one sentence: **{verdict}** ({points(primary)} points of accuracy, eight alphabets, "
-    f"p = {primary['p']:.2f} by a permutation test). All other arms are exploratory, most of them "
-    "with one seed: *shuffled GAN* gives each drawing the settings that G chose for another one, "
-    "*both* mixes the two kinds of copies, and *oracle* adds five real drawings to the classical "
-    "arm's support."))
+    f"In one sentence, **{verdict}** ({points(primary)} points of accuracy, eight alphabets, "
+    f"p = {primary['p']:.2f} by a permutation test). All other arms are exploratory, and most have "
+    "one seed. *Shuffled GAN* gives each drawing the settings that G chose for another one. *Both* "
+    "mixes the two kinds of copies. *Oracle* adds five real drawings to the classical arm's "
+    "support."))
 
 # %% [markdown]
 # ## 2 · The augmenter
 #
-# Everything that may enlarge a support follows one contract: take the support, and return **the
-# originals, followed by what is added**. What is added comes from an *augmentation*: a function
-# that makes, of each image, a new drawing of the same character, an **augmented copy**. The
-# augmenter works alike for classical and for generated copies.
+# Everything that may enlarge a support follows one contract. It takes the support and returns **the
+# originals, followed by what is added**. What is added comes from an *augmentation*. This is a
+# function that makes, of each image, a new drawing of the same character, an **augmented copy**.
+# The augmenter treats classical and generated copies alike.
 #
 # ### Exercise 1 · An augmenter (★★, very important, 15 minutes)
 #
-# One task: `support_x` `[S, 1, H, W]` with labels `support_y` `[S]` in any order. For each class,
-# add `n_extra` augmented copies of its examples, taken in turn (first, second, ..., and again).
-# `augmentation(images, rng)` takes images `[B, 1, H, W]` and keeps their shape.
+# The support of one task is `support_x` `[S, 1, H, W]`, with labels `support_y` `[S]` in any order.
+# For each class, add `n_extra` augmented copies of its examples, taken in turn (first, second, ...,
+# and again). `augmentation(images, rng)` takes images `[B, 1, H, W]` and keeps their shape.
 
 # %%
 def my_augmenter(support_x, support_y, augmentation, n_extra, rng):
@@ -145,7 +166,7 @@ checks.augmenter(my_augmenter)
 
 # %% [markdown]
 # `placements.adding(augmentation, n_extra)` is the same for many tasks at once, whose supports come
-# sorted by class. Now the five arms. In four of them each class gets five more drawings:
+# sorted by class. Now compare five arms. In four of them each class gets five more drawings.
 #
 # | arm | what is added | what it asks |
 # |---|---|---|
@@ -155,8 +176,8 @@ checks.augmenter(my_augmenter)
 # | GAN + classical | classical augmentation of drawings of $G$ | do the two add up? |
 # | oracle | five more real drawings | what would more *data* do? |
 #
-# The oracle is an upper bound only as long as the queries are left alone. The generator is the warp
-# generator of notebook 08. On `glyphs` it comes from its checkpoint; on other data it is trained
+# The oracle is an upper bound only if the queries stay as they are. The generator is the warp
+# generator of notebook 08. On `glyphs` it comes from its checkpoint. On other data it is trained
 # right here for a short time.
 
 # %%
@@ -183,11 +204,11 @@ people = task.support_x.view(-1, 1 + N_EXTRA, 1, 28, 28)                       #
 rng = runtime.rng(seed + 1, device)
 added = {name: torch.stack([augment(people[None, :, 0], rng)[0] for _ in range(N_EXTRA)], dim=1)
          for name, augment in methods.items()}
-figure, axes = plt.subplots(1, 5, figsize=(15, 4.4), width_ratios=(1, 5, 5, 5, 5))
-plots.sheet(people[:, :1].cpu(), axes[0], title="x")
-for ax, (name, images) in zip(axes[1:], (added | {ORACLE: people[:, 1:]}).items()):
-    plots.sheet(images.cpu(), ax, title=name)
-figure.suptitle("One support, four ways to make it six times as large", fontsize=18)
+figure, axes = plt.subplots(2, 2, figsize=(9, 8.4))
+for ax, (name, images) in zip(axes.flat, (added | {ORACLE: people[:, 1:]}).items()):
+    plots.sheet(torch.cat([people[:, :1], images], dim=1).cpu(), ax)
+    ax.set_title(name, color=style(name)["color"])
+figure.suptitle(f"One example of each class (left), and {N_EXTRA} more drawings", fontsize=18)
 plots.save(figure, "09_arms")
 plt.show()
 
@@ -195,9 +216,9 @@ plt.show()
 # ## 3 · Fair, or not
 #
 # **Predict**: how could an augmented arm win although the generator is no good? Four ways have been
-# published. Write yours down while the two learners of the next section train: a ProtoNet, and a
-# classifier whose head is to be fine-tuned. Both train on the training alphabets *without* any
-# augmentation.
+# published. Write yours down while the two learners of the next section train. One is a ProtoNet,
+# and the other is a classifier whose head is to be fine-tuned. Both train on the training alphabets
+# *without* any augmentation.
 
 # %%
 def train_classifier():
@@ -218,18 +239,17 @@ candidates = {"ProtoNet": learners.protonet(network),
                                                 head_only=True)}
 
 # %% [markdown]
-# The four ways, and what is done about each here. An arm can win because
+# Here are the four ways, and what is done about each. An arm can win for these reasons.
 #
-# * it takes **more gradient steps**, because its data set is larger. Here every arm takes the same
+# * It takes **more gradient steps**, because its data set is larger. Here every arm takes the same
 #   number.
-# * its **episodes are easier**. Here all arms see the same episodes: they are sampled with the
-#   shots of the oracle, and all other arms are given only the first of them
-#   (`placements.first_shots`).
-# * the **baseline is not tuned**. Both kinds of copies were tuned alike: the strength of
-#   *classical* and the reach of $G$'s noise were chosen from the same four sizes, on the validation
-#   alphabets of `glyphs`. So what *this notebook* measures on them flatters both a little. The
+# * Its **episodes are easier**. Here all arms see the same episodes. They are sampled with the shots
+#   of the oracle, and all other arms are given only the first shots (`placements.first_shots`).
+# * The **baseline is not tuned**. Here both kinds of copies were tuned alike, from the same four
+#   sizes. We chose the strength of *classical* and the reach of $G$'s noise on the validation
+#   alphabets of `glyphs`, so *this notebook*, which measures on them, flatters both a little. The
 #   study below tests on other alphabets.
-# * $G$ has **seen the classes**. It was not trained on these alphabets.
+# * $G$ has **seen the classes**. Here it was not trained on these alphabets.
 #
 # ## 4 · Two learners, five arms
 #
@@ -261,8 +281,8 @@ for (name, arm), values in scores.items():
     print(f"{name:12} {arm:16} {records.percent(mark)}")
 
 # %% [markdown]
-# Where intervals overlap, does that mean that there is no difference? No: the arms saw *the same
-# episodes*, and the paired difference cancels how hard these are (notebook 06).
+# Some intervals overlap. Does that mean that there is no difference? No, because the arms saw *the
+# same episodes*, and the paired difference cancels how hard these are (notebook 06).
 
 # %%
 def record_difference(name, arm, values, other):
@@ -280,27 +300,28 @@ def gains(arm):
 
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(14, 4.6), sharey=True)
+figure, axes = plt.subplots(2, 1, figsize=(9, 7.5), sharex=True)
 for ax, name in zip(axes, candidates):
-    for i, arm in enumerate(ARMS[1:]):
-        gain, half = record_difference(name, arm, scores[name, arm], BASELINE)
-        ax.errorbar(gain, i, xerr=half, fmt="o", markersize=11, color=plots.COLOURS[i])
+    dots(ax, [(arm, *record_difference(name, arm, scores[name, arm], BASELINE), style(arm))
+              for arm in ARMS[1:]])
     ax.axvline(0, color="black", linestyle=":")
-    ax.set(title=name, xlabel="gain in accuracy over no augmentation (points)",
-           yticks=range(4), yticklabels=ARMS[1:])
-figure.suptitle(f"Gain in accuracy, {exam}: generated drawings {gains('GAN')} points, "
-                f"real drawings {gains(ORACLE)} points", fontsize=15)
+    ax.set(title=name)
+axes[1].set_xlabel("gain in accuracy over no augmentation (points)")
+figure.suptitle(f"Gain in accuracy, {exam} (ProtoNet and fine-tuning):\ngenerated drawings "
+                f"{gains('GAN')} points, real drawings {gains(ORACLE)}", fontsize=16)
 plots.save(figure, "09_paired")
 plt.show()
 
 # %% [markdown]
 # ### Draw your own
 #
-# One episode, drawn by you. In JupyterLab, run the next cell and clear the pads. Draw five
+# Here you draw one episode. In JupyterLab, run the next cell and clear the pads. Draw five
 # characters once each, and one of them again on the last pad. **Predict**: does the ProtoNet name
-# it? Is it surer with five drawings of $G$ for each character, or less sure? Then run the cells
-# *below* the pads again, because Jupyter does not run them by itself. (The cell of the pads itself
-# would bring our drawings back. They are in the picture on a static page.)
+# it? Is it surer with five drawings of $G$ for each character, or less sure?
+#
+# Then run the cells *below* the pads again, because Jupyter does not run them by itself. The cell of
+# the pads would bring our drawings back, so leave it alone. On a static page, the picture shows our
+# drawings.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -324,11 +345,11 @@ def shares(n_extra):
 alone, with_G = shares(0), shares(N_EXTRA)
 
 # %%
-figure, axes = plt.subplots(2, 6, figsize=(14, 5.4), height_ratios=(1, 1.1))
+figure, axes = plt.subplots(2, 6, figsize=(13, 5.4), height_ratios=(1, 1.1))
 for ax, image, name in zip(axes[0], [*examples[0], asked[0, 0]], [*mine.labels, *again.labels]):
     plots.show(ax, image, name)
 for ax, *both in zip(axes[1], (100 * alone).tolist(), (100 * with_G).tolist()):
-    bars = ax.bar(("alone", "with G"), both, color=("#666666", plots.COLOURS[1]))
+    bars = ax.bar(("alone", "with G"), both, color=[plots.METHODS[of] for of in ("none", "GAN")])
     ax.bar_label(bars, fmt="%.0f %%")
     ax.set(ylim=(0, 115), yticks=[])
 axes[1, 0].set_ylabel("probability")
@@ -339,15 +360,15 @@ plots.save(figure, "09_yours")
 plt.show()
 
 # %% [markdown]
-# One query is an anecdote, also when it is yours. The measurement is the figure above the pads.
+# One query is an anecdote, even if it is yours. The measurement is the figure above the pads.
 #
 # ## 5 · Why it may help, and why it may not
 #
 # A prototype is the mean of a class's support in feature space. From one example it *is* the
-# example, with all its quirks: a round corner, a stroke that is too long. The class's centre is
-# where the mean of many people's drawings lies. So measure how far the prototype of each arm is
-# from that centre. **Predict**: can the mean of augmented copies of one drawing lie nearer to the
-# centre of the class than the drawing itself?
+# example, with all its quirks, such as a round corner or a stroke that is too long. The class's
+# centre is where the mean of many people's drawings lies. So measure how far the prototype of each
+# arm is from that centre. **Predict**: can the mean of augmented copies of one drawing lie nearer to
+# the centre of the class than the drawing itself?
 
 # %%
 @torch.no_grad()
@@ -377,16 +398,19 @@ for arm in ARMS[1:]:
 # %% [markdown]
 # What could move the prototype? If the augmented copies lie *evenly* around the example in feature
 # space, their mean stays where the example is, however many there are. To come nearer to the
-# centre, they must lean towards it. A generator that learned the distribution of pairs has a reason
-# to do so: *regression to the mean*. After a drawing with an unusually wide loop, the next drawing
-# of the class usually has a less wide one. (Notebook 11 measures which habits regress.) Classical
-# augmentation does not look at the drawing. Either kind can also lean the other way, because
-# features that were trained on real drawings may put anything unusual far out. The numbers say
-# which of these happened, but not why. And nearer is not yet better: what decides is whether a
-# query lies nearer to its own prototype than to the others, and these have moved as well.
+# centre, the copies must lean towards it.
+#
+# A generator that learned the distribution of pairs has a reason to lean, *regression to the mean*.
+# After a drawing with an unusually wide loop, the next drawing of the class usually has a less wide
+# one. Notebook 11 measures which habits regress. Classical augmentation does not look at the
+# drawing. Either kind can also lean the other way, because features that were trained on real
+# drawings may put anything unusual far out.
+#
+# The numbers say which of these happened, but not why. And nearer is not yet better, because a query
+# must lie nearer to its own prototype than to the others, and these have moved as well.
 #
 # One unusual thing can be seen in the pictures above. Every warp resamples the drawing and blurs it
-# a little (*GAN + classical* does so twice), and no learner here saw blurred drawings in training.
+# a little, and *GAN + classical* does so twice. No learner here saw blurred drawings in training.
 # **Predict**: suppose we add five exact *copies* of the example that are only blurred, as much as a
 # warp does on average. What does the blur cost?
 
@@ -405,20 +429,22 @@ for name, learner in candidates.items():
     print(f"{name:12} blurred copies: {gain:+.1f} ± {half:.1f} points against no augmentation")
 
 # %% [markdown]
-# Arms that are warped alike, *classical* and *GAN*, can be compared whatever the blur costs. *No
+# *Classical* and *GAN* are blurred alike, so they can be compared whatever the blur costs. *No
 # augmentation* has sharp drawings alone. In our run on `glyphs`, blurred copies cost the ProtoNet
 # nothing that the interval shows. So what it loses in the figure of section 4, it loses by the
 # warps.
 #
 # ## 6 · Test-time augmentation
 #
-# One thing is lopsided so far. Prototypes that are five sixths generated face a query that is real,
-# in features that may well tell the two apart (by the blur, say). So treat the query as the support
-# is treated: make five augmented copies of it as well, let the learner name all six, and let the
-# six predictions **vote** (`placements.with_votes`). If two names get as many votes, the name that
-# the query itself got wins, else the first of them. This is *test-time augmentation*. The learner
-# needs no other training, takes no further step, and sees no other query, so it stays inductive.
-# **Predict**: does it help classical augmentation as much?
+# So far the two sides are not treated alike. Prototypes that are five sixths generated face a query
+# that is real, in features that may well tell the two apart. So treat the query as the support is
+# treated. Make five augmented copies of it as well, let the learner name all six, and let the six
+# predictions **vote** (`placements.with_votes`). If two names get as many votes, the name that the
+# query itself got wins, else the first of them.
+#
+# This is *test-time augmentation*. The learner needs no other training, takes no further step, and
+# sees no other query, so it stays inductive. **Predict**: does it help classical augmentation as
+# much as the GAN?
 
 # %%
 def with_test_time_augmentation(arm, learner):
@@ -441,12 +467,12 @@ for name, learner in candidates.items():
 # %% [markdown]
 # ## 7 · The study
 #
-# One seed and one kind of episode are an anecdote. `studies/augmentation.py` runs the five arms,
-# and two with test-time augmentation, for four learners of `studies/few_shot.py` (three seeds
-# each), in 5-way and 20-way, with 1, 2 and 5 shots. All of it is on the ten test alphabets of
-# `glyphs`, and intervals are over these alphabets. It is *exploratory*: it looks at many things,
-# and asks no single question. It has one generator. On real characters, the trial of section 1 is
-# the answer.
+# One seed and one kind of episode are an anecdote. `studies/augmentation.py` runs the five arms, and
+# two with test-time augmentation, for four learners of `studies/few_shot.py` with three seeds each.
+# The tasks are 5-way and 20-way, with 1, 2 and 5 shots, on the ten test alphabets of `glyphs`.
+# Intervals are over these alphabets. The study is *exploratory*, because it looks at many things and
+# asks no single question. It has one generator. On real characters, the trial of section 1 is the
+# answer.
 #
 # What fraction of the gain from extra *real* drawings does each method recover? The gap lies
 # between *no augmentation* and the *oracle*. The **fraction of the gap recovered** is
@@ -457,11 +483,13 @@ for name, learner in candidates.items():
 # %% [markdown]
 # ### Exercise 2 · A fraction and its interval (★★, important, 20 minutes)
 #
-# Runs `baseline` (no augmentation), `arm`, `oracle` `[n]`, paired. There are two traps. The mean of
-# the runs' ratios is not the ratio of their means (one run with a small denominator can ruin it).
-# And the interval of a ratio is not that of its numerator. The **jackknife** (Tukey 1958) gives
-# both at once: with $r$ the fraction of all runs and $r_{-i}$ that without run $i$, the
-# pseudo-values $n r - (n - 1) r_{-i}$ behave like $n$ independent measurements. Return them: `[n]`.
+# The runs `baseline` (no augmentation), `arm` and `oracle`, each `[n]`, are paired. There are two
+# traps. The mean of the runs' ratios is not the ratio of their means, because one run with a small
+# denominator can ruin it. And the interval of a ratio is not that of its numerator.
+#
+# The **jackknife** (Tukey 1958) avoids both. Let $r$ be the fraction of all runs and $r_{-i}$ the
+# fraction without run $i$. Then the pseudo-values $n r - (n - 1) r_{-i}$ behave like $n$ independent
+# measurements. Return them as `[n]`.
 
 # %%
 def my_pseudo_values(baseline, arm, oracle):
@@ -499,67 +527,72 @@ display(Markdown("`glyphs`, normalised, 20-way 1-shot within an alphabet, induct
                  "%, 95 % interval over alphabets\n\n" + "\n".join(lines)))
 
 # %% [markdown]
-# Now the figure that sums it up: the fraction of the gap recovered, by number of shots. **Predict
-# its shape first**: with more real examples at hand, does a generator matter more, or less?
+# Now the figure that sums it up shows the fraction of the gap recovered, by number of shots.
+# **Predict its shape first**: with more real examples at hand, does a generator matter more, or
+# less?
 
 # %%
-MARKERS = dict(zip(SHOWN[1:6], "so^DP"))
 SHOTS = (1, 2, 5)
 
 
+def recovered(learner, arm):
+    """The fraction of the gap that an arm recovers, a record for each number of shots."""
+    return [stored(f"20-way {k}-shot, within alphabet, fraction of the gap recovered", arm, learner)
+            for k in SHOTS]
+
+
 def draw_fractions(ax, learner):
-    """The fraction of the gap that each arm recovers, by number of shots."""
-    for i, (arm, marker) in enumerate(MARKERS.items()):
-        marks = [stored(f"20-way {k}-shot, within alphabet, fraction of the gap recovered", arm,
-                        learner) for k in SHOTS]
-        ax.errorbar([k * (1 + 0.04 * (i - 2)) for k in SHOTS], [100 * r["value"] for r in marks],
-                    yerr=[50 * (r["high"] - r["low"]) for r in marks], marker=marker, capsize=4,
-                    label=arm, color=plots.COLOURS[i])
+    """The fraction of the gap that either kind of copies recovers, by number of shots."""
+    for arm, shift in (("classical", 0.97), ("GAN", 1.03)):
+        marks = recovered(learner, arm)
+        ax.errorbar([k * shift for k in SHOTS], [100 * r["value"] for r in marks],
+                    yerr=[50 * (r["high"] - r["low"]) for r in marks], marker="o", capsize=4,
+                    **style(arm))
     ax.axhline(0, color="black", linestyle=":")
-    ax.set(title=learner, xscale="log", xticks=SHOTS, xticklabels=SHOTS,
-           xlabel="real examples of each class")
+    ax.set(title=learner, xscale="log", xticks=SHOTS, xticklabels=SHOTS, xlim=(0.85, 6.2))
     ax.minorticks_off()
 
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(16, 5.6), sharey=True)
+figure, axes = plt.subplots(3, 1, figsize=(9, 10.5), sharex=True, sharey=True)
 for ax, learner in zip(axes, LEARNERS[1:]):
     draw_fractions(ax, learner)
-axes[0].set(ylabel="fraction of the gap\nrecovered (%)", ylim=(-130, 120))
-handles, names = axes[0].get_legend_handles_labels()
-figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize=14)
-recovered = [100 * stored(f"{one_shot}, fraction of the gap recovered", arm, learner)["value"]
-             for learner in LEARNERS[1:] for arm in MARKERS if arm.startswith("GAN")]
-figure.suptitle(f"From one example, arms with G recover {min(recovered):.0f} to "
-                f"{max(recovered):.0f} % of the gap to real drawings", fontsize=18)
+for arm, height in (("classical", 0.24), ("GAN", 0.08)):
+    axes[0].text(0.03, height, arm, transform=axes[0].transAxes, **style(arm))
+axes[1].set_ylabel("fraction of the gap recovered (%)")
+axes[2].set_xlabel("real examples of each class")
+first = [100 * recovered(learner, "GAN")[0]["value"] for learner in LEARNERS[1:]]
+figure.suptitle(f"From one example, copies by G recover {min(first):.0f} to {max(first):.0f} %\n"
+                "of the gap to real drawings", fontsize=17)
 plots.save(figure, "09_gap_recovered")
 plt.show()
 
 # %% [markdown]
 # Mind the denominators. At five shots, five more real drawings bring little, so the fractions have
 # wide intervals there. A fraction below zero is a *loss*. And a fraction can rise where the points
-# fall. (Lines that leave a panel are clipped.) The *oracle* has no test-time
-# augmentation. For the arms with test-time augmentation it is a baseline and no upper bound, so
-# their fraction can exceed 100 %.
+# fall. The *oracle* has no test-time augmentation. So it is a baseline and no upper bound for the
+# arms with test-time augmentation in the table, because their fraction can exceed 100 %.
 #
-# Now read the figure again for what you predicted. Each learner here was trained on real drawings
+# Now compare the figure with what you predicted. Each learner here was trained on real drawings
 # alone, and without test-time augmentation a prototype that is five sixths generated faces a real
-# query. (In the trial and in notebook 10 the learner meets copies in training as well.)
+# query. In the trial and in notebook 10 the learner meets copies in training as well.
 #
 # ## 8 · Many ways to be lucky
 #
 # The study compares many times: four kinds of episodes, four learners, ten pairs of arms. At 95 %,
-# one comparison in twenty of *equal* arms looks "significant": its *p-value*, the probability of a
-# difference at least as large between equal arms, is below 0.05. Whoever reports only the best of
-# many comparisons may report luck. Holm (1979) keeps the chance of *any* false alarm at 5 %. First
-# sort the $m$ p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha /
-# (m - 1)$. Go on so, and stop at the first that is not. (Here $\alpha = 0.05$ is the level of the
-# test, not MAML's rate.)
+# one comparison in twenty of *equal* arms looks "significant", because its *p-value* is below 0.05.
+# The p-value is the probability of a difference at least as large between equal arms. Whoever
+# reports only the best of many comparisons may report luck.
+#
+# The correction by Holm (1979) keeps the chance of *any* false alarm at 5 %. First sort the $m$
+# p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha / (m - 1)$. Go on
+# so, and stop at the first that is not. Those before it **stand**, which means that they are
+# significant. Here $\alpha = 0.05$ is the level of the test, not MAML's rate.
 
 # %% [markdown]
 # ### Exercise 3 · Holm's correction (★★, important, 15 minutes)
 #
-# `p` `[m]` in any order. Return which of them stand, in the order of `p`.
+# The p-values `p` `[m]` come in any order. Return which of them stand, in the order of `p`.
 
 # %%
 def my_holm(p, alpha):
@@ -577,15 +610,16 @@ def my_holm(p, alpha):
 checks.holm(my_holm)
 
 # %% [markdown]
-# `statistics.holm` does the same. Now apply it to the study: to all comparisons together, not to
-# each table by itself. Each p-value is that of a t-test over the alphabets: their mean difference,
-# divided by its standard error, compared with Student's distribution with $n - 1$ degrees of
-# freedom. (The stored intervals are made from the same distribution, so the standard error can be
-# recovered from them.)
+# `statistics.holm` does the same. Now apply it to the study, to all comparisons together and not to
+# each table by itself. Each p-value is that of a t-test over the alphabets. Their mean difference is
+# divided by its standard error and compared with Student's distribution with $n - 1$ degrees of
+# freedom. The stored intervals are made from the same distribution, so the standard error can be
+# recovered from them.
 #
-# Of the ten pairs the table below shows six. Left out are *GAN + classical* and *classical,
-# test-time augmentation* against *no augmentation*, and *GAN, test-time augmentation* against *GAN*
-# and *classical* without it: they ask what a mixture or the vote brings. Holm counts all ten.
+# The table below shows six of the ten pairs. Four are left out, because they ask what a mixture or
+# the vote brings: *GAN + classical* and *classical, test-time augmentation* against *no
+# augmentation*, and *GAN, test-time augmentation* against *GAN* and *classical* without it. Holm
+# counts all ten.
 
 # %%
 def p_value(record):
@@ -623,19 +657,23 @@ display(Markdown("\n".join(lines)))
 # Comparisons that share episodes and networks are not independent. Holm's guarantee holds
 # nevertheless, as far as each p-value is right. The ten alphabets are the unit here, as in the
 # trial. They share one generator and three networks, so the p-values speak of other alphabets, and
-# not of another generator. And few significant differences do not prove that effects are small: ten
-# units see only large ones after Holm.
+# not of another generator. And few significant differences do not prove that effects are small,
+# because ten units show only large ones after Holm.
 #
 # ## 9 · The challenge
 #
-# How far does all this carry on the course's hardest test? **Predict** which part does most.
+# How far does all this carry on the course's hardest test? It is that of the Omniglot challenge:
+# 20-way 1-shot within one alphabet, from *five* background alphabets. `course challenge` has a
+# learner of four parts, all on normalised drawings.
 #
-# It is that of the Omniglot challenge: 20-way 1-shot within one alphabet, from *five*
-# background alphabets. `course challenge` has a learner of four parts, all on normalised drawings.
-# The **matching** of notebook 06 has learned nothing. The **network** is a ProtoNet that learned
-# from the five alphabets and from `glyphs`. At test time it can average **sixteen images for each
-# support image and for each query**, the drawing itself and fifteen copies. These are classical, or
-# by a $G$ that was trained on the same five alphabets. Matching and network can be added up.
+# * The **matching** of notebook 06 has learned nothing.
+# * The **network** is a ProtoNet that learned from the five alphabets and from `glyphs`.
+# * **Copies** can be averaged at test time. The network sees the drawing and fifteen copies of it,
+#   for each support image and each query. They are classical, or by a $G$ that was trained on the
+#   same five alphabets.
+# * The **sum** adds up matching and network.
+#
+# **Predict** which part does most.
 
 # %%
 parts = [r for r in records.read(folder / "parts.jsonl") if r["name"] == "error"]
@@ -645,28 +683,30 @@ bars = [(f"{r['arm']}, {r['alphabets']}", 100 - float(r["accuracy"][kind]), 0)
         for r in records.read(folder / "published.jsonl") if kind in r["accuracy"]]
 bars += [(f"ours: {r['arm']}", 100 * r["value"], 50 * (r["high"] - r["low"])) for r in parts]
 bars.sort(key=lambda bar: -bar[1])
-names, errors, halves = zip(*bars)
-figure, ax = plt.subplots(figsize=(12, 7))
-ax.barh(names, errors, xerr=[half or float("nan") for half in halves],
-        color=[plots.COLOURS[0] if name.startswith("ours") else "#BBBBBB" for name in names])
-ax.set(xlabel="error, 20-way 1-shot within an alphabet (%)",
-       title="grey: published, with the number of alphabets; blue: ours")
+ours = {True: {"color": "black"}, False: {"color": "#777777"}}
+figure, ax = plt.subplots(figsize=(9.5, 9))
+dots(ax, [(name, error, half or float("nan"), ours[name.startswith("ours")])
+          for name, error, half in bars])
+for label in ax.get_yticklabels():
+    label.set_color(ours[label.get_text().startswith("ours")]["color"])
+ax.set(xlabel="error, 20-way 1-shot within an alphabet (%)", xlim=(0, None),
+       title="grey: published, with the number of alphabets")
 best_part = min(parts, key=lambda r: r["value"])
-figure.suptitle(f"Real characters from 5 alphabets, normalised: {records.percent(best_part)} by "
-                f"{best_part['arm']}", fontsize=15)
+figure.suptitle("Real characters from 5 alphabets, normalised:\n"
+                f"{records.percent(best_part)} error by {best_part['arm']}", fontsize=16)
 plots.save(figure, "09_challenge")
 plt.show()
 
 # %%
-PAIRS = {"G, against no copies": "network, copies by G - network",
-         "classical, against no copies": "network, classical copies - network",
-         "G, against classical": "network, copies by G - network, classical copies"}
-for name, arms in PAIRS.items():
-    r = apart[arms]
-    print(f"copies by {name:30} {100 * r['value']:+.1f} ± {50 * (r['high'] - r['low']):.1f} points")
+PAIRS = {"copies by G, against no copies": "network, copies by G - network",
+         "classical copies, against no copies": "network, classical copies - network",
+         "copies by G, against classical copies":
+             "network, copies by G - network, classical copies"}
+for name, pair in PAIRS.items():
+    print(f"{name:38} {points(apart[pair])} points of error")
 
 # %% [markdown]
-# Careful with this picture. The published errors are of the twenty official runs, on ten other
+# Be careful with this picture. The published errors are of the twenty official runs, on ten other
 # alphabets. Ours are of two alphabets, katakana and Sanskrit, and of one network. The intervals are
 # over episodes. For a fair comparison, take the official runs and use `course challenge`
 # (INSTALL.md).
@@ -682,8 +722,8 @@ def answer(learner):
         points(stored(f"{one_shot}, difference", arms, learner))
         for arms in (f"GAN - {BASELINE}", "GAN - classical", f"{voting} - {BASELINE}",
                      f"{voting} - {classical_too}"))
-    return (f"* {learner}: {gain} over no augmentation and {over} over classical augmentation; "
-            f"with test-time augmentation {gain_at_test} and {over_at_test}")
+    return (f"* {learner}: {gain} over no augmentation and {over} over classical augmentation, or "
+            f"{gain_at_test} and {over_at_test} with test-time augmentation")
 
 
 # %% [markdown]
@@ -695,11 +735,12 @@ def answer(learner):
 # one does not fill it.
 
 # %%
-display(Markdown(f"The trial: copies by G against classical copies **{points(primary)}** points of "
-                 f"accuracy over {primary['n']} alphabets. Five real drawings more: "
-                 f"{points(next(r for r in trial if r['arm'] == 'oracle - classical'))} points."))
+oracle = next(r for r in trial if r["arm"] == "oracle - classical")
+display(Markdown(f"In the trial, copies by G change the accuracy by **{points(primary)}** points "
+                 f"against classical copies, over {primary['n']} alphabets. Five more real "
+                 f"drawings add {points(oracle)} points."))
 lines = [answer(learner) for learner in LEARNERS]
-display(Markdown("Simulated characters, normalised, 20-way 1-shot within an alphabet; what five "
+display(Markdown("On simulated characters (normalised, 20-way 1-shot within an alphabet), five "
                  "generated drawings for each class bring, in points:\n\n" + "\n".join(lines)))
 matching, alone, classical_copies, both = (
     records.percent(next(r for r in parts if r["arm"] == arm)) for arm in
@@ -708,10 +749,14 @@ display(Markdown(
     "In the challenge's setting, matching alone errs in "
     f"{matching}, a ProtoNet in {alone}, with classical copies in {classical_copies}, and matching "
     f"and ProtoNet together in **{both}**. There copies by G, against classical ones, change the "
-    f"error by {points(apart[PAIRS['G, against classical']])} points."))
+    f"error by {points(apart[PAIRS['copies by G, against classical copies']])} points."))
 
 # %% [markdown]
-# **Read next.** Antoniou et al. 2017, section 5, for gains on Omniglot; Ravuri & Vinyals 2019,
-# *Classification accuracy score*, for how realistic samples can be useless ones; Beckham et al.
-# 2022 for how the split decides. Then [notebook 10](10_where_samples_help.ipynb): five drawings
-# behind each example is one place of many.
+# **Read next.**
+#
+# * Antoniou et al. 2017, section 5, for gains on Omniglot.
+# * Ravuri & Vinyals 2019, *Classification accuracy score*, for how realistic samples can be useless.
+# * Beckham et al. 2022, for how the split decides.
+#
+# Then go on to [notebook 10](10_where_samples_help.ipynb), because five drawings behind each example
+# are one place of many.

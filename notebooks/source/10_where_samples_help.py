@@ -4,13 +4,15 @@
 # **The question.** Where should generated samples enter, and how many?
 #
 # Notebook 09 put five drawings of $G$ behind each example and let the learner adapt. That is one
-# place of many. Generated drawings can join the support or the query or both, at test time or in
+# place of many. Generated drawings can join the support or the queries or both, at test time or in
 # training. There can be one or sixty-four of them, with equal weights or with weights that $D$
-# gives them. They can even become whole classes that nobody ever drew. You will try the test-time
-# places yourself, and read a study of the others, failures included. (Drawings are used as they are
-# here. Notebook 11 asks what is left once they are normalised.)
+# gives them. They can even become whole classes that nobody ever drew.
 #
-# **You need** notebook 09. **Time**: 35 minutes, and about 35 more with the three exercises.
+# You will try the places at test time yourself, and read a study of the others, failures included.
+# At the end you propose a place of your own, predict what it does, and put it to a trial. Drawings
+# are used as they are here, so notebook 11 asks what is left once they are normalised.
+#
+# **You need** notebook 09. **Time**: 45 minutes, and about 80 more with the five exercises.
 #
 # Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
 # for each class.
@@ -35,7 +37,7 @@ from course_lib import (
     augmentations, checkpoints, datasets, episodes, learners, networks, pairs, placements, runtime,
     statistics,
 )
-from course_tools import notebook, plots, records
+from course_tools import diagrams, notebook, plots, records
 
 sizes, device, results = notebook.setup("10_where_samples_help", profile, dataset, device, seed,
                                         split="val")
@@ -45,7 +47,7 @@ n_way = min(20, *map(val.alphabets.count, val.alphabets))
 
 # %% [markdown]
 # We need a ProtoNet that was trained on real drawings only, and the warp generator of notebook 08
-# with its discriminator. On `glyphs` both come from checkpoints; on other data they are trained
+# with its discriminator. On `glyphs` both come from checkpoints. On other data they are trained
 # right here for a short time.
 
 # %%
@@ -66,16 +68,27 @@ quarter = augmentations.STRENGTH.times(0.25)            # chosen on val, for dra
 methods = {"GAN": augmentations.generated(G), "classical": augmentations.classical(quarter)}
 
 # %% [markdown]
-# ## 1 · One side or both
+# ## 1 · Four places
 #
-# At test time there are two places: the support, and the query. **Augmented copies of the query?**
-# Why not: the query is one drawing, with quirks of its own, and what the network sees of it can be
-# averaged over augmented copies just as well. Each query is treated alone, so this stays inductive.
+# Generated drawings can enter a few-shot learner in four places. Notebook 09 used place 3.
+
+# %%
+figure = diagrams.placements()
+plots.save(figure, "10_places")
+plt.show()
+
+# %% [markdown]
+# ## 2 · One side or both
+#
+# At test time there are two places, the support and the query. **Augmented copies of a query** make
+# sense for the same reason as copies of an example. The query is one drawing with quirks of its
+# own, and a mean over augmented copies has fewer of them. Each query is treated alone, so the
+# learner stays inductive.
 #
 # ### Exercise 1 · Averaged features (★, important, 10 minutes)
 #
-# `features` maps images `[B, 1, H, W]` to `[B, F]`, and `augment` maps images to new drawings of
-# the same shape. Return the mean of the features over the images themselves and `n - 1` augmented
+# `features` maps images `[B, 1, H, W]` to `[B, F]`. `augment` maps images to new drawings of the
+# same shape. Return the mean of the features over the images themselves and `n - 1` augmented
 # copies of each.
 
 # %%
@@ -90,10 +103,11 @@ def my_averaged_features(features, x, augment, n):
 checks.averaged_features(my_averaged_features)
 
 # %% [markdown]
-# **Predict** the error if the features are averaged over 1, 2, 4, ... 64 images: of the support
-# alone; of the query alone; of both; by $G$ and by classical augmentation. The first image is the
-# drawing itself, all others are augmented copies of it, so 1 image means no augmentation. All
-# numbers are read from the same features: the mean of the first $n$.
+# **Predict** how the error changes if the features are averaged over 1, 2, 4, ... 64 images. Say it
+# for copies of the support alone, of the query alone, and of both. Say it for copies by $G$ and for
+# classical ones. The first image is the drawing itself and all others are augmented copies of it,
+# so 1 image means no augmentation. All numbers come from the same features, because each is the
+# mean of the first $n$.
 
 # %%
 @torch.no_grad()
@@ -127,18 +141,47 @@ for name, (support, query) in seen.items():
                                         query[:n if "query" in side else 1].mean(0))
                               for n in counts]
 plain = 100 * curves["GAN", "support"][0].mean()
-lowest = min(curves, key=lambda place: curves[place][-1].mean())
-figure, ax = plt.subplots(figsize=(13, 5.5))
-for i, ((name, side), curve) in enumerate(curves.items()):
-    ax.plot(counts, [100 * error.mean() for error in curve], ("s--", "^:", "o-")[i % 3],
-            color=plots.COLOURS[i // 3], label=f"{name}: {side}")
-ax.set(xscale="log", xticks=counts, xticklabels=counts, ylabel=f"error, {n_way}-way 1-shot (%)",
-       xlabel="images averaged: the drawing and its augmented copies",
-       title=f"Error {plain:.0f} % without augmentation, "
-             f"{100 * curves[lowest][-1].mean():.0f} % with {counts[-1]} images: "
-             f"{' on '.join(lowest)}")
-ax.minorticks_off()
-figure.legend(loc="outside right center", fontsize=12)
+
+
+# %%
+def name_ends(ax, ends):
+    """Names at the right ends of curves {name: y}, apart enough to be read."""
+    at, gap = -float("inf"), 0.08 * (ax.get_ylim()[1] - ax.get_ylim()[0])
+    for name, y in sorted(ends.items(), key=lambda end: end[1]):
+        at = max(at + gap, y)
+        ax.annotate(name, (1.02, at), xycoords=("axes fraction", "data"), va="center")
+
+
+def draw_curves(ax, method):
+    """By how much copies by a method change the error, for each side; {side: the last change}."""
+    ends = {}
+    for i, (name, side) in enumerate(place for place in curves if place[0] == method):
+        pairs = [statistics.mean_interval(error - curves[name, side][0])
+                 for error in curves[name, side]]
+        middle, half = ([100 * part for part in parts] for parts in zip(*pairs))
+        ax.errorbar([n * (1 + 0.05 * (i - 1)) for n in counts], middle, yerr=half, capsize=3,
+                    marker="s^o"[i], linestyle=("--", ":", "-")[i], color=plots.METHODS[method])
+        ends["both" if "and" in side else side] = middle[-1]
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set(xscale="log", xticks=counts, xticklabels=counts, ylabel="change of error (points)")
+    ax.set_title("copies by G" if method == "GAN" else "classical copies",
+                 color=plots.METHODS[method])
+    ax.minorticks_off()
+    return ends
+
+
+# %%
+figure, axes = plt.subplots(2, 1, figsize=(9, 9), sharex=True, sharey=True)
+last = {method: draw_curves(ax, method) for ax, method in zip(axes, methods)}
+for ax, method in zip(axes, methods):
+    name_ends(ax, last[method])
+axes[1].set_xlabel("images averaged: the drawing and its augmented copies")
+figure.suptitle(f"{n_way}-way 1-shot, {counts[-1]} images in place of one: copies by G\n"
+                f"change the error of {plain:.0f} % by {last['GAN']['both']:+.1f} points on both "
+                "sides,\n"
+                f"{last['GAN']['support']:+.1f} on the support alone, "
+                f"{last['GAN']['query']:+.1f} on the query alone",
+                fontsize=16)
 plots.save(figure, "10_copies")
 plt.show()
 
@@ -161,35 +204,37 @@ for (name, side), curve in curves.items():
 
 # %% [markdown]
 # Why should sides matter? Here is one possible reason. Averaging moves a drawing's features towards
-# *the mean of its augmented copies*, away from where single drawings lie. Do it to one side alone,
-# and a smooth prototype faces a sharp query, or the reverse. Do it to both, and they meet again. If
-# that is so, each side alone must do worse than both together: check it in the figure. (The network
-# was trained on single real drawings. One that was trained on augmented copies is used to them: see
-# section 3.)
+# *the mean of its augmented copies*, away from where single drawings lie. If it is done to one side
+# alone, a smooth prototype faces a sharp query, or the reverse. If it is done to both, they meet
+# again. If that is so, each side alone must do worse than both together. Check it in the figure.
 #
-# In our run on `glyphs` it is so for either kind: augmented copies on one side alone add errors,
-# copies by $G$ on both sides remove some, and classical copies on both sides end where they began,
-# as far as the interval tells. How many? Eight images make most of the difference, and from then on
-# the curves are nearly flat. The exception is the last curve, *classical* on both sides: its error
-# rises at first, and slowly comes down again.
+# In our run on `glyphs` it is so for either kind. Compared with no augmentation, augmented copies on
+# one side alone add errors, copies by $G$ on both sides remove some, and classical copies on both
+# sides end where they began, as far as the interval tells. Eight images make most of the
+# difference, and from then on the curves are nearly flat. The exception is *classical* on both
+# sides, because its error rises at first and then slowly comes down again.
 #
-# ## 2 · What D thinks of it
+# The network was trained on single real drawings. One that was trained on augmented copies is used
+# to them, as section 4 shows.
 #
-# Not every drawing of $G$ is good, and we own a critic. Notebook 01: the best discriminator's logit
-# is $\ell = \log (p / q)$, with $p$ the density of real pairs and $q$ that of generated ones. So
-# $e^{\ell}$ is an **importance weight**: averaged with it, $G$'s samples stand for real ones. In
-# practice $D$ is not the best one, and ours was also trained to refuse real drawings of wrong
-# characters (notebook 08). Its best logit is
-# $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$, with $p_{\text{wrong}}$ their density.
-# So take the weights for what they are, an opinion. The blunt way is to keep the best and to drop
-# the rest.
+# ## 3 · What D thinks of it
+#
+# Not every drawing of $G$ is good, and we own a critic. In notebook 01 the best discriminator's
+# logit is $\ell = \log (p / q)$, with $p$ the density of real pairs and $q$ that of generated ones.
+# So $e^{\ell}$ is an **importance weight**. Averaged with these weights, $G$'s samples stand for
+# real ones.
+#
+# Our $D$ is not the best one. It was also trained to refuse real drawings of wrong characters
+# (notebook 08), so its best logit is $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$,
+# with $p_{\text{wrong}}$ the density of those wrong pairs. Therefore take the weights for an
+# opinion. A blunter way is to keep the best drawings and to drop the rest.
 
 # %% [markdown]
 # ### Exercise 2 · Weights from a critic (★★, important, 15 minutes)
 #
-# `logits` `[n, B]` of `n` drawings for each of `B` examples. Return weights `[n, B]`, proportional
-# to $e^{\ell}$, that sum to 1 over the drawings of each example. Logits of ±200 must not make
-# `nan`.
+# `logits` `[n, B]` belong to `n` drawings for each of `B` examples. Return weights `[n, B]`,
+# proportional to $e^{\ell}$, that sum to 1 over the drawings of each example. Logits of ±200 must
+# not make `nan`.
 
 # %%
 def my_weights(logits):
@@ -205,8 +250,9 @@ checks.critic_weights(my_weights)
 # %% [markdown]
 # ### Exercise 3 · Keep the best (★, 10 minutes)
 #
-# Weights again, but blunt: of the `n` drawings for each example, the `keep` with the highest logits
-# share the weight evenly; the others get 0.
+# Return weights again, but blunt ones. Of the `n` drawings for each example, the `keep` with the
+# highest logits share the weight evenly, and the others get 0. If logits are equal, exactly `keep`
+# drawings are kept all the same, and it does not matter which.
 
 # %%
 def my_filter(logits, keep):
@@ -221,10 +267,10 @@ def my_filter(logits, keep):
 checks.critic_filter(my_filter)
 
 # %% [markdown]
-# (The library has both: `placements.importance_weights` and `placements.keep_best`.) Now make
+# The library has both, as `placements.importance_weights` and `placements.keep_best`. Now make
 # sixteen drawings for each support example, and let $D$ give each drawing its logit. The prototype
-# is half the example and half the weighted mean of the drawings. There are four ways to weight
-# them, and the same for the queries.
+# is half the example and half the weighted mean of the drawings. Compare four ways to weight them,
+# and do the same for the queries. **Predict** which of the four has the lowest error.
 
 # %%
 @torch.no_grad()
@@ -264,28 +310,29 @@ for name, weigh in weights.items():
 # %% [markdown]
 # Did $D$'s opinion beat *all alike*? Not in our run on `glyphs`. Importance weights hardly change
 # the error, and the best half does as well as all, as far as these intervals tell. The best one
-# alone does worse: what is gained by a mean over many drawings is given away for one that $D$
-# likes.
+# alone does worse, because a mean over many drawings is given up for one that $D$ likes.
 #
-# ## 3 · In training
+# ## 4 · In training
 #
-# Training is where the most drawings are used, so it may be where generated ones matter most, or do
-# the most harm. `studies/placements.py` trains a ProtoNet on **five** simulated alphabets, as few
-# as the small Omniglot set has, in eleven ways and three seeds each, and tests each in five ways:
+# Most drawings are used in training, so generated ones may matter most there, or do the most harm.
+# `studies/placements.py` trains a ProtoNet on **five** simulated alphabets, as few as the small
+# Omniglot set has. It does so in eleven ways with three seeds each, and tests each in five ways.
+# The eleven ways are these.
 #
-# * **no augmentation**: real drawings only
-# * **support and query**: each training drawing is replaced by a new one: by $G$, by classical
-#   augmentation (full or half strength), or by classical augmentation of $G$'s drawings
-# * **support** and **query** alone: by $G$
-# * **cross-fitted**: $G$ was trained on five *other* alphabets, so that it cannot hand on what it
-#   knows of the learner's own (and brings what it knows of the others)
-# * **hallucinated classes**: in each task, half of the real classes give way to characters that an
-#   unconditional generator (notebook 03) made up, drawn by the conditional one
-# * **one added**: a drawing of $G$ joins each support example
-# * **jointly**: the same, and $G$ goes on training together with the learner, for the learner's
-#   loss and not for $D$'s approval (Wang et al. 2018)
+# * **no augmentation**: the learner sees real drawings only.
+# * **support and query**: each training drawing is replaced by a new one. It is made by $G$, by
+#   classical augmentation of full or half strength, or by classical augmentation of $G$'s drawings.
+# * **support** alone and **query** alone: the drawings of one side are replaced by $G$'s.
+# * **cross-fitted**: $G$ was trained on five *other* alphabets. So it cannot hand on what it knows
+#   of the learner's own alphabets, but it brings what it knows of the others.
+# * **hallucinated classes**: in each task, half of the real classes give way to invented ones. An
+#   unconditional generator (notebook 03) makes up the characters, and the conditional one draws
+#   them.
+# * **one added**: a drawing of $G$ joins each support example.
+# * **jointly**: the same, and $G$ goes on training together with the learner. It then serves the
+#   learner's loss and not $D$'s approval (Wang et al. 2018).
 #
-# **Predict**: the best row, the worst row, and whether the columns agree.
+# **Predict** the best row, the worst row, and whether the columns agree.
 
 # %%
 BASELINE = "no augmentation"
@@ -294,16 +341,18 @@ cells = {(r["arm"], r["at_test"]): r for r in study if r["name"] == "error"}
 gains = {(r["arm"], r["at_test"]): r for r in study if r["name"] != "error"}
 rows, columns = (list(dict.fromkeys(key[i] for key in cells)) for i in (0, 1))
 errors = torch.tensor([[100 * cells[row, column]["value"] for column in columns] for row in rows])
-figure, ax = plt.subplots(figsize=(13, 7))
+figure, ax = plt.subplots(figsize=(10, 9))
 ax.imshow(errors, cmap="cividis_r", aspect="auto")
 for i, j in torch.cartesian_prod(torch.arange(len(rows)), torch.arange(len(columns))).tolist():
     ax.text(j, i, f"{errors[i, j]:.1f}", ha="center", va="center",
             color="white" if errors[i, j] > errors.mean() else "black")
-ax.set(yticks=range(len(rows)), yticklabels=rows, xticks=range(len(columns)), ylabel="in training",
+ax.set(yticks=range(len(rows)), yticklabels=[row.replace(": ", ":\n") for row in rows],
+       xticks=range(len(columns)), ylabel="in training",
        xlabel="at test time (mean over the drawing and 7 augmented copies)",
-       xticklabels=[column.replace(" and", "\nand").replace(", ", ",\n") for column in columns],
-       title=f"Error (%), 20-way 1-shot: {100 * cells[BASELINE, BASELINE]['value']:.1f} without "
-             f"augmentation, {errors.min():.1f} at best")
+       xticklabels=[column.replace(" and", "\nand").replace(", ", ",\n").replace(" + ", "\n+ ")
+                    for column in columns])
+figure.suptitle(f"Error (%), 20-way 1-shot: {100 * cells[BASELINE, BASELINE]['value']:.1f} without "
+                f"augmentation, {errors.min():.1f} at best", fontsize=16)
 plots.save(figure, "10_placements")
 plt.show()
 
@@ -321,42 +370,190 @@ display(Markdown("The five best and the three worst of the table (error, and its
                  "points; intervals over episodes of three seeds)\n\n" + "\n".join(lines)))
 
 # %% [markdown]
-# The worst row is easy: in every column, training on real drawings only has the highest error, by
-# the point estimates. (The rows near it are mostly *jointly*, *one added* and *hallucinated
-# classes*, some with intervals that overlap its own.) On the best row the columns do not agree.
-# Where $G$ makes all augmented copies at test time, the rows of $G$ on both sides are ahead of the
-# classical ones; where classical augmentation makes them, it is the reverse. So training should see
-# the kind of drawings that the test will average. (With classical copies on both sides, the
-# intervals of *half classical* and $G$ overlap: a trend, and no proof.)
+# The worst row is easy to tell, because in every column, training on real drawings only has the highest
+# error, by the point estimates. The rows near it are mostly *jointly*, *one added* and
+# *hallucinated classes*. Some of their intervals overlap its own.
 #
-# Now read along the rows: every row, including those trained with classical augmentation, has its
+# On the best row the columns do not agree. Where $G$ makes all augmented copies at test time, the
+# rows of $G$ on both sides are ahead of the classical ones. Where classical augmentation makes them,
+# the classical rows are ahead. So training should see the kind of drawings that the test will
+# average. With classical copies on both sides, the intervals of *half classical* and $G$ overlap, so
+# this is a trend and no proof.
+#
+# Now read along the rows. Every row, including those trained with classical augmentation, has its
 # lowest error with copies by $G$ on both sides. And *cross-fitted*, whose $G$ never saw the
 # learner's alphabets, does as well as the $G$ that did, as far as the intervals tell. So the gain
 # need not come from what $G$ remembers of the learner's own characters.
+
+# %% [markdown]
+# ## 5 · A place of your own
+#
+# The table does not have every place. Now propose one and run the science: write down a prediction,
+# run your place and a baseline on the same tasks, and let the interval decide. The rules of a trial
+# (notebook 09) come first, because they must not depend on what you hope for.
+#
+# ### Exercise 4 · A trial (★★, important, 15 minutes)
+#
+# `mine` and `baseline` are functions that return the error on each of the `tasks`, as `[T]`.
+# `prediction` is one of `checks.VERDICTS`: `"less error"`, `"more error"` or
+# `"no difference found"`. Return `(low, high, verdict)`: the ends of the 95 % interval of
+# mine - baseline, and what it says.
+#
+# * Without a valid prediction, raise a `ValueError` before anything runs.
+# * Run each arm once, on all tasks.
+# * The verdict follows from the interval alone.
+
+# %%
+def my_trial(prediction, mine, baseline, tasks):
+    """(low, high, verdict): the paired interval of mine - baseline, and what it says."""
+    ### BEGIN SOLUTION
+    if prediction not in checks.VERDICTS:
+        raise ValueError(f"write down a prediction first, one of {checks.VERDICTS}")
+    difference = statistics.paired_difference(mine(tasks), baseline(tasks))
+    middle, half = statistics.mean_interval(difference)
+    low, high = middle - half, middle + half
+    less, more, neither = checks.VERDICTS
+    return low, high, less if high < 0 else more if low > 0 else neither
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.trial(my_trial)
+
+# %% [markdown]
+# ### Exercise 5 · Your place (★★★, open, 30 minutes)
+#
+# A placement is a function `(tasks, see, draw) -> (support, query)`. It returns the features
+# `[T, M, F]` of the support and of the queries that the ProtoNet will compare. `see(x)` gives the
+# features of images `x` `[T, M, 1, H, W]`, such as `tasks.support_x` or `tasks.query_x`. `draw(x)`
+# gives one new drawing by $G$ of each image. Here are two placements: the best of section 2, and an
+# example.
+
+# %%
+def best_so_far(tasks, see, draw):
+    """The mean over each drawing and seven copies of it, on both sides."""
+    return tuple(torch.stack([see(x)] + [see(draw(x)) for _ in range(7)]).mean(0)
+                 for x in (tasks.support_x, tasks.query_x))
+
+
+def placement(tasks, see, draw):
+    """An example: each drawing counts as much as its seven copies together, on both sides."""
+    return tuple((see(x) + torch.stack([see(draw(x)) for _ in range(7)]).mean(0)) / 2
+                 for x in (tasks.support_x, tasks.query_x))
+
+
+# %% [markdown]
+# Write your own. It must use `draw`, treat every query alone, and ask for no label of a query.
+# Nobody knows the right answer. Some ideas to start from:
+#
+# * more copies on one side than on the other
+# * copies of copies
+# * the median in place of the mean
+# * features of length 1 before the mean
+# * another reference point, such as the mean of the task's support
+#
+# The baseline sees eight images of each drawing. If yours sees more, it has an advantage that is
+# not its idea.
+
+# %%
+def my_placement(tasks, see, draw):
+    """Features (support, query) for a ProtoNet, with drawings of G in a place of your choice."""
+    ### BEGIN SOLUTION
+    def mean(x):            # a second generation: four copies, and copies of three of them
+        copies = [draw(x) for _ in range(4)]
+        rows = [x, *copies, *(draw(copy) for copy in copies[:3])]
+        return torch.stack([see(row) for row in rows]).mean(0)
+
+    return mean(tasks.support_x), mean(tasks.query_x)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+checks.placement(my_placement)
+
+# %% [markdown]
+# **Write your prediction down** in the next cell, before you run the cells below it. Ours is for
+# copies of copies. We expect more error, because they drift away from the character. Replace both
+# lines by your own.
+
+# %%
+prediction = "more error"       # or "less error", or "no difference found"
+because = "copies of copies drift away from the character"
+
+# %%
+use_mine = True                 # False: an example in place of your placement
+
+
+def errors_of(place):
+    """A function of tasks: the error [T] of a ProtoNet with this placement."""
+    @torch.no_grad()
+    def errors(tasks):
+        rng = runtime.rng(3000 + seed, device)
+        support, query = place(
+            tasks, lambda x: network.features(x.flatten(0, 1)).view(*x.shape[:2], -1),
+            lambda x: methods["GAN"](x, rng, tasks.support_x))
+        return 1 - right(tasks, support, query)
+    return errors
+
+
+def trial(prediction, mine, baseline, tasks):
+    """What runs until yours passes its check: the interval without a verdict."""
+    found = results.add("own placement", mine(tasks) - baseline(tasks), unit="error",
+                        setting="inductive", arm="example - best so far")
+    return found["low"], found["high"], "yours to say"
+
+
+# %%
+place = notebook.choose(use_mine, my_placement, checks.placement, placement)
+judge = notebook.choose(use_mine, my_trial, checks.trial, trial)
+fresh = episodes.sample(val, n_way=n_way, k_shot=1, q_query=3, within_alphabet=True,
+                        n_tasks=sizes.pick(smoke=3, cpu=60, gpu=400),
+                        rng=runtime.rng(4000 + seed, device))
+low, high, verdict = judge(prediction, errors_of(place), errors_of(best_so_far), fresh)
+print(f"predicted: {prediction}, because {because}")
+print(f"measured:  {place.__name__} - best_so_far: {100 * low:+.1f} to {100 * high:+.1f} points of "
+      f"error, on {len(fresh.support_x)} tasks")
+print(f"verdict:   {verdict}")
+
+# %% [markdown]
+# Did your prediction hold? If it did not, you have learned something about your reason. Three things
+# limit what you may say.
+#
+# * *No difference found* does not mean that there is none. The ends of the interval say how large it
+#   could be.
+# * The tasks come from the validation alphabets, with one generator and one network.
+# * A second idea on the same tasks is a second comparison. Take other tasks for it (change 4000),
+#   and count your ideas for Holm's correction (notebook 09).
 
 # %% [markdown]
 # ## The answer
 
 # %%
 best, worst = ranked[0], ranked[-1]
-place = min(marks, key=lambda place: marks[place]["value"])
+side = min(marks, key=lambda place: marks[place]["value"])
 display(Markdown(
-    f"At test time, in this run, the best of {len(marks)} places is **{place[0]}, {place[1]}**: "
-    f"{points(marks[place])} of error with {counts[-1]} images. In the study, real drawings alone "
-    f"err in {records.percent(cells[BASELINE, BASELINE])}. The best of {len(cells)} combinations, "
-    f"*{best[0]}* in training and *{best[1]}* at test time, errs in "
-    f"**{records.percent(cells[best])}**. The worst, *{worst[0]}* and *{worst[1]}*, errs in "
-    f"{records.percent(cells[worst])}. The best of many is partly luck: the table shows its "
-    "neighbours. (One generator of each kind, three seeds of the learner, validation alphabets of "
-    "`glyphs`. The intervals are over episodes, and another generator or split could move more "
-    "than they say.)"))
+    f"**In the study, the best combination is *{best[0]}* in training and *{best[1]}* at test "
+    f"time.** The error falls from {records.percent(cells[BASELINE, BASELINE])} with real drawings "
+    f"alone to **{records.percent(cells[best])}**. In this run, with test time alone, the best of "
+    f"{len(marks)} places is *{side[0]}: {side[1]}*, and {counts[-1]} images change the error by "
+    f"{points(marks[side])}.\n\n"
+    f"* The best of {len(cells)} combinations is partly luck, so look at its neighbours in the "
+    "table.\n"
+    f"* The worst, *{worst[0]}* in training and *{worst[1]}* at test time, errs in "
+    f"{records.percent(cells[worst])}.\n"
+    "* There is one generator of each kind, with three seeds of the learner, on the validation "
+    "alphabets of `glyphs`.\n"
+    "* The intervals are over episodes. Another generator or split could change more than they "
+    "say."))
 
 # %% [markdown]
 # *That* augmented copies help is one finding. *What* in them helps is the question of
-# [notebook 11](11_why_it_helps.ipynb). There are other ways on, too: your own images in notebooks
-# 08 and 09 (`folder:/path`), the official Omniglot challenge (INSTALL.md), and a place for $G$'s
-# drawings that the table does not have.
+# [notebook 11](11_why_it_helps.ipynb). You can also go on with your own images in notebooks 08 and
+# 09 (`folder:/path`), or with the official Omniglot challenge (INSTALL.md).
 #
-# **Read next.** Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), for
-# training the generator for the task; Ni et al. 2021, *Data augmentation for meta-learning*, for
-# support, query and task augmentation compared.
+# **Read next.**
+#
+# * Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), train the generator
+#   for the task.
+# * Ni et al. 2021, *Data augmentation for meta-learning*, compare augmentation of support, query and
+#   task.
