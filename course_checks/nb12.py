@@ -65,6 +65,8 @@ _MATCHING_MISTAKES = [
      "you take the mean over the rows, but the sum over their numbers. The loss is the mean over both."),
     (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), t) - (y - z)).abs().mean(),
      "that is a mean of distances, and its best velocity is a median. Which power makes the best one a mean?"),
+    (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), t) - (y - z)).mean().square(),
+     "you square a mean of differences, and those of opposite sign cancel. Which comes first?"),
     (lambda v, y, z, t: (v(z.lerp(y, t[:, None]), t) - y).square().mean(),
      "you ask the velocity for the data itself. How does a place change from noise to data in one unit of time?"),
     (lambda v, y, z, t: (v(z, t) - (y - z)).square().mean(),
@@ -229,6 +231,8 @@ _OVERFIT_MISTAKES = [
      "those are probabilities. The question is asked of logits."),
     (lambda k, h, g: (k.mean(1) - h.mean(1)) / k.mean(1),
      "a logit of 0 has no meaning of its own here. Which of D's three answers is the other end of the scale?"),
+    (lambda k, h, g: _overfit(k, h, g).clamp(0, 1),
+     "you keep the number from 0 to 1, but held logits may also lie outside. At which looks do they, and why?"),
     (lambda k, h, g: (k.mean(0) - h.mean(0)) / (k.mean(0) - g.mean(0)),
      "that is a number for each column. Each look is a row: which dimension is averaged?"),
 ]

@@ -42,6 +42,10 @@ def slope_of_columns(a, b):
     return (a * b).sum(0) / a.square().sum(0)
 
 
+def slope_as_mean_of_slopes(a, b):
+    return slope_of_rows(a, b).mean()
+
+
 def shuffled_by_a_cycle(settings, rng):
     order = torch.randperm(len(settings[0]), generator=rng)
     source = torch.empty_like(order)
@@ -154,6 +158,10 @@ def posterior_in_place(x, between, within):
     return new
 
 
+def posterior_with_the_inverse_first(x, between, within):
+    return x @ (torch.linalg.inv(between + within) @ between).T
+
+
 def weight_right(shots, between, within, slope, bias):
     gamma, noise = 1 - slope, within / shots
     return gamma * noise / (gamma ** 2 * (noise + between) + bias ** 2)
@@ -167,6 +175,12 @@ def weight_by_newton(shots, between, within, slope, bias):
     first, = torch.autograd.grad(f(weight), weight, create_graph=True)
     second, = torch.autograd.grad(first, weight)
     return (-first / second).detach()           # f is a parabola: one step is all
+
+
+def weight_by_a_grid(shots, between, within, slope, bias):
+    weight = torch.linspace(0, 5, 10_001)
+    f = (1 - weight * (1 - slope)) ** 2 * within / shots + weight ** 2 * ((1 - slope) ** 2 * between + bias ** 2)
+    return weight[f.argmin()].item()
 
 
 def shuffled_but_for_one(settings, rng):
@@ -202,7 +216,7 @@ RIGHT = {
     "gaussian": [gaussian_right, gaussian_by_symmetric_root, gaussian_by_cholesky, gaussian_of_deviations,
                  gaussian_by_cov_of_b],
     "posterior_mean": [posterior_right, posterior_by_inverse, posterior_by_precisions, posterior_with_eye],
-    "weight": [weight_right, weight_by_newton],
+    "weight": [weight_right, weight_by_newton, weight_by_a_grid],
 }
 WRONG = {       # (answer, words of the message that fit this mistake and no other)
     "slope": [
@@ -212,6 +226,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (slope_of_two_counts, "by one less"),
         (slope_of_rows, "a slope for each character"),
         (slope_of_columns, "a slope for each column"),
+        (slope_as_mean_of_slopes, "a mean of the characters' slopes"),
         (lambda a, b: a * b, "a number for each drawing"),
         (lambda a, b: 2 * slope_right(a, b), "for a step of 1 in a"),
         (lambda a, b: None, "does your function end with `return ...`?"),
@@ -232,7 +247,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (gaussian_of_uniform_noise, "From which distribution"),
         (gaussian_of_signs, "From which distribution"),
         (gaussian_without_mean, "Which term moves them there?"),
-        (gaussian_in_place, "does not come from `rng`"),
+        (gaussian_in_place, "settings changed in place"),
         (lambda settings, n, rng: gaussian_right(settings, n, rng).T, "have changed places"),
         (lambda settings, n, rng: gaussian_right(settings, 1, rng)[0], "that is one sample"),
         (lambda settings, n, rng: gaussian_right(settings, len(settings), rng), "for each row of the settings"),
@@ -245,6 +260,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
     ],
     "posterior_mean": [
         (posterior_in_place, "between changed in place"),
+        (posterior_with_the_inverse_first, "on the other side of between"),
         (lambda x, between, within: posterior_right(x, between, within).T, "rows and columns have changed places"),
         (lambda x, between, within: between @ torch.linalg.inv(between + within), "a matrix of the world"),
         (lambda x, between, within: 0.5 * x, "In one dimension"),

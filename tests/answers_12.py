@@ -36,6 +36,10 @@ def matching_with_half_a_gradient(velocity, y, z, t):
     return (away.detach() * away).mean()
 
 
+def matching_of_a_squared_mean(velocity, y, z, t):
+    return (velocity(z.lerp(y, t[:, None]), t) - (y - z)).mean().square()
+
+
 def matching_in_place(velocity, y, z, t):
     y -= z
     return (velocity(z + t[:, None] * y, t) - y).square().mean()
@@ -125,7 +129,8 @@ WRONG = {"matching_loss": [(matching_without_graph, "remembers its graph"),
                            (matching_in_place, "y changed in place"),
                            (lambda v, y, z, t: matching(v, y, z, t).item(), "leave a plain number"),
                            (matching_of_times, "multiplies whole rows"),
-                           (matching_of_rows, "average over the batch")],
+                           (matching_of_rows, "average over the batch"),
+                           (matching_of_a_squared_mean, "cancel")],
          "augmented_losses": [(losses_cut, "which of the three is detached"),
                               (losses_with_one_graph, "train G to be caught"),
                               (losses_with_d_detached, "D does not learn from it"),
@@ -135,5 +140,5 @@ WRONG = {"matching_loss": [(matching_without_graph, "remembers its graph"),
                               (lambda *a: [loss.item() for loss in losses(*a)], "leave a plain number"),
                               (lambda *a: losses(*a)[::-1], "changed places"), (losses_of_d_alone, "2 result(s)")],
          "overfit": [(overfit_in_place, "changed in place"), (overfit_of_all, "one number for all looks"),
-                     (lambda k, h, g: overfit(k, h, g).clamp(0, 1), "where does the mean of the held logits lie"),
+                     (lambda k, h, g: overfit(k, h, g).clamp(0, 1), "may also lie outside"),
                      (lambda k, h, g: overfit(k, h, g).abs(), "where does the mean of the held logits lie")]}

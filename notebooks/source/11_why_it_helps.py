@@ -4,9 +4,9 @@
 # **The question.** What can generated samples add, and what can they never add?
 #
 # In notebook 10, copies by $G$ on both sides lowered the errors of a ProtoNet. This notebook asks *what* in the copies helps,
-# because that decides what to try next. First it takes $G$ apart. It measures what $G$ changes in a drawing, whether people
-# change the same, and whether something simpler than a GAN does as well. Then it turns to theory. In a world with closed forms it
-# computes how much samples *can* add, and compares these formulas with what was measured.
+# because that decides what to try next. First it takes $G$ apart. What does $G$ change in a drawing, and do people change the
+# same? Does something simpler than a GAN do as well? Then a toy world, simple enough for formulas, tells how much samples *can*
+# add. At the end we compare these formulas with what was measured.
 #
 # **You need** notebooks 06, 08 and 10. **Time**: 55 minutes, and about 55 more with the five exercises.
 #
@@ -68,7 +68,7 @@ for world, (known, judged) in worlds.items():
 
 # %% [markdown]
 # $G$ also looks at the task, which is a set of characters of one alphabet. So we cut the validation drawings into tasks. Each
-# task holds one drawing of each character of an alphabet, by mixed people.
+# task holds one drawing of each character of an alphabet, and different people drew them.
 
 # %%
 def by_task(world, function):
@@ -91,13 +91,15 @@ def copies(world, augmentation, n):
 # %% [markdown]
 # ## 1 · Six numbers of a drawing
 #
-# A drawing has habits of its own. It may stand too far left, be small, or lean. Six numbers describe such habits. All but the
-# last come from moments of the ink (notebook 06).
+# A drawing may stand too far left, be small, or lean. Six numbers describe such habits. All but the last come from moments of the
+# ink (notebook 06).
 #
 # * **Place**, across and down, is the mean of the ink.
-# * **Size** is the logarithm of its spread, and **proportions** that of width over height.
-# * **Slant** is the correlation of *right* and *up* over the ink, from −1 to 1.
-# * **Stroke width** is the logarithm of twice the ink over the length of its edge.
+# * **Size** is the logarithm of the ink's spread.
+# * **Proportions** are the logarithm of its width over its height.
+# * **Slant** is from −1 to 1. It is the correlation of the ink's places to the right and up.
+# * **Stroke width** is a logarithm, too. A stroke has an edge on either side, so its width is twice its ink over the length of
+#   the edge.
 
 # %%
 NAMES = ("place across", "place down", "size", "proportions", "slant", "stroke width")
@@ -119,15 +121,14 @@ def measures(images):
 
 
 # %% [markdown]
-# If a drawing $x$ stands further left than most, how far left does $G(z, x)$ stand? The **slope** answers this. It belongs to the
-# line that predicts a number of $G(z, x)$ from the same number of $x$. With slope 1, $G$ hands the habit on. With slope 0, $G$
-# forgets it.
+# A drawing $x$ stands further left than most. How far left does $G(z, x)$ stand? Fit a line that predicts a number of $G(z, x)$
+# from the same number of $x$. With a **slope** of 1, $G$ hands the habit on. With a slope of 0, $G$ forgets it.
 #
 # ### Exercise 1 · A slope (★, very important, 10 minutes)
 #
-# `a` and `b` are `[C, n]`. `a` holds a number of n drawings of each of C characters, and `b` holds the same number of one other
-# drawing for each. Return the slope of the least-squares line of `b` on `a` through all C·n points, with an intercept. Its
-# formula is $\sum (a - \bar a)(b - \bar b) \, / \sum (a - \bar a)^2$.
+# `a` and `b` are `[C, n]`, with a row for each character. `a[c, i]` is one of the six numbers, say the size, of drawing i.
+# `b[c, i]` is the size of another drawing of the same character. Return the slope of the least-squares line of `b` on `a` through
+# all C·n points, with an intercept. Its formula is $\sum (a - \bar a)(b - \bar b) \, / \sum (a - \bar a)^2$.
 
 # %%
 def my_slope(a, b):
@@ -145,8 +146,9 @@ checks.slope(my_slope)
 # **Predict** three slopes of the place across. The first is that of a copy by $G$, the second that of a classical copy. The third
 # is that of *another person's drawing of the same character*. Is it 0?
 #
-# Drawings of one character belong together, so the interval of a slope must be taken over characters. We leave out one character
-# at a time, as in the jackknife of `statistics.fraction_recovered`.
+# Besides the slope we measure the **scatter**, which says how far the points lie from the line. Its unit is the scatter of
+# people. Drawings of one character belong together, so intervals are taken over characters. We leave out one character at a time,
+# as in the jackknife of `statistics.fraction_recovered`.
 
 # %%
 def slopes(a, b):
@@ -210,25 +212,25 @@ plots.save(figure, "11_slopes")
 plt.show()
 
 # %% [markdown]
-# Intervals are over characters, and each generator was trained once. On `glyphs`, people are those of the simulator, so its
-# settings decide how much people vary.
+# Intervals are over characters, and each generator was trained once. On `glyphs`, people are simulated, so the simulator's
+# settings decide how much they vary.
 #
-# **People.** Their slope is not 0, because two drawings of one character share the character. Let $a = c + e$ and $b = c + e'$,
-# with the character's own $c$ and each person's deviation. The slope is
+# **People.** Their slope is not 0, because two drawings of one character share the character. Let $a = c + e$ and $b = c + e'$.
+# Here $c$ is the character's own number, and $e$ and $e'$ are the deviations of two people. The slope is
 #
 # $$ \frac{\operatorname{cov}(a, b)}{\operatorname{var}(a)} = \frac{\operatorname{var}(c)}{\operatorname{var}(c) + \operatorname{var}(e)}, $$
 #
-# which is the character's share of all that varies. So people **regress to the mean**, too (Galton 1886). A perfect $G$ would
-# have *their* slope, which is neither 0 nor 1.
+# which is the character's share of the variance. So people **regress to the mean**, too (Galton 1886). A perfect $G$ would have
+# *their* slope, which is neither 0 nor 1.
 #
 # **Raw drawings.** The place of a copy by $G$ is a compromise. About half of $x$'s habit is forgotten, and the scatter is nearly
 # that of people. In size, proportions and slant $G$ is timid, because its slopes are near 1 and it scatters far less than people
 # do. Stroke width is a case of its own, because every warp samples the image anew and softens its edges. So of all that people
-# vary, this $G$ learned to vary **the place**, and regresses it to the mean as people do.
+# vary, this $G$ learned to vary **the place**. It regresses to the mean, as people's places do.
 #
-# **Normalised drawings.** The place is the same in all drawings, so $D$ cannot judge by it. Now $G$ learned other things, and its
-# slopes of proportions, slant and stroke width lie nearer to those of people than the slopes of the first $G$ did. It is the
-# better imitation of what is left, and section 3 asks whether that helps.
+# **Normalised drawings.** The place is the same in all drawings, so $D$ cannot judge by it. So the second $G$ learned other
+# things. Now its slopes of proportions, slant and stroke width lie nearer to those of people than the slopes of the first $G$
+# did. Section 3 asks whether this better imitation helps.
 #
 # ## 2 · Raw drawings: is it the place?
 #
@@ -236,15 +238,16 @@ plt.show()
 # copies apart.
 #
 # * **only G's place** is $x$ itself, moved to where $G(z, x)$ stands.
-# * **G without its place** is $G(z, x)$, moved back to where $x$ stands. Warp and move are one, so that no ink is blurred twice.
+# * **G without its place** is $G(z, x)$, moved back to where $x$ stands. One warp does both, because two would blur the ink
+#   twice.
 # * **G, shuffled** warps every drawing by the settings that $G$ chose for *another* one.
 # * **no G: centred** averages the drawing and its centred self (`normalisation.centred`).
 #
 # ### Exercise 2 · Shuffled settings (★★, important, 10 minutes)
 #
 # `settings` holds three tensors for B images: `affine` `[B, 2, 3]`, `field` `[B, 2, 5, 5]` and `stroke_width` `[B]`. Return the
-# same three tensors in another order along B, by chance from `rng`. No image keeps its own settings. Each image gets all three
-# from one other image, and each image's settings are used once.
+# same three tensors in another order along B, chosen by chance from `rng`. No image keeps its own settings. All three settings of
+# an image come from one other image, and each image's settings are used once.
 
 # %%
 def my_shuffled(settings, rng):
@@ -342,9 +345,10 @@ plt.show()
 # %% [markdown]
 # **Predict** which arms make fewer errors than no augmentation does, and which one makes the fewest.
 #
-# The ProtoNet is that of notebook 10, trained on raw drawings without augmentation. Its features are means over the drawing and
-# its augmented copies, of support and query. Every drawing is used in many episodes. So we compute its mean features once, and
-# let the episodes hold numbers of drawings in place of images. All arms see the same episodes, so differences are paired.
+# The ProtoNet is that of notebook 10, trained on raw drawings without augmentation. In support and query, a drawing's features
+# are means over the drawing and its augmented copies. Many episodes use the same drawing, so we compute its mean features once.
+# In place of images, the episodes then hold the drawings' numbers, each written as three bytes. All arms see the same episodes,
+# so differences are paired.
 
 # %%
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
@@ -452,33 +456,33 @@ plt.show()
 # %% [markdown]
 # Intervals are over characters, with the same drawings in all arms. Hollow dots mark parts of $G$.
 #
-# The place explains the gain. Without its place, $G$ adds errors. With its place alone, the copies take off more than $G$'s own
-# do. With shuffled settings the gain is gone, because where to move depends on where the drawing stands. And to move a drawing to
-# the middle needs no generator at all. A line of arithmetic does as well as *only G's place*, with no trained weight. That is the
-# cheapest explanation of the gain on raw drawings, and these numbers support it. **Most of what $G$ brings there is
-# re-centring.**
+# The place explains the gain. Without its place, $G$ adds errors. Copies with $G$'s place alone take off more errors than $G$'s
+# own copies do. With shuffled settings the gain is gone, because where to move depends on where the drawing stands. To move a
+# drawing to the middle needs no generator at all. A line of arithmetic does as well as *only G's place*, with no trained weight.
+# **Most of what $G$ brings there is re-centring.**
 #
 # ## 3 · Normalised drawings: does it take a GAN?
 #
-# So we give every arm that line of arithmetic for free, and ask again. The ProtoNet is now trained on normalised drawings and
-# keeps its last map (notebook 06). The normalised $G$ meets these rivals.
+# So we normalise all drawings, which centres them for every arm, and ask again. The ProtoNet is now trained on normalised
+# drawings and keeps its last map (notebook 06). The $G$ of normalised drawings meets these rivals.
 #
 # * **classical** augmentation has four strengths.
-# * **half of G** halves all of $G$'s settings, because classical has a choice of strengths, too.
+# * **half of G** halves all of $G$'s settings, because classical copies have a choice of strengths, too.
 # * **G, shuffled** tests whether it is of use that $G$ looks at the drawing.
-# * **a Gaussian** has the mean and covariance of $G$'s 57 numbers over training drawings. Copies use samples of it, whatever the
-#   drawing.
+# * **a Gaussian** has the mean and covariance of $G$'s 57 numbers over training drawings. Copies use samples of this Gaussian,
+#   whatever the drawing.
 # * **regression** is the same network as $G$, trained without any $D$. It warps $x$ so that its blurred pixels come near those of
 #   another person's drawing of the character.
-# * **regression, best of 4** is paid only for the nearest of four warps, so noise can pay off. The idea is that of Li & Malik
-#   2018, *Implicit maximum likelihood estimation*.
-# * **blurred** averages the drawing and a blurred copy.
+# * **regression, best of 4** makes four warps of $x$, and its loss counts only the nearest one. So it may vary its warps (Li &
+#   Malik 2018, *Implicit maximum likelihood estimation*).
+# * **blurred** averages the drawing and a blurred copy, because every warp blurs a little.
 #
 # ### Exercise 3 · A Gaussian of warps (★★, important, 15 minutes)
 #
 # `settings` `[B, F]` holds the numbers that $G$ chose for B drawings. Return n samples `[n, F]` of a Gaussian with their mean and
-# covariance $\Sigma$. If $A A^\top = \Sigma$ and $z$ is standard normal, $A z$ has the covariance $\Sigma$. Take care where some
-# directions never vary. There $\Sigma$ is singular, and rounding can make an eigenvalue a little less than 0.
+# covariance $\Sigma$. If $A A^\top = \Sigma$ and $z$ is standard normal, $A z$ has the covariance $\Sigma$. Mind that `torch.cov`
+# takes variables as rows. If some directions never vary, $\Sigma$ is singular, and rounding can make an eigenvalue a little less
+# than 0.
 
 # %%
 def my_gaussian(settings, n, rng):
@@ -596,14 +600,14 @@ print(f"Share of its settings' variance that the drawing decides: {decided['valu
 # Intervals are over characters, with one training of each network.
 #
 # After normalisation no arm clearly takes errors off, and $G$ is no exception. As far as the intervals tell, *all rivals but
-# classical copies at full strength* do as well as $G$, and so does no augmentation. The shuffled $G$ does as well as $G$, though
-# the drawing decides part of its settings. A Gaussian does as well, and so does a regression that never met a $D$. The better
-# imitation of people (section 1) is of no use to this learner. *Half of G* has the lowest error of this run, but the interval of
-# its difference from no augmentation contains 0.
+# classical copies at full strength* do as well as $G$, and so does no augmentation. The settings of other drawings do as well,
+# though the drawing decides part of them. So does a regression that never met a $D$. This learner has no use for the better
+# imitation of people. *Half of G* has the lowest error of this run, but the interval of its difference from no augmentation
+# contains 0.
 #
-# **A learner that has learned nothing.** Perhaps it is the ProtoNet that leaves no room. The matcher of notebook 06 bends
-# drawings by itself. Here its costs are means over pairs of copies, the first of the query with the first of the support, and so
-# on.
+# **A learner that has learned nothing.** Perhaps a trained ProtoNet has nothing left to gain. The matcher of notebook 06 has
+# learned nothing, and bends drawings by itself. Here its costs are means over four pairs. One pair is the two drawings
+# themselves. Each other pair is a copy of the query and a copy of the example.
 
 # %%
 few = episodes.sample(worlds["normalised"][1], n_way=n_way, k_shot=1, within_alphabet=True,
@@ -631,42 +635,42 @@ for arm in SOME:
 # %% [markdown]
 # Intervals are over episodes.
 #
-# The matcher bends drawings already, as far as bending is cheap. Mild classical copies hardly change its errors. $G$'s copies add
-# some, shuffled or not.
+# The matcher already bends drawings a little. Mild classical copies hardly change its errors. $G$'s copies add some, shuffled or
+# not.
 #
 # ## 4 · What copies can never add
 #
-# Let $y$ be the class. A copy is made of $x$ and of noise that knows nothing of $y$. So $y \to x \to G(z, x)$ is a Markov chain,
-# and the data processing inequality (Cover & Thomas 2006, section 2.8) says
+# Let $y$ be the class. A copy is made of $x$ and of noise that knows nothing of $y$. So $y \to x \to G(z, x)$ is a Markov chain.
+# The mutual information $I$ says how much two things tell of each other. By the data processing inequality (Cover & Thomas 2006,
+# section 2.8),
 #
 # $$ I\bigl(y;\, x, G(z, x)\bigr) = I(y;\, x). $$
 #
 # **No copy brings news of this character.** Five real drawings do, so the oracle of notebook 09 stays out of reach. All that $G$
-# can bring is what it knows of *how people vary*, from other characters. The task's description is made of other support
-# drawings, so it counts as a part of $x$.
+# can bring is what it learned from other characters of *how people vary*. The other support drawings of the task, which $G$ sees,
+# count as a part of $x$.
 #
 # This knowledge helps a learner only if the learner does not have it yet. On raw drawings the ProtoNet had not learned that the
-# place means nothing. $G$ told it, and the mean of the ink would have told it, too. What is left after normalisation the ProtoNet
-# can learn by itself, because it is trained on the same pairs as $G$. This reading fits our numbers, but it is no proof that no
-# generator can ever help. A generator may still help if it knows what the learner was never shown.
+# place means nothing. $G$ told it, and the mean of the ink would have told it, too. After normalisation the ProtoNet can learn
+# the rest by itself, because it is trained on the same drawings as $G$. This reading fits our numbers, but it is no proof. A
+# generator may still help if it knows what the learner was never shown.
 
 # %% [markdown]
 # ## 5 · A world where everything has a closed form
 #
-# Could the measurements have been predicted? We take a world that is simple enough for pencil and paper. A drawing is a point in
-# $d$ dimensions. The characters lie about the origin, $\mu \sim N(0, \Sigma_b)$, where *b* stands for *between*. People's
-# drawings lie about their character, $x = \mu + \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$, where *w* stands for
-# *within*.
+# Could the measurements have been predicted? We take a world in which formulas give every answer. A drawing is a point in $d$
+# dimensions. The characters lie about the origin, $\mu \sim N(0, \Sigma_b)$, where *b* stands for *between*. People's drawings
+# lie about their character, $x = \mu + \varepsilon$ with $\varepsilon \sim N(0, \Sigma_w)$, where *w* stands for *within*.
 #
-# Let $G$ be **perfect**. Then its samples spread as other people's drawings of $x$'s character do, as far as $x$ can tell. The
-# mean of infinitely many samples is the *posterior mean* of the character,
+# Let $G$ be **perfect**. Then its samples have the distribution that other people's drawings of the character have, given $x$.
+# The mean of infinitely many samples is the *posterior mean* of the character,
 #
 # $$ \operatorname{E} G(z, x) = \operatorname{E}[\mu \mid x] = A x, \qquad
 #    A = \Sigma_b \, (\Sigma_b + \Sigma_w)^{-1}. $$
 #
-# In one dimension $A$ is the slope of section 1, a number between 0 and 1. So averaging perfect samples **shrinks** the example
-# towards the mean of all characters. It shrinks most in the directions in which people vary most. James & Stein showed in 1961
-# that such shrinkage beats the example itself.
+# In one dimension $A$ is the slope of people in section 1, a number between 0 and 1. So averaging perfect samples **shrinks** the
+# example towards the mean of all characters. It shrinks most in the directions in which people vary most. James & Stein showed in
+# 1961 that shrinking beats the example itself from three dimensions on, even if nobody knows $\Sigma_b$.
 #
 # ### Exercise 4 · The perfect generator's mean (★★, important, 10 minutes)
 #
@@ -685,14 +689,15 @@ def my_posterior_mean(x, between, within):
 checks.posterior_mean(my_posterior_mean)
 
 # %% [markdown]
-# Now we try the placements of notebook 10 at the test of a one-shot learner that names the nearest example. $G$ is perfect, and
-# its samples are infinitely many.
+# A one-shot learner names the class of the nearest example. We try the placements of notebook 10 with infinitely many samples of
+# the perfect $G$.
 #
-# * **none** takes the example $x_c$ that is nearest to the query $q$.
-# * **support alone** takes the $A x_c$ that is nearest to $q$.
-# * **both sides** takes the $A x_c$ that is nearest to $A q$.
-# * **Bayes** takes the most probable character. Given $x_c$, a drawing of it has the mean $A x_c$ and the covariance
-#   $S = \Sigma_w + A \Sigma_w$. The first term is people's own spread, and the second is what $x_c$ leaves unknown.
+# * **none** picks the example $x_c$ that is nearest to the query $q$.
+# * **support alone** picks the $A x_c$ that is nearest to $q$.
+# * **both sides** picks the $A x_c$ that is nearest to $A q$.
+# * **Bayes** picks the most probable character. Given $x_c$, a drawing of it has the mean $A x_c$ and the covariance
+#   $S = \Sigma_w + A \Sigma_w$. The first term is people's own spread, and the second is what $x_c$ leaves unknown of the
+#   character.
 #
 # **Predict** the order of these four in two worlds of ten dimensions. In the *round* one, people vary alike in all directions. In
 # the *long* one, they vary little in some and much in others.
@@ -740,7 +745,7 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # In the round world the first and the third number are the same to the last digit, and so are the second and the fourth. In the
-# long world both sides beat support alone. Pencil and paper say why. In the round world $A$ is a number $a$. So *both sides*
+# long world both sides beat support alone. The formulas say why. In the round world $A$ is a number $a$. So *both sides*
 # multiplies all distances by $a$, and **no decision changes**. *Support alone* is **Bayes' rule** there, because $S$ is the same
 # in all directions. In the long world $A$ shrinks the unreliable directions. So *both sides* is a metric that trusts the reliable
 # ones.
@@ -749,14 +754,14 @@ display(Markdown("\n".join(lines)))
 #
 # ### How many samples?
 #
-# The mean of $n$ samples misses $A x$ by a variance of $S / n$. Take one direction of the round world, with variances $b$ and $w$
-# and $a = b / (b + w)$. The squared error of a prototype is, on average,
+# The mean of $n$ samples scatters about $A x$ with the covariance $S / n$. Take one direction of the round world, with variances
+# $b$ and $w$ and $a = b / (b + w)$. On average, the squared error of a prototype is
 #
-# $$ \underbrace{w}_{x \text{ itself}} \qquad\text{against}\qquad
+# $$ \underbrace{w}_{x \text{ itself}} \qquad\text{or}\qquad
 #    \underbrace{a w}_{\text{floor}} + \frac{1}{n} (w + a w) . $$
 #
 # The two are equal at $n = (1 + a) / (1 - a)$, so with fewer samples the example alone is better. From $n = 10\,(1 + a) / a$ on,
-# all further samples together can take less than a tenth off the floor.
+# the error is at most a tenth above its floor, so more samples hardly help.
 
 # %%
 b, w = 1.0, 0.6
@@ -767,7 +772,6 @@ def formula(n):
     return a * w + (w + a * w) / n
 
 counts = torch.tensor([1, 2, 3, 5, 8, 13, 21, 34, 55])
-rng, n_drawn = runtime.rng(seed + 11), sizes.pick(smoke=2_000, cpu=20_000, gpu=200_000)
 rng, n_drawn = runtime.rng(seed + 11), sizes.pick(smoke=2_000, cpu=20_000, gpu=200_000)
 mean = torch.randn(n_drawn, generator=rng)
 x = mean + w ** 0.5 * torch.randn(n_drawn, generator=rng)
@@ -785,8 +789,8 @@ many = torch.logspace(0, math.log10(counts.max()), 100)
 ax.plot(many, formula(many), color=plots.METHODS["GAN"])
 ax.errorbar(counts, [m["value"] for m in measured], [(m["high"] - m["low"]) / 2 for m in measured],
             fmt="o", color=plots.METHODS["GAN"])
-ax.annotate("mean of samples\n(line: formula, dots: measured)", (1, formula(1)), xytext=(14, -14),
-            textcoords="offset points", color=plots.METHODS["GAN"])
+ax.annotate("mean of samples\n(line: formula, dots: measured)", (1, formula(1)), xytext=(40, 4),
+            textcoords="offset points", va="top", color=plots.METHODS["GAN"])
 for height, words, va in ((w, "the example itself", "bottom"),
                           (a * w, "floor: infinitely many samples", "top")):
     ax.axhline(height, color=plots.METHODS["real"] if height == w else "black", linestyle="--")
@@ -795,7 +799,7 @@ for height, words, va in ((w, "the example itself", "bottom"),
 ax.set(xscale="log", xlabel="samples of a perfect generator", xticks=counts.tolist(),
        xticklabels=counts.tolist(), ylabel="squared error of the prototype", ylim=(0, None),
        title=f"It takes {equal:.1f} perfect samples to equal one real drawing;\n"
-             f"after {enough:.0f}, all others take less than a tenth off the floor")
+             f"from {enough:.0f} on, the error is at most a tenth above its floor")
 ax.minorticks_off()
 plots.save(figure, "11_how_many")
 plt.show()
@@ -803,8 +807,8 @@ plt.show()
 # %% [markdown]
 # ### A generator with faults
 #
-# No $G$ is perfect. Let ours hand on a slope $\alpha$ in place of $a$, and add a bias $\beta$ in every direction. There are $k$
-# real drawings of the character, with the mean $\bar x$, and many samples of $G(z, \bar x)$. The prototype gives the samples the
+# No $G$ is perfect. Let ours have the slope $\alpha$ in place of $a$, and a bias $\beta$ in every direction. There are $k$ real
+# drawings of the character, with the mean $\bar x$, and many samples of $G(z, \bar x)$. The prototype gives the samples the
 # weight $\lambda$ and the real drawings the rest. With $\gamma = 1 - \alpha$,
 #
 # $$ p = (1 - \lambda)\, \bar x + \lambda (\alpha \bar x + \beta) = (1 - \lambda\gamma)\, \bar x + \lambda \beta . $$
@@ -818,7 +822,7 @@ plt.show()
 #
 # ### Exercise 5 · The best weight (★★, important, 10 minutes)
 #
-# Return the $\lambda$ that makes $f$ smallest. It may lie above 1, where $f'(\lambda) = 0$ says so.
+# Return the $\lambda$ that makes $f$ smallest. It may lie above 1, so do not cut it off there.
 
 # %%
 def my_weight(shots, between, within, slope, bias):
@@ -833,7 +837,7 @@ def my_weight(shots, between, within, slope, bias):
 checks.weight(my_weight)
 
 # %% [markdown]
-# Now somebody uses the samples *in place of* the real drawings, so $\lambda = 1$. **Predict**: from how many shots on would the
+# Suppose that the samples stand *in place of* the real drawings, so $\lambda = 1$. **Predict**: from how many shots on would the
 # real drawings alone have been better?
 
 # %%
@@ -879,31 +883,29 @@ plt.show()
 # %% [markdown]
 # The curves of real drawings and of samples cross where $f(0) = f(1)$. That is at
 # $k = (1 - \alpha^2) \, w / (\gamma^2 b + \beta^2)$. With the best weight the samples never do harm, but what they add is soon
-# gone. The best weight needs $\alpha$, $\beta$, $b$ and $w$, and who knows all these hardly needs a generator.
+# gone. To compute the best weight takes $\alpha$, $\beta$, $b$ and $w$. Anyone who knows all these hardly needs a generator.
 #
 # <details><summary>Two further readings: can D mend the bias, and copies as a penalty</summary>
 #
 # **Can $D$ mend the bias?** The best $D$ knows the ratio of the two densities, $D / (1 - D)$, and samples weighted by this ratio
-# have the right mean. But there is a price. If $G$ is off by $\delta$ of the samples' standard deviations in total, $n$ weighted
-# samples are worth only $n\,e^{-\delta^2}$. And $\delta^2$ adds up over dimensions. If $G$ is off by half a standard deviation in
-# each of ten dimensions, $\delta^2 = 2.5$, and a sample is worth $e^{-2.5} \approx 0.08$. So the bias goes, and nearly all
-# samples go with it. This is one reason why $D$'s weights did so little in notebook 10.
+# have the right mean. But weights waste samples. Let the means of $G$ and of people lie $\delta$ standard deviations apart. Then
+# $n$ weighted samples are worth only $n\,e^{-\delta^2}$. Half a standard deviation in each of ten dimensions makes
+# $\delta^2 = 2.5$, and a sample is worth $e^{-2.5} \approx 0.08$. Perhaps this is why $D$'s weights did so little in notebook 10.
 #
-# **Copies as a penalty.** Train a linear learner with weights $v$ on copies of $x$ with noise of variance $\sigma^2$ and the
-# labels of $x$. On average over the noise, its squared loss is that of the originals plus $\sigma^2 \lVert v \rVert^2$, which is
-# *ridge regression* (Bishop 1995). Small warps in place of noise penalise how fast the answer changes *along the warp*. Suppose
-# that the true answer does not change under a group of transformations. Then averaging over the group takes variance away and
-# adds no bias (Chen, Dobriban & Lee 2020). In these readings, too, copies bring *knowledge of what does not matter*, and none of
-# the character.
+# **Copies as a penalty.** Train a linear learner with weights $v$ on noisy copies of $x$, with noise of variance $\sigma^2$. On
+# average, its squared loss is that of the originals plus $\sigma^2 \lVert v \rVert^2$, which is *ridge regression* (Bishop 1995).
+# Suppose that a group of transformations leaves the true answer unchanged. Then averaging over the group takes variance away and
+# adds no bias (Chen, Dobriban & Lee 2020). Here, too, copies bring *knowledge of what does not matter*, and none of the
+# character.
 #
 # </details>
 #
 # ## 6 · From the toy to the course
 #
-# Does the toy say anything about real features? Take the ProtoNet of section 3. On *training* alphabets, estimate $\Sigma_w$ in
-# its features from how drawings scatter about their character. Estimate $\Sigma_b$ from how characters scatter about the mean of
-# their alphabet. Put both into the toy world, and predict what samples of a *perfect* generator would do on the validation
-# alphabets. **Predict**: will they help this learner?
+# Does the toy say anything about real features? Take the ProtoNet of section 3 and its features of the *training* alphabets. How
+# drawings scatter about their character gives $\Sigma_w$. How characters scatter about the mean of their alphabet gives
+# $\Sigma_b$. With both, the toy foretells what samples of a *perfect* generator would do on the validation alphabets.
+# **Predict**: will they help this learner?
 
 # %%
 @torch.no_grad()
@@ -972,10 +974,9 @@ errors_at = {"no augmentation": placed(), "support alone": placed(shrink=("suppo
              "both sides, copies by G": placed(copies_of=("support", "query"))}
 
 # %% [markdown]
-# The toy is far too optimistic about the level, because Gaussian characters with these covariances would hardly ever be confused.
-# Real characters come in pairs that look alike, and some drawings are far from all others. So one number is fitted. People's
-# spread is widened until the toy's error without augmentation is the one measured on the validation alphabets. The *changes* are
-# then predictions.
+# The toy's error is far too low. Real characters come in pairs that look alike, and some drawings are far from all others. So we
+# fit one number. We widen people's spread until the toy makes the error that was measured without augmentation on the validation
+# alphabets. The *changes* are then predictions.
 
 # %%
 low, high = 1.0, 32.0
@@ -1025,13 +1026,13 @@ plt.show()
 # %% [markdown]
 # Intervals of predictions are over tasks of the toy, those of measurements over characters.
 #
-# The closed forms, *support alone* and *both sides*, need two covariances and no adversary, and on `glyphs` both take errors off
-# this ProtoNet. $G$'s copies take the same two places and do not. So there is room for a gain, and this $G$ does not fill it. If
-# the mean feature of its copies were $A x$, the rows would agree.
+# The formulas of *support alone* and *both sides* need two covariances and no adversary, and on `glyphs` both take errors off
+# this ProtoNet. $G$'s copies take the same two places and do not. So there is room for a gain, but this $G$ does not fill it. A
+# perfect $G$, whose copies have the mean feature $A x$, would change the error about as much as the formula in its place.
 #
 # *Support alone* was predicted. The rest shows where the theory fails.
 #
-# * The *level* was wrong, so it had to be fitted.
+# * The *level* of the error was wrong, so it had to be fitted.
 # * The theory promised nothing for *both sides*, which did as well as support alone.
 # * The theory promised most for *Bayes*, which does harm. Bayes' metric trusts just those directions in which people hardly
 #   varied on the training alphabets. On new alphabets they may vary there.
@@ -1039,11 +1040,10 @@ plt.show()
 #
 # Why these predictions fail was not tested.
 #
-# **Who needs it?** Section 4 says that all help is prior knowledge, so a learner that already has it gains less. That predicts an
-# order for the learners of notebook 09: first the matcher, next the head on a classifier's features, last ProtoNet and MAML. The
-# matcher has learned nothing, and the classifier never met a one-shot task. ProtoNet and MAML were trained on such tasks. Mind
-# that the matcher of notebook 09 is not averaged as in section 3. There, each copy in the support is one more drawing that may
-# fit.
+# **Who gains most?** Section 4 says that all help is prior knowledge, so a learner that already has it gains less. That predicts
+# an order for the learners of notebook 09: first the matcher, next the head on a classifier's features, last ProtoNet and MAML.
+# The matcher has learned nothing, and the classifier never met a one-shot task. ProtoNet and MAML were trained on such tasks.
+# Mind that the matcher of notebook 09 takes no means over copies. Each copy in the support is one more drawing that may fit.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -1111,7 +1111,5 @@ display(Markdown(
 # * Chen, Dobriban & Lee 2020, *A group-theoretic framework for data augmentation* (arXiv 1907.10905).
 # * Miller, Matsakis & Viola 2000, *Learning from one example through shared densities on transforms*. They learn a density of
 #   warps from some characters and lend it to others, without any adversary.
-# * Boutin et al. 2022, *Diversity vs. recognizability: human-like generalization in one-shot generative models* (arXiv
-#   2205.10370), measures both axes of notebook 08 for many generators.
-# * Boutin et al. 2023, *Diffusion models as artists: are we closing the gap between humans and machines?* (arXiv 2301.11722),
-#   does the same for diffusion.
+# * Boutin et al. 2022, *Diversity vs. recognizability* (arXiv 2205.10370), measure both for many one-shot generators.
+# * Boutin et al. 2023, *Diffusion models as artists* (arXiv 2301.11722), do the same for diffusion.

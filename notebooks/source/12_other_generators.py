@@ -5,8 +5,8 @@
 #
 # Since 2014 the GAN has had successors. Diffusion models and flows draw the pictures that the world talks about, and they need no
 # discriminator at all. So this notebook puts six kinds of generators in the place of $G$, trained on the same pairs of drawings
-# for the same time. The same metrics and the same learners judge them. Then it asks what becomes of a GAN when there are few
-# alphabets to learn from, and whether the known cures help.
+# for the same time. The same metrics and the same learners judge them. The last section asks what becomes of a GAN when there are
+# few alphabets to learn from, and whether the known cures help.
 #
 # **You need** notebooks 08, 09 and 11. **Time**: 45 minutes, and about 40 more with the three exercises.
 #
@@ -49,19 +49,19 @@ notebook.enough(dataset, train, val, drawings=4)
 #
 # $$ a_t = (1 - t)\, z + t\, y, \qquad \frac{\mathrm{d} a_t}{\mathrm{d} t} = y - z. $$
 #
-# A network $v(a, t)$ is asked for the velocity at place $a$ and time $t$. Many walkers cross that place, on the way from other
-# noise to other data. Least squares makes $v$ the **mean** of their velocities.
+# A network $v(a, t)$ learns the velocity at place $a$ and time $t$. Many such walks cross the same place, from different noise to
+# different data. Least squares makes $v$ the **mean** of their velocities.
 #
 # $$ \min_v \; \mathbb{E}\,\bigl\lVert v(a_t, t) - (y - z) \bigr\rVert^2. $$
 #
-# To sample, start in the noise and follow $v$ from $t = 0$ to $t = 1$. Each walker follows a mean. And yet the end points have
-# the distribution of the data (theorem 2 of Lipman et al.). For this, $v$ must be exact and the steps small. Euler's method takes
+# To sample, start in the noise and follow $v$ from $t = 0$ to $t = 1$. Each walker follows a mean, and yet the end points have
+# the distribution of the data (theorem 1 of Lipman et al.). For this, $v$ must be exact and the steps small. Euler's method takes
 # the way in $n$ steps, $a \leftarrow a + v(a, t) / n$.
 #
 # ### Exercise 1 · The flow-matching loss (★★, very important, 15 minutes)
 #
 # `y` and `z` are `[B, F]`, and `t` `[B]` holds a time for each row. `velocity(places, times)` returns `[B, F]`. Return the loss,
-# which is the mean over rows and numbers of the squared difference.
+# which is the mean of the squared differences over all B·F numbers.
 
 # %%
 def my_matching_loss(velocity, y, z, t):
@@ -77,8 +77,8 @@ checks.matching_loss(my_matching_loss)
 
 # %% [markdown]
 # The data are now eight heaps of points in the plane, the world of notebook 02, where a GAN lost some of them.
-# `flows.matching_loss` is your loss, and it samples noise and times by itself. It trains a small network. **Predict**: where do
-# the walkers arrive who take the whole way in *one* step?
+# `flows.matching_loss` is your loss, but it samples noise and times by itself. With it we train a small network. **Predict**:
+# where do the walkers arrive who take the whole way in *one* step?
 
 # %%
 def heaps(n, rng):
@@ -137,23 +137,22 @@ least = nearest.bincount(minlength=8).min().item() / len(start)
 print(f"{100 * least:.0f} % of the walkers end at the emptiest heap; a fair share is 12.5 %")
 
 # %% [markdown]
-# The titles give the energy distance of notebook 08, from the points where the walkers arrive to as many points of the data. It
-# is 0, up to chance, where the two have the same distribution. Grey lines are the ways of 60 walkers.
+# The titles give the energy distance of notebook 08 between the points where the walkers arrive and as many points of the data.
+# If both have the same distribution, it is 0 up to chance. Grey lines are the ways of 60 walkers.
 #
 # One step lands in the middle. At $t = 0$ a walker may still end anywhere, so the mean of all ways is the way to the *mean* of
-# the data. A regression without noise makes the same blur. With more steps, each walker can turn as its target becomes clear. A
-# flow has no $D$ to fight with. But it pays when you sample, because each step asks the network once.
+# the data. A regression without noise blurs for the same reason. With more steps, each walker can turn as its target becomes
+# clear. A flow has no $D$ to fight with. But its samples cost more time, because each step asks the network once.
 #
 # ## 2 · Flows that draw
 #
-# `networks.PixelFlow` does the same in 784 dimensions, one for each pixel. Its velocity is a U-Net that also sees the example,
-# and is told the time and the task. So its interface is that of every generator of this course, `G(z, x, task)`, with a `z` of
-# 784 numbers.
+# `networks.PixelFlow` does the same in 784 dimensions, one for each pixel. Its velocity is a U-Net that also gets the example,
+# the task and the time. As every generator of this course, it is called as `G(z, x, task)`, with a `z` of 784 numbers.
 #
 # `networks.WarpFlow` lives in the 57 numbers of a warp, like the generator of notebook 08. But a flow needs *data* to flow to,
-# and nobody has told us which warp leads from one person's drawing to another's. So we search for this warp.
-# `flows.warps_between` starts from no warp at all. Then it follows the gradient of the blurred pixels' squared difference, for
-# each pair alone.
+# and nobody has told us which warp leads from one person's drawing to another's. So we search for this warp. For each pair,
+# `flows.warps_between` starts from no warp at all. Then gradient steps lower the squared difference between the two blurred
+# drawings.
 
 # %%
 draw = pairs.sampler(train, n_tasks=sizes.pick(smoke=2, cpu=4, gpu=4))
@@ -183,9 +182,9 @@ plots.save(figure, "12_found")
 plt.show()
 
 # %% [markdown]
-# Now there are data, pairs with the 57 numbers that lead from one drawing near the other. The simplest generator of such numbers
-# is a Gaussian with their mean and their covariance, whatever the drawing. It has no network, and its training is one line of
-# algebra (exercise 3 of notebook 11).
+# Now there are data. For each pair, we have 57 numbers that warp one drawing nearly into the other. The simplest generator of
+# such numbers is a Gaussian with their mean and their covariance, whatever the drawing. It has no network, and its training is
+# one line of algebra (exercise 3 of notebook 11).
 
 # %%
 class GaussianWarps(nn.Module):
@@ -212,11 +211,11 @@ class GaussianWarps(nn.Module):
 # | flow, warps | 57 numbers of a warp | warps that were found |
 # | flow, pixels | every pixel | the other drawing of the pair |
 # | Gaussian of warps | 57 numbers of a warp | warps that were found |
-# | regression, best of 4 | 57 numbers of a warp | the other drawing, from the nearest of 4 warps |
+# | regression, best of 4 | 57 numbers of a warp | the other drawing and the nearest of 4 warps |
 #
 # `studies/other_generators.py` trained them on the normalised drawings of the training alphabets. Each had the same number of
-# seconds of one processor, and finding the warps counts. On `glyphs` you load those of four minutes, and the Gaussian learns from
-# the warps above. On other data, three kinds are trained right here for a short time.
+# seconds on one processor, and the search for warps counts. On `glyphs` you load generators of four minutes, but the Gaussian
+# learns from the warps above. On other data, three kinds are trained right here for a short time.
 
 # %%
 MAKE = {"GAN, warps": networks.WarpGenerator, "GAN, pixels": networks.PixelGenerator,
@@ -255,8 +254,8 @@ arms = {kind: augmentations.generated(generators[kind]) for kind in [*MAKE, "Gau
         if kind in generators}
 
 # %% [markdown]
-# **Predict** before you look. Which row has the most variety? In which row did a drawing turn into another character? In which
-# one do the strokes look unlike ink?
+# **Predict** before you look. Which row has the most variety? In which row do drawings turn into other characters? In which one
+# do strokes look unlike ink?
 
 # %%
 ink = val.ink.view(len(val.names), -1, 1, 28, 28)                               # [C, M, 1, 28, 28]
@@ -305,8 +304,9 @@ plt.show()
 # ## 4 · Judged on alphabets never seen
 #
 # The metrics are those of notebook 08, in the features of an evaluation classifier of the validation characters. *Class
-# preservation* says how often the classifier finds the right character. *Diversity* compares two drawings made from one example
-# with two people's. The *distance to the truth* is the energy distance of $G(z, x)$ to other people's drawings of the character.
+# preservation* says how often the classifier finds the right character. *Diversity* is the mean distance of two drawings made
+# from one example, over the distance of two people's drawings. The *distance to the truth* is the energy distance of $G(z, x)$ to
+# other people's drawings of the character.
 
 # %%
 labels = torch.arange(len(ink), device=device)
@@ -364,9 +364,9 @@ for name, row in table.items():
 ax.set(xlabel="diversity of drawings of one character (people: 1)", xlim=(0, 1.38),
        ylabel="class preservation (%)")
 kept = {kind: f"{100 * row['class preservation']['value']:.0f} %" for kind, row in table.items()}
-figure.suptitle(f"People keep the character in {kept['people']} of drawings,\n" + ", ".join(
-    f"{kind} in {kept[kind]}" for kind in kept if kind in ("GAN, warps", "flow, pixels")),
-    fontsize=16)
+words = {"people": "people", "GAN, warps": "GAN of warps", "flow, pixels": "flow of pixels"}
+figure.suptitle("Class preservation of drawings by\n" + ", ".join(
+    f"{name} {kept[kind]}" for kind, name in words.items() if kind in kept), fontsize=16)
 plots.save(figure, "12_judged")
 plt.show()
 
@@ -401,9 +401,9 @@ for i, kind in enumerate(flowing):
         ax.errorbar([n * 1.04 ** (2 * i - 1) for n in counts], [scale * r["value"] for r in line],
                     [scale * (r["high"] - r["low"]) / 2 for r in line], fmt="o-", **look(kind))
         if k:
-            ax.annotate(kind, (counts[2], 100 * line[2]["value"]), xytext=(-14, 22 - 56 * i),
-                        textcoords="offset points", color=look(kind)["color"],
-                        ha="right" if i else "left")
+            ax.annotate(kind, (counts[2], 100 * line[2]["value"]), textcoords="offset points",
+                        xytext=(-14, -34) if i else (8, 22), ha="right" if i else "left",
+                        color=look(kind)["color"])
         ax.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="steps of Euler's method")
         ax.minorticks_off()
 axes[0].set(ylabel="distance to the truth", ylim=(0, None))
@@ -415,15 +415,17 @@ plots.save(figure, "12_steps")
 plt.show()
 
 # %% [markdown]
-# Intervals are over characters. With more steps a flow comes nearer to what people draw, and loses more characters on the way.
+# Intervals are over characters. With more steps a flow comes nearer to what people draw, but more of its drawings lose their
+# character.
 #
 # ## 5 · Six kinds on equal terms
 #
-# One training says little. So `studies/other_generators.py` gave each kind one minute, five times over with five seeds, and four
-# minutes once. It judged them on the ten **test** alphabets, which earlier studies tested on, too. Then it gave five copies of
-# each example to two learners of notebook 09. *Distortion matching* has learned nothing, and *fine-tuning the head* starts from a
+# One training says little. So `studies/other_generators.py` trained each kind for one minute with each of five seeds, and once
+# for four minutes. It judged them on the ten **test** alphabets, which earlier studies had used, too. Then two learners of
+# notebook 09 got five copies of each example. *Distortion matching* has learned nothing, and *fine-tuning the head* starts from a
 # trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and the controls were added after
-# the first results. **Predict** with notebook 11: which of the two gains? Does the better imitation bring the larger gain?
+# the first results. **Predict** with notebook 11: which of the two learners gains more? Does the better imitation bring the
+# larger gain?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -496,23 +498,23 @@ plt.show()
 # seeds.
 #
 # * **Over warps, the flow needs less time than the GAN.** After one minute each, all five seeds of the flow are nearer to the
-#   truth than all five of the GAN, and they scatter less. After four minutes no difference is clear. The rates of all kinds but
-#   the GANs fall to 0 during training.
-# * **A Gaussian that looks at no drawing is nearly as near.** So most of what these generators learn is *which warps people
-#   make*, and little is *which warp suits this drawing*.
+#   truth than all five of the GAN, and they scatter less. After four minutes no difference is clear. Mind that the learning rates
+#   of all other kinds fall to 0 during training, and those of the GANs do not.
+# * **A Gaussian that looks at no drawing is nearly as near.** So these generators mostly learn *which warps people make*, and
+#   little of *which warp suits this drawing*.
 # * **In pixels, the two ways fail in opposite directions.** The GAN hands the example back. The flow varies a character as people
 #   do, and loses most characters on the way.
-# * **Near the truth is not useful.** The flow in pixels is as near to the truth as the flow of warps, and its copies take
-#   accuracy away from both learners. The regression is farther from the truth than every other kind of warp, and its copies bring
-#   both learners the most. For matching it beats the GAN's copies and classical ones by several points. For fine-tuning, its lead
-#   over classical copies is not clear.
+# * **Nearness to the truth does not make copies useful.** The flow in pixels is as near to the truth as the flow of warps, and
+#   its copies take accuracy away from both learners. The regression is farther from the truth than every other kind of warp, and
+#   its copies bring both learners the most. For matching it beats the GAN's copies and classical ones by several points. For
+#   fine-tuning, its lead over classical copies is not clear.
 # * **As notebook 11 predicted**, the learner that knows nothing of how people vary gains more than the trained one. This holds
 #   for the copies of each kind of warp, but the intervals overlap.
 #
 # **Why the regression?** Look for the cheapest explanation first. One is *caution*, because the regression's copies are less
-# diverse than the others and more of them keep their character. So halve all settings of the other kinds. Another is that the
-# regression *looks at the drawing*. So give each drawing the warp that was chosen for another one. **Predict** what is left of
-# the gain.
+# diverse than those of other warps and more of them keep their character. To test this, halve all settings of the other kinds.
+# Another is that the regression *looks at the drawing*. To test this, give each drawing the warp that was chosen for another one.
+# **Predict** what the table will say of each.
 
 # %%
 show_table([(kind, budget, f"1 min, warps {budget}") for budget in ("halved", "shuffled")
@@ -525,9 +527,9 @@ show_table([(kind, budget, f"1 min, warps {budget}") for budget in ("halved", "s
 # * **It is hardly the look at the drawing.** With the warps of other drawings, matching keeps most of its gain, and fine-tuning
 #   keeps about half.
 #
-# So for matching, what helps is mostly which warps the regression makes, whatever the drawing. The regression is paid for coming
-# near what another person drew, and never for being as varied as people. What its warps have in common was not found here. It
-# would be a good project.
+# So for matching, what helps is mostly which warps the regression makes, whatever the drawing. Its loss asks for warps that come
+# near another person's drawing, and never for as much variety as people have. What its useful warps have in common was not found
+# here. To find it would be a good project.
 #
 # **What each kind costs.** The last table of this section counts seconds of training and drawings a second. A seed has *failed*
 # if its drawings are farther from the truth than classical copies at half strength.
@@ -547,16 +549,16 @@ display(Markdown("\n".join(lines)))
 # ## 6 · GANs with little data
 #
 # All this was learned from 35 alphabets. If there is only one, $D$ can learn its drawings by heart. Then $D$ takes these for real
-# and all others for generated, and tells $G$ nothing of use. To catch this, keep some real drawings away from $D$. A $D$ that
-# judges has the same logits on average for known and for held-back real pairs. A $D$ that remembers has higher ones for those it
-# knows.
+# and all others for generated, and $G$ learns nothing useful from it. To detect this, keep some real drawings away from $D$. If
+# $D$ judges, its mean logits are the same for known and for held-back real pairs. If $D$ remembers, its logits are higher for
+# known pairs.
 #
 # ### Exercise 2 · Read the overfit (★, important, 10 minutes)
 #
-# `known`, `held` and `generated` `[L, n]` are $D$'s logits at `L` looks during training. They are logits of real pairs that $D$
-# trains on, of real pairs held back, and of pairs by $G$. Take means over `n`. Return `[L]` numbers that say where `held` lies on
-# the way from `known`, at 0, to `generated`, at 1. The source is Karras et al. 2020, *Training generative adversarial networks
-# with limited data*, eq. 1.
+# During training we look at $D$ `L` times. `known`, `held` and `generated` are its logits `[L, n]` at real pairs that $D$ trains
+# on, at real pairs held back, and at pairs by $G$. Take means over `n`. Return `[L]` numbers that say where `held` lies on the
+# way from `known`, at 0, to `generated`, at 1. The source is Karras et al. 2020, *Training generative adversarial networks with
+# limited data*, eq. 1.
 
 # %%
 def my_overfit(known, held, generated):
@@ -575,7 +577,8 @@ checks.overfit(my_overfit)
 #
 # * **R1** (notebook 02) makes $D$ flat at the real drawings, so it is harder to raise logits there.
 # * **Augmentation of what $D$ sees** makes few drawings many (Zhao et al. 2020, *Differentiable augmentation for data-efficient
-#   GAN training*). **Adaptive** augmentation is as strong as $D$'s logits at real pairs demand (Karras et al. 2020).
+#   GAN training*). **Adaptive** augmentation grows while $D$ is too sure of its real pairs, and shrinks otherwise (Karras et al.
+#   2020).
 # * **Relativistic, R1 + R2** asks $D$ only which of two drawings is *more* real. $D$ is made flat at generated drawings, too
 #   (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
 #
@@ -586,9 +589,10 @@ checks.overfit(my_overfit)
 #
 # ### Exercise 3 · An augmentation that must not leak (★★, very important, 15 minutes)
 #
-# Write both non-saturating losses of notebook 02 so that $D$ only ever sees what `augment` makes of an image. Augment anew each
-# time that $D$ looks. Here `D` takes images alone. `fake` has a graph back to $G$. $G$'s loss must reach $G$ through this graph,
-# and $D$'s loss must not. Each loss is a sum of means. $D$'s loss has two, and $G$'s has one.
+# Write both non-saturating losses of notebook 02. $D$ must see only what `augment` makes of an image, and each time that $D$
+# looks, images are augmented anew. Here `D` takes images alone, without examples. `fake` has a graph back to $G$. The gradient of
+# $G$'s loss must reach $G$ through this graph, and that of $D$'s loss must not. $D$'s loss is the sum of two means, and $G$'s
+# loss is one mean.
 
 # %%
 def my_augmented_losses(D, real, fake, augment):
@@ -607,8 +611,8 @@ checks.augmented_losses(my_augmented_losses)
 # %% [markdown]
 # `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five recipes, with five seeds each. Every
 # run had thirty seconds, so a costly recipe gets fewer iterations. The distance to the truth is measured on the validation
-# alphabets, of which no run saw anything. The settings of each recipe were chosen there, too, on two alphabets. **Predict**:
-# which recipe needs the alphabets least?
+# alphabets, of which no training saw anything. The settings of each recipe were chosen by the same distance, for training on two
+# alphabets, with other seeds. **Predict**: which recipe needs the alphabets least?
 
 # %%
 little = records.read(folder / "little_data.jsonl")
@@ -670,17 +674,18 @@ plt.show()
 # %% [markdown]
 # Intervals are over five seeds.
 #
-# With one or two alphabets, $G$ comes nearer to the truth with R1 than without a penalty. From five alphabets on, more of them
-# bring R1 no clear gain. Half a hundred numbers of a warp are soon learned, from whichever characters.
+# With one or two alphabets, $G$ comes nearer to the truth with R1 than without a penalty. From five alphabets on, further
+# alphabets bring R1 no clear gain. Perhaps 57 numbers of a warp are soon learned, from whichever characters.
 #
-# The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and costs some distance at ten and
-# twenty. Perhaps $D$ has more to learn in the same time. The relativistic recipe is farther from the truth than R1 from two
-# alphabets on. Its steps cost more, so it takes about two thirds as many. Both cures were made for much longer runs, with a
-# generator that can draw anything. This $G$ can only warp, so there is little that it could copy.
+# The stronger cures do not pay here. Augmentation brings no clear gain at one alphabet, and at ten and twenty $G$ ends farther
+# from the truth. Perhaps $D$ has more to learn in the same time. The relativistic recipe is farther from the truth than R1 from
+# two alphabets on. Its iterations cost more, so it makes only about two thirds as many as R1. Both cures were made for much
+# longer runs, with a generator that can draw anything. This $G$ can only warp the example, so it could hardly copy training
+# drawings.
 #
 # **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column of the table is the spread of
-# five seeds about their mean. The column before is a share of 25 runs. They are *near the best* if their distance is at most a
-# tenth above that of the best run with as many alphabets. So a recipe must be stable *and* good there.
+# five seeds about their mean. The column before it tells how many of a recipe's 25 runs came *near the best*. Near means a
+# distance at most a tenth above that of the best run with as many alphabets. So this column asks for stable *and* good runs.
 
 # %%
 lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"
@@ -718,8 +723,9 @@ won = {kind: points(study[GAIN, kind, "short"]) for kind in kinds}
 
 # %%
 display(Markdown(
-    f"Not for these drawings. Five copies bring matching **{won['regression, best of 4']}** points "
-    "of accuracy if a regression makes them, which needs no discriminator, and "
+    "For these drawings, a GAN is not the right generator. Five copies bring matching "
+    f"**{won['regression, best of 4']}** points of accuracy if a regression makes them, which needs "
+    "no discriminator, and "
     f"**{won['GAN, warps']}** if a GAN does. Yet the regression's copies are farther from what "
     f"people draw, at a distance to the truth of {far['regression, best of 4']} against "
     f"{far['GAN, warps']} for the GAN's. So a generator that draws as people do is one thing, "
