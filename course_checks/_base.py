@@ -37,6 +37,9 @@ def check(function):
         except NotYet:
             raise
         except BaseException as error:
+            if isinstance(error, RuntimeError) and "implicitly created only for scalar outputs" in str(error):
+                raise NotYet("expected one number to differentiate; got a tensor of several. Hint: a gradient starts "
+                             "from one number. Where is a mean or a sum over the batch missing?") from error
             modules = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
             theirs = {"__main__", getattr(answer, "__module__", None)}
             render = _lines_of_others
@@ -103,8 +106,10 @@ def returned(answer, *names):
 
 
 def tensor(value, name):
+    number = isinstance(value, numbers.Number)
     require(isinstance(value, torch.Tensor), f"{name} as a tensor", type(value).__name__,
-             "torch.cat and torch.stack make one tensor of many; torch.tensor makes one of numbers.")
+             ".item() and float() leave a plain number, which has lost its graph. Return the tensor itself." if number
+             else "torch.cat and torch.stack make one tensor of many, and torch.tensor makes one of numbers.")
     return value
 
 
@@ -112,8 +117,8 @@ def check_unchanged(**arguments):
     """Each argument as (what the function was given, what that was before)."""
     for name, (given, before) in arguments.items():
         require(torch.equal(given, before), f"{name} as it was", f"{name} changed in place",
-                 "arguments stay unchanged, for who called your function goes on with them: make new tensors. Which "
-                 "line writes into an old one?")
+                 "arguments stay unchanged, because the caller still needs them. Which line writes into an old tensor, "
+                 "where it should make a new one?")
 
 
 def done(message):
@@ -220,9 +225,10 @@ def scalar(came, name):
     number = one_number(came.detach() if isinstance(came, torch.Tensor) else came, name, "in float32, sigmoid(-200) is "
                         "0, its logarithm infinite, and so is exp(200). Which one function is log(1 + e^l)?")
     expected = f"{name} as a tensor that remembers its graph"
-    require(isinstance(came, torch.Tensor), expected, "a number", "no .item(): training needs its gradient.")
-    require(came.requires_grad, expected, "a tensor without a graph",
-             "no .detach(), and torch.no_grad() around nothing that is to learn: training needs its gradient.")
+    require(isinstance(came, torch.Tensor), expected, "a number",
+             ".item() and float() leave a plain number, but training needs the gradient. Return the tensor itself.")
+    require(came.requires_grad, expected, "a tensor without a graph", ".detach() and torch.no_grad() cut the graph, "
+             "but training needs the gradient. Where does your function use one of them?")
     return number
 
 
