@@ -413,7 +413,7 @@ for n in counts:
 # |---|---|
 # | **00 start here** | what will you be able to do, and can this machine run it? |
 # | [01 the GAN game](01_the_gan_game.ipynb) | what does the minimax objective optimise? |
-# | [02 making it train](02_making_it_train.ipynb) | why do GANs fail, and which loss cures what? |
+# | [02 making it train](02_making_it_train.ipynb) | why do GANs fail, and what cures each failure? |
 # | [03 drawing characters](03_drawing_characters.ipynb) | does it work on images, and how do you know? |
 # | [04 conditions](04_conditions.ipynb) | can you ask for a class, and is the request obeyed? |
 # | [05 autopsy](05_autopsy.ipynb) | what is wrong with the recipe everyone copies? |
