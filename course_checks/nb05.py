@@ -71,10 +71,27 @@ def audit(function):
         G, D = _players()
         for p in G.parameters() if old else ():
             p.grad = torch.full_like(p, 0.25)                   # left over from a step of G
-        came = _yes_or_no(function(d_step, G, D))
+        taken = []
+
+        def counted(G, D, d_step=d_step, taken=taken):
+            taken.append(d_step(G, D))
+
+        came = _yes_or_no(function(counted, G, D))
+        require(len(taken) < 2, "one step of D", f"{len(taken)}",
+                "your audit takes the step once more, and D has moved by then. An audit takes the step once. Which "
+                "call is one too many?")
+        _check_training(G, D)
         require(came == right, f"{right} for a step {d_step.__doc__}{' (an old gradient lay in G)' * old}", f"{came}",
                 hint)
     done("audit: honest steps pass, and every step that trains G or leaves a gradient there is found out.")
+
+
+def _check_training(*players):
+    """Require that G and D are in training mode, as they were before the student's function."""
+    for name, player in zip("GD", players):
+        require(player.training, f"{name} in training mode, as it came", f"{name} in eval mode",
+                f"{name}.eval() is for measuring, and eval mode stays after your function ends. The caller goes on "
+                "training. Does your function need another mode at all?")
 
 
 def _players():
@@ -85,10 +102,10 @@ def _players():
         return G, torch.nn.Linear(4, 1)
 
 
-def _d_step(G, D, fake, trained=()):
+def _d_step(G, D, fake, trained=(), lr=0.1):
     """A step of SGD, on D and on the parameters `trained` besides."""
     real = torch.ones(6, 4)
-    optimiser = torch.optim.SGD([*D.parameters(), *trained], lr=0.1)
+    optimiser = torch.optim.SGD([*D.parameters(), *trained], lr)
     D.zero_grad()
     (softplus(-D(real)).mean() + softplus(D(fake)).mean()).backward()
     optimiser.step()
@@ -125,23 +142,34 @@ def _both(G, D):
     G.zero_grad()
 
 
+def _barely_both(G, D):
+    """whose optimiser moves G by very little, and that clears G's gradient at its end"""
+    _d_step(G, D, G(_Z), G.parameters(), lr=1e-5)
+    G.zero_grad()
+
+
 _STEPS = [          # (step, whether an old gradient lies in G, whether it is honest, the hint for a wrong verdict)
     (_detached, False, True,
      "only G's running statistics changed, as in every drawing. What else must the step leave alone?"),
     (_without_graph, False, True, "this step is honest. What do you find in G after it?"),
     (_detached, True, True,
-     "this gradient lay in G before the step, and the step did not touch it. How do you tell old from new?"),
+     "these gradients lay in G before the step, and the step did not touch them. How do you tell old from new? If you "
+     "compare with a copy of G: does a deep copy have them?"),
     (_with_graph, False, False, "this step left a gradient in G. Where do you look for it, and when?"),
     (_half_cut, False, False, "only some of G's parameters received a gradient. Do you look at all of them?"),
     (_with_graph, True, False, "a gradient lay in G before, and this step added to it. Is it the same as before?"),
     (_both, False, False,
      "no gradient is left, and G has moved all the same. Do you compare its weights, and with what: a copy?"),
+    (_barely_both, False, False,
+     "G has moved by little, but every step adds to it. How much does your comparison forgive?"),
 ]
 
 
 def _yes_or_no(answer):
     """The one truth value that the student's function returned."""
     verdict, = returned(answer, "True or False")
+    if type(verdict).__module__ == "numpy" and verdict.size == 1:
+        verdict = verdict.item()
     is_one = isinstance(verdict, bool) or (isinstance(verdict, torch.Tensor) and verdict.dtype == torch.bool
                                            and verdict.numel() == 1)
     came = f"a tensor {list(verdict.shape)}" if isinstance(verdict, torch.Tensor) else type(verdict).__name__
@@ -158,7 +186,16 @@ def d_loss_of_pairs(function):
     """
     for scale, b in ((1.0, 5), (90.0, 6)):      # at first where all is harmless; then where D is sure
         G, D, real, example, z = players_of_pairs(scale, b)
-        loss = finite_loss(function(G, D, real.clone(), example.clone(), z.clone()))
+        given, noise = [x.clone() for x in (real, example, z)], []
+        hook = G.register_forward_pre_hook(lambda G, arguments, noise=noise: noise.append(arguments[0].clone()))
+        loss = finite_loss(function(G, D, *given))
+        hook.remove()
+        require(all(torch.equal(x, z) for x in noise), "G(z, ...) with the z of the caller", "G with other noise",
+                "your function gives G noise of its own. Which argument is the noise?")
+        check_unchanged(real=(given[0], real), example=(given[1], example), z=(given[2], z))
+        _check_training(G, D)
+        require(D.weight.grad is None, "D without a gradient yet", "a gradient in D",
+                "your function went backward itself, but it only returns the loss. Who goes backward, and when?")
         parts = _real_part(D, real, example), _fake_part(D, G(z, example).detach(), example)
         compare(loss, sum(parts), MISTAKES["d_loss_of_pairs"], (G, D, real, example, z),
                 "this is neither the right loss nor a mistake that the check knows. What is minus log D for real "

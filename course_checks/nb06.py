@@ -16,7 +16,8 @@ def split_by_alphabet(function):
     for n_held in (2, 4):
         def draws(ending="", n_held=n_held, n=60):
             rng, names = torch.Generator().manual_seed(n_held), [name + ending for name in alphabets]
-            return [_held_classes(function(names.copy(), n_held, rng), alphabets, n_held) for _ in range(n)]
+            return [_held_classes(_with_names_unchanged(function, names, n_held, rng), alphabets, n_held)
+                    for _ in range(n)]
 
         held = draws()
         require(draws() == held, "the same classes from an rng in the same state", "others",
@@ -28,6 +29,10 @@ def split_by_alphabet(function):
         reached = {alphabets[i] for classes in held for i in classes}
         require(len(reached) == 5, "all 5 alphabets held out, now and then, in 60 draws", f"only {sorted(reached)}",
                 "some alphabets are never held out. What keeps your code from drawing them?")
+        together = {frozenset(alphabets[i] for i in classes) for classes in draws(n_held=2, n=120)}
+        require(len(together) > 7, "any of the 10 pairs of alphabets held out now and then, in 120 draws of two",
+                f"only {len(together)} pairs", "each alphabet comes often enough, but always in the same company. "
+                                               "Can any two alphabets be held out together?")
         require(all(70 < counts[name] < 170 for name in counts), "each of 5 alphabets about 120 times in 600 draws of "
                 "one", f"{counts}", "every alphabet should be equally likely, however many classes it has. Do you draw "
                                     "among alphabets or among classes?")
@@ -36,6 +41,16 @@ def split_by_alphabet(function):
                 "a set of names has a different order each time Python starts, so your split changes too. Which order "
                 "of the names is always the same?")
     done("split_by_alphabet: whole alphabets on one side or the other, and `rng` alone decides which.")
+
+
+def _with_names_unchanged(function, names, n_held, rng):
+    """The answer of the student's function, which must leave the list as it was."""
+    given = names.copy()
+    answer = function(given, n_held, rng)
+    require(given == names, "the list `alphabets` as it was", "`alphabets` changed in place",
+            "its positions are the numbers of the classes, and the caller still needs them. Does .sort() or .pop() "
+            "work on the list itself or on a copy?")
+    return answer
 
 
 def _held_classes(answer, alphabets, n_held):
@@ -77,11 +92,20 @@ def prototypes(function):
     Features: support float [S, F], query float [Q, F]; support_y int64 [S] in any order. Source: Snell et al. 2017.
     """
     rng = torch.Generator().manual_seed(8)
-    for n_way, labels, n_query, f in ((3, [2, 0, 1, 1, 2, 0], 5, 4), (4, [3, 1, 0, 3, 2, 1, 3, 1, 3, 2], 7, 5)):
+    for n_way, labels, n_query, f in ((3, [2, 0, 1, 1, 2, 0], 5, 4), (4, [1, 0, 3, 0, 2, 1, 3, 2], 6, 3),
+                                      (4, [3, 1, 2, 3, 2, 1, 3, 1, 3, 0, 3, 3], 7, 5)):      # the last: unequal classes
         y = torch.tensor(labels)
         support, query = (torch.randn(n, f, generator=rng) * 2 + 1 for n in (len(y), n_query))
-        inputs = support.clone().requires_grad_(), query.clone().requires_grad_()
-        came = tensor(*returned(function(inputs[0], y.clone(), inputs[1], n_way), "logits"), "logits")
+        inputs, given_y = (support.clone().requires_grad_(), query.clone().requires_grad_()), y.clone()
+        try:
+            answer = function(inputs[0], given_y, inputs[1], n_way)
+        except RuntimeError as error:
+            require(y.bincount().unique().numel() == 1, f"logits for classes with {y.bincount().tolist()} examples",
+                    " ".join(f"RuntimeError: {error}".split()), "your code works while all classes have the same "
+                    "number of examples, and here they have not. Which line needs equal classes?")
+            raise
+        check_unchanged(support_y=(given_y, y), support=(inputs[0], support), query=(inputs[1], query))
+        came = tensor(*returned(answer, "logits"), "logits")
         shaped(came, (n_query, n_way), "logits", {
             (n_way, n_query): "rows and columns are exchanged. Each query has a row, and each class a column.",
             (n_query,): "a label for each query is not enough, because cross-entropy needs a number for every class.",
@@ -94,8 +118,13 @@ def prototypes(function):
                 "them up. Which sign does the sum get?")
         hint = "an encoder should learn through support and queries. Is there an .item(), .detach() or .tolist()?"
         require(came.requires_grad, "logits that remember their graph", "plain numbers", hint)
-        slopes = torch.autograd.grad(came.sum(), inputs, allow_unused=True)
+        weights = torch.randn(came.shape, generator=rng)
+        slopes = torch.autograd.grad((came * weights).sum(), inputs, allow_unused=True)
         require(all(s is not None for s in slopes), "a gradient in the support and in the queries", "only one", hint)
+        right = torch.autograd.grad((_prototypes()(inputs[0], y, inputs[1], n_way) * weights).sum(), inputs)
+        for slope, its in zip(slopes, right):
+            compare(slope, its, (), (), "the logits are right, but their gradient is not. Is a part of them detached?",
+                    tolerance=1e-3)
     done("prototypes: the mean of its examples stands for a class, and the nearest mean gets the largest logit.")
 
 
@@ -122,6 +151,22 @@ def _from_distances(use):
 def _evenly(support, y, query, n_way):
     """As if all classes had equally many examples."""
     return _prototypes(stands=lambda examples: examples.sum(0) * n_way / len(y))(support, y, query, n_way)
+
+
+def _sorted(support, y, query, n_way):
+    """As if all classes had equally many examples, once the support is sorted."""
+    order = y.argsort(stable=True)
+    return _from_rows(lambda s, n: s[order].view(n, -1, s.shape[1]).mean(1))(support, y, query, n_way)
+
+
+def _by_appearance(support, y, query, n_way):
+    stands = [support[y == c].mean(0) for c in dict.fromkeys(y.tolist())]
+    return _minus_squares(query, torch.stack(stands))
+
+
+def _cut(support, y, query, n_way):
+    """Every class cut to as many examples as the smallest has."""
+    return _prototypes(stands=lambda examples: examples[:y.bincount().min()].mean(0))(support, y, query, n_way)
 
 
 def _unit(x):
@@ -156,11 +201,24 @@ def moments(function):
                 "the square of the spread is the mean of squared distances from the mean, with ink as weights."))):
             mistakes = [(lambda x, wrong=wrong, i=i: wrong(x)[i], its) for wrong, its in MISTAKES["moments"]]
             compare(value, _moments()(x)[i], mistakes, (x,), hint)
+    _check_thin(function)
     done("moments: where the ink lies and how far it spreads, for each image by itself.")
 
 
+def _check_thin(function):
+    """Upright strokes, one pixel wide: their spread across is 0."""
+    x = torch.zeros(24, 5, 28)
+    x[torch.arange(24), :, torch.arange(24) + 3] = torch.linspace(0.1, 1, 24)[:, None]
+    _, spread = function(x.clone())
+    worst = (spread - torch.tensor([0, 2**0.5])).abs().nan_to_num(torch.inf).argmax().item()
+    came, right = spread.flatten()[worst].item(), (0, 2**0.5)[worst % 2]
+    require(abs(came - right) < 0.05, f"a spread of {right:.2f} for an upright stroke, one pixel wide", f"{came:.2f}",
+            "the mean of squares and the square of the mean are nearly equal here, and their rounded difference may "
+            "fall below 0. What else has the variance as its mean?")
+
+
 def _moments(ink=lambda x: (x.sum(1), x.sum(2)), place=lambda n: torch.arange(n).float(),
-             total=lambda ink: ink.sum(1), square=lambda square, mean: square - mean.square(),
+             total=lambda ink: ink.sum(1), square=lambda square, mean: (square - mean.square()).clamp(min=0),
              root=lambda square: square.sqrt()):
     """The exercise. ink: of images, the ink of each column [B, W] and of each row [B, H]; total: of such ink [B]."""
     def moments(x):
@@ -193,7 +251,9 @@ def leaks(function):
     support_x float [T, S, 1, H, W], query_x float [T, Q, 1, H, W].
     """
     for support_x, query_x, near, turned in (_tasks_to_audit(), _more_tasks_to_audit()):
-        answer = function(support_x.clone(), query_x.clone())
+        given = support_x.clone(), query_x.clone()
+        answer = function(*given)
+        check_unchanged(support_x=(given[0], support_x), query_x=(given[1], query_x))
         came = tensor(*returned([answer] if isinstance(answer, list) else answer, "leaks"), "leaks")
         (n_tasks, n_support), n_query = support_x.shape[:2], query_x.shape[1]
         shaped(came, (n_tasks, n_query), "leaks", {
@@ -282,7 +342,9 @@ def paired_interval(function):
         rng = torch.Generator().manual_seed(n)
         ease, noise = torch.rand(n, generator=rng), torch.randn(2, n, generator=rng) * 0.03
         a, b = (0.5 + 0.4 * ease + noise[0]).clamp(0, 1), (0.55 - gap + 0.3 * ease + noise[1]).clamp(0, 1)
-        results = returned(function(a.clone(), b.clone()), "mean", "half-width")
+        given = a.clone(), b.clone()
+        results = returned(function(*given), "mean", "half-width")
+        check_unchanged(a=(given[0], a), b=(given[1], b))
         mean, half = (one_number(result, name) for result, name in zip(results, ("the mean", "the half-width")))
         middle, right = (x.item() for x in _paired()(a, b))
         mistakes = [(*wrong(a, b), hint) for wrong, hint in MISTAKES["paired_interval"]]
@@ -318,6 +380,11 @@ MISTAKES = {
         (_prototypes(stands=lambda x: x.sum(0)),
          "that is the sum of the examples of a class. Should a prototype grow with their number?"),
         (_evenly, "you divided by the same number for every class. How many examples has each? Count them."),
+        (_sorted, "you sorted the support by class, and then you took equally many examples for each class. How many "
+                  "has each here?"),
+        (_by_appearance, "your columns stand in the order in which the classes appear in the support. Which column "
+                         "belongs to label 0?"),
+        (_cut, "some examples were left out. A prototype is the mean of all examples of its class."),
         *((_from_rows(means), "you took the support as sorted by class. What says to which class an example belongs?")
           for means in (lambda support, n_way: support.view(n_way, -1, support.shape[1]).mean(1),
                         lambda support, n_way: support.view(-1, n_way, support.shape[1]).mean(0))),
@@ -424,6 +491,8 @@ MISTAKES = {
          "the mean of n differences scatters less than one of them, but not n times less. How much less?"),
         (_half_of(lambda d: d.std() / len(d)**0.5),
          "that is one standard error, which covers about 68 %, not 95 %. How many of them cover 95 %?"),
+        (_half_of(lambda d: 2 * d.std() / len(d)**0.5),
+         "you took 2 standard errors, which is a rule of thumb. Which number, to two decimals, covers 95 %?"),
         (_half_of(lambda d: 2 * _half_width(d)), "that is the whole width. How far is it from the mean to one end?"),
         (_half_of(lambda d: -_half_width(d)), "a half-width is a distance. Can it be negative?"),
         (_half_of(lambda d: d.mean() + _half_width(d)), "that is an end of the interval. How far is it from the mean?"),

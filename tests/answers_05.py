@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
 
@@ -172,8 +173,62 @@ def d_loss_without_graph(G, D, real, example, z):
         return d_loss_right(G, D, real, example, z)
 
 
+def d_loss_in_eval(G, D, real, example, z):
+    """The drawings made in eval mode, and G left there."""
+    G.eval()
+    return d_loss_right(G, D, real, example, z)
+
+
+def d_loss_judged_in_eval(G, D, real, example, z):
+    D.eval()
+    return d_loss_right(G, D, real, example, z)
+
+
+def d_loss_and_backward(G, D, real, example, z):
+    loss = d_loss_right(G, D, real, example, z)
+    loss.backward()
+    return loss
+
+
+def d_loss_spoils(change):
+    """The right loss, and then a `change` of real, example, z."""
+    def my_d_loss(G, D, real, example, z):
+        loss = d_loss_right(G, D, real, example, z)
+        with torch.no_grad():
+            change(real, example, z)
+        return loss
+    return my_d_loss
+
+
+def audit_in_eval(d_step, G, D):
+    """Without running statistics, and G left in eval mode."""
+    G.eval()
+    return audit_of_the_state(d_step, G, D)
+
+
+def audit_of_two_steps(d_step, G, D):
+    first = audit_right(d_step, G, D)
+    return audit_right(d_step, G, D) and first
+
+
+def audit_of_a_deep_copy(d_step, G, D):
+    """Parameters copied deeply lose their gradients."""
+    before = copy.deepcopy(G)
+    d_step(G, D)
+    return all(same(p.detach(), old.detach()) and same(p.grad, old.grad)
+               for p, old in zip(G.parameters(), before.parameters()))
+
+
+def audit_nearly(d_step, G, D):
+    before = state_of(G)
+    d_step(G, D)
+    return all(torch.allclose(p.detach(), weight, atol=1e-4) and same(p.grad, gradient)
+               for p, (weight, gradient) in zip(G.parameters(), before))
+
+
 RIGHT = {
-    "listens": [listens_by_loop, listens_at_once, listens_by(differ)],
+    "listens": [listens_by_loop, listens_at_once, listens_by(differ),
+                lambda *given: np.any(listens_by_loop(*given))],
     "audit": [audit_right, audit_cleared, audit_of_copies],
     "d_loss_of_pairs": [d_loss_right, d_loss_at_once, d_loss_of_frozen,
                         d_loss_of(lambda r, f: -(logsigmoid(r) + logsigmoid(-f)).mean())],
@@ -205,6 +260,10 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (audit_of_new_gradients, "is it the same as before"),
         (audit_of_gradients, "do you compare its weights"),
         (audit_of_references, "and with what: a copy"),
+        (audit_in_eval, "eval mode stays"),
+        (audit_of_two_steps, "takes the step once"),
+        (audit_of_a_deep_copy, "does a deep copy have them"),
+        (audit_nearly, "how much does your comparison forgive"),
         (lambda d_step, G, D: d_step(G, D), "does your function end with `return ...`?"),
         (lambda d_step, G, D: [p.grad for p in G.parameters()], "return just these"),
         (lambda d_step, G, D: 1.0, "how do `any` and `all`"),
@@ -215,6 +274,13 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_loss_of(lambda r, f: softplus(-r).mean() + softplus(f.detach()).mean()), "the graph is cut behind D"),
         (d_loss_of(lambda r, f: softplus(-r.detach()).mean() + softplus(f).mean()), "learns nothing from the real"),
         (d_loss_without_graph, "a tensor without a graph"),
+        (d_loss_in_eval, "eval mode stays"),
+        (d_loss_judged_in_eval, "eval mode stays"),
+        (d_loss_and_backward, "only returns the loss"),
+        *((d_loss_spoils(change), "changed in place") for change in (
+            lambda real, example, z: real.sub_(0.5), lambda real, example, z: example.clamp_(0, 1),
+            lambda real, example, z: z.normal_())),
+        (lambda G, D, real, example, z: d_loss_right(G, D, real, example, torch.randn_like(z)), "noise of its own"),
         (d_loss_unconditional, "G may ignore its own"),
         (d_loss_from_noise, "what it was never shown"),
         (d_loss_of(lambda r, f: -(r.sigmoid().log() + (1 - f.sigmoid()).log()).mean()), "log(1 - 1) infinite"),

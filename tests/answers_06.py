@@ -68,6 +68,18 @@ def draw_with_replacement(names, n_held, rng):
     return [names[i] for i in torch.randint(len(names), (n_held,), generator=rng)]
 
 
+def draw_neighbours(names, n_held, rng):
+    """Random, but always next to each other in the list of names."""
+    start = torch.randint(len(names), (), generator=rng).item()
+    return [(names + names)[start + i] for i in range(n_held)]
+
+
+def split_in_place(alphabets, n_held, rng):
+    names = alphabets
+    names.sort()
+    return split_right(alphabets, n_held, rng)
+
+
 def prototypes_right(support, y, query, n_way):
     means = torch.stack([support[y == c].mean(0) for c in range(n_way)])
     return -torch.cdist(query, means)**2
@@ -96,6 +108,51 @@ def prototypes_of_library(support, y, query, n_way):
 def prototypes_with(use=lambda q, p: -torch.cdist(q, p)**2, stands=lambda x: x.mean(0)):
     """`use` gets queries [Q, F] and what `stands` for each class [N, F]."""
     return lambda support, y, query, n_way: use(query, torch.stack([stands(support[y == c]) for c in range(n_way)]))
+
+
+def prototypes_by_appearance(support, y, query, n_way):
+    means = torch.stack([support[y == c].mean(0) for c in dict.fromkeys(y.tolist())])
+    return -torch.cdist(query, means)**2
+
+
+def prototypes_sorted(support, y, query, n_way):
+    means = support[y.argsort(stable=True)].view(n_way, -1, support.shape[1]).mean(1)
+    return -torch.cdist(query, means)**2
+
+
+def prototypes_stacked(support, y, query, n_way):
+    means = torch.stack([support[y == c] for c in range(n_way)]).mean(1)
+    return -torch.cdist(query, means)**2
+
+
+def prototypes_padded(support, y, query, n_way):
+    """Every class cut to the size of the smallest."""
+    k = min((y == c).sum() for c in range(n_way))
+    means = torch.stack([support[y == c][:k] for c in range(n_way)]).mean(1)
+    return -torch.cdist(query, means)**2
+
+
+def prototypes_spoil_y(support, y, query, n_way):
+    logits = prototypes_right(support, y, query, n_way)
+    y += 1
+    return logits
+
+
+def prototypes_half_detached(support, y, query, n_way):
+    means = torch.stack([support[y == c].mean(0) for c in range(n_way)])
+    return 2 * query @ means.T - (query**2).sum(1, keepdim=True) - (means**2).sum(1).detach()
+
+
+def moments_of_squares(root):
+    """The mean square minus the square of the mean, then `root`."""
+    def my_moments(x):
+        total, sides = x.sum((1, 2)), []
+        for ink in (x.sum(1), x.sum(2)):
+            place = torch.arange(ink.shape[1]).float()
+            mean = ink @ place / total
+            sides.append((mean, root(ink @ place**2 / total - mean**2)))
+        return tuple(torch.stack(side, 1) for side in zip(*sides))
+    return my_moments
 
 
 def moments_right(x):
@@ -189,6 +246,11 @@ def paired_by_covariance(a, b):
     return a.mean() - b.mean(), 1.96 * (variance / len(a)).sqrt()
 
 
+def paired_in_place(a, b):
+    a -= b
+    return a.mean(), half_width(a)
+
+
 def of_difference(half):
     return lambda a, b: ((a - b).mean(), half(a - b))
 
@@ -199,7 +261,8 @@ RIGHT = {
                           lambda *given: set(split_right(*given)), lambda *given: torch.tensor(split_right(*given))],
     "prototypes": [prototypes_right, prototypes_by_loop, prototypes_expanded, prototypes_of_library,
                    prototypes_with(lambda q, p: -((q[:, None] - p)**2).sum(-1))],
-    "moments": [moments_right, moments_by_loop, moments_on_a_grid, moments_then(lambda mean, spread: [mean, spread])],
+    "moments": [moments_right, moments_by_loop, moments_on_a_grid, moments_then(lambda mean, spread: [mean, spread]),
+                moments_of_squares(lambda square: square.clamp(min=0).sqrt())],
     "leaks": [leaks_right, leaks_by_loop, leaks_by_bytes, leaks_by_difference,
               lambda s, q: torch.stack([(b[:, None] == a).all((2, 3, 4)).any(1) for a, b in zip(s, q)])],
     "paired_interval": [paired_right, paired_by_loop, paired_by_covariance,
@@ -232,6 +295,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (split_with(draw=lambda names, n, g: draw_names(names, n, None)), "draws without `rng`"),
         (split_with(draw=lambda names, n, g: draw_names(names[:-1], n, g)), "some alphabets are never held out"),
         (split_with(names=lambda alphabets: list(set(alphabets))), "Which order of the names"),
+        (split_with(draw=draw_neighbours), "Can any two alphabets be held out together"),
+        (split_in_place, "changed in place"),
         (lambda alphabets, n_held, rng: None, "does your function end with `return ...`?"),
     ],
     "prototypes": [
@@ -243,6 +308,12 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (prototypes_with(lambda q, p: -torch.cdist(q.detach(), p.detach())**2), "an encoder should learn"),
         (prototypes_with(lambda q, p: -torch.cdist(q, torch.tensor(p.tolist()))**2), "an encoder should learn"),
         (prototypes_with(lambda q, p: (-torch.cdist(q, p)**2).tolist()), "return just these"),
+        (prototypes_by_appearance, "in which the classes appear"),
+        (prototypes_sorted, "How many has each here"),
+        (prototypes_stacked, "the same number of examples"),
+        (prototypes_padded, "some examples were left out"),
+        (prototypes_spoil_y, "support_y changed in place"),
+        (prototypes_half_detached, "gradient is not"),
         *((wrong, "the difference of one query from it") for wrong in (
             prototypes_with(stands=lambda x: x.median(0).values), prototypes_with(stands=lambda x: x[0]),
             prototypes_with(lambda q, p: torch.zeros(len(q), len(p))))),
@@ -258,6 +329,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda x: (x.sum(1), x.sum(1)), "a number for each column"),
         (lambda x: (x.sum(2), x.sum(2)), "a number for each row"),
         (moments_in_place, "changed in place"),
+        (moments_of_squares(lambda square: square.sqrt()), "nearly equal"),
     ],
     "leaks": [
         (leaks_of(lambda same: same.all(3).any(2).any(1)), "one answer for each task"),
@@ -277,6 +349,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda s, q: torch.isin(q, s), "one yes or no for each query"),
         (lambda s, q: leaks_right(s, q).tolist(), "torch.tensor makes one of numbers"),
         (lambda s, q: leaks_right(s, q) & (torch.arange(q.shape[1]) > 0), "Do you find it"),
+        (lambda s, q: [q.sub_(1), s.sub_(1), leaks_right(s, q)][2], "changed in place"),
         (lambda s, q: leaks_right(s, q) | True, "no support image of this task is the same"),
     ],
     "paired_interval": [
@@ -286,6 +359,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (lambda a, b: (a - b, half_width(a - b)), "a float, or a tensor of one element"),
         (lambda a, b: (a - b).mean(), "return just these"),
         (of_difference(lambda d: 0.012), "how many of those for 95 %"),
+        (paired_in_place, "changed in place"),
+        (of_difference(lambda d: 2 * d.std() / len(d)**0.5), "rule of thumb"),
         (lambda a, b: (0.0, half_width(a - b)), "what a has more than b"),
     ],
 }

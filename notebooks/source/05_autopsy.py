@@ -3,10 +3,10 @@
 #
 # **The question.** What is wrong with the recipe everyone copies?
 #
-# The idea of this course fits into one sentence, and the sentence has been published many times beside code that does
-# something else. Here you take such code apart. It has five faults, and four of them raise no error. Each fault is
-# **found, predicted, mended and measured**, and then put back alone, so that you see what it costs. The tests that you
-# write on the way would have found them, in this code or in yours.
+# The idea of this course fits into one sentence. That sentence has been published many times beside code that does something
+# else. Here you take such code apart. It has five faults, and four of them raise no error. You will **find, predict, mend and
+# measure** each fault. Then each fault is put back alone, so that you see what it costs. On the way you write the tests that
+# would have found the faults, in this code or in yours.
 #
 # **You need** notebook 04. **Time**: 30 minutes, and about 45 more with the three exercises.
 #
@@ -42,10 +42,9 @@ print(f"{n_way}-way tasks; {len(train.names)} characters to train on, {len(val.n
 # %% [markdown]
 # ## 1 · The sentence and the code
 #
-# The sentence: *"The generator receives the examples of the task and a latent code, and the discriminator tells its
-# samples from real ones."* The code below is written after a pattern that is often printed with such sentences: two
-# classes and a training step. A task here is an episode of notebook 00. It has one labelled example of each class, and
-# the labels run from 0 to 4.
+# The sentence is *"The generator receives the examples of the task and a latent code, and the discriminator tells its samples
+# from real ones."* The code below follows a pattern that is often printed with such sentences. It has two classes and a training
+# step. A task here is an episode of notebook 00 with one labelled example of each class. The labels run from 0 to 4.
 
 # %%
 class RecipeG(nn.Module):
@@ -88,18 +87,16 @@ def recipe_step(G, D, g_optimiser, d_optimiser, real, label, z):
     g_optimiser.step()
 
 # %% [markdown]
-# **Find five faults before you go on.** Write them down. Which of them would you notice while the code runs?
-#
-# The next cell draws a map: above, what the sentence promises; below, what the code does. A number marks the place of
-# each fault.
+# First look at a map of what the sentence promises.
 
 # %%
 PLACES = {"noise": (0, 2), "example": (0, 0.95), "label": (0, -0.1), "G": (2, 1.5),
           "drawing": (3.5, 1.5), "real drawing": (3.2, -0.1), "D": (5.2, 0.75), "loss": (6.6, 0.75)}
 
 
-def who_sees_what(ax, title, arrows, absent):
+def who_sees_what(title, arrows, absent):
     """A map of arrows (from, to, what curve and dashes they have); `absent` is grey."""
+    figure, ax = plt.subplots(figsize=(10, 4.5))
     for name, (x, y) in PLACES.items():
         colour = "#AAAAAA" if name == absent else "black"
         ax.text(x, y, name, ha="center", va="center", fontsize=19, color=colour, zorder=3,
@@ -112,24 +109,20 @@ def who_sees_what(ax, title, arrows, absent):
     ax.set(xlim=(-0.7, 7.2), ylim=(-0.45, 2.75))
     ax.set_title(title, fontsize=20)
     ax.axis("off")
+    return figure, ax
 
 
 # %%
 always = [("noise", "G", {}), ("G", "drawing", {}), ("drawing", "D", {}), ("real drawing", "D", {}),
           ("D", "loss", {})]
-red = plots.COLOURS[1]
-back = ("loss", "G", {"color": red, "linestyle": "--", "connectionstyle": "arc3,rad=0.5"})
-figure, (above, below) = plt.subplots(2, 1, figsize=(10, 9))
-who_sees_what(above, "The sentence: G and D both see the example",
-              [*always, ("example", "G", {}), ("example", "D", {})], absent="label")
-who_sees_what(below, "The code: neither of them sees it", [*always, ("label", "G", {}), back],
-              absent="example")
-for fault, x, y in (("1 widths", 1.3, 0.45), ("2 no example", -0.68, 1.45),
-                    ("3 no condition", 4.45, 0.2), ("4 log σ", 5.32, 1.05),
-                    ("5 gradient left in G", 2.9, 2.5)):
-    below.text(x, y, fault, color=red, fontsize=19, va="center")
-plots.save(figure, "05_map")
+figure, _ = who_sees_what("The sentence: G and D both see the example",
+                          [*always, ("example", "G", {}), ("example", "D", {})], absent="label")
+plots.save(figure, "05_promise")
 plt.show()
+
+# %% [markdown]
+# **Find five faults in the code before you go on.** Write them down. Which of them would you notice while the code runs? Section
+# 6 ends with the map of the code, which shows the place of each fault.
 
 # %% [markdown]
 # ## 2 · Fault 1: the widths do not fit
@@ -161,11 +154,11 @@ print("mended:", tuple(LabelG()(z, label).shape))
 #
 # ## 3 · Fault 2: a label is no example
 #
-# Label 3 is one character in this task and another in the next, because labels are dealt anew (notebook 00). The
-# sentence says *examples*, but the code never sees one. So exchange all characters of the task and see what changes.
-# **Predict** what the recipe's $G$ can draw at best when it is asked for label 3.
+# Label 3 is one character in this task and another in the next, because labels are dealt anew (notebook 00). The sentence says
+# *examples*, but the code never sees one. So exchange all characters of the task and see what changes. **Predict** what the
+# recipe's $G$ can draw at best when it is asked for label 3.
 #
-# The repair: $G$ takes the example itself.
+# In the mended code, $G$ takes the example itself.
 
 # %% tags=["nbval-check-output"]
 class ExampleG(nn.Module):
@@ -195,18 +188,18 @@ for G in (LabelG().to(device), ExampleG().to(device)):
     print(f"{type(G).__name__:8} another task, another drawing: {(a != b).any().item()}")
 
 # %% [markdown]
-# All that `LabelG` can do for label 3 is to draw *any* character of all alphabets. Of five drawings, one will lie
-# nearest to the example it was asked for, by chance: 20 %.
+# For label 3, `LabelG` can only draw *some* character of some alphabet. Of five such drawings, one in five lies nearest to the
+# example that was asked for. That is chance.
 #
 # ## 4 · Fault 3: D sees no condition
 #
-# You met this fault in notebook 04. A $D$ that sees nothing but the drawing cannot tell whether it is the drawing that
-# was asked for, so nothing rewards a $G$ that obeys. **Predict** what a $G$ that does see the example will draw for
-# such a $D$.
+# You met this fault in notebook 04. If $D$ sees only the drawing, it cannot tell whether this drawing was asked for. So no reward
+# reaches a $G$ that obeys. **Predict** what a $G$ that does see the example will draw for such a $D$.
 #
-# The repair is the projection of notebook 04. There, each label $y$ had a vector $v_y$. Here a layer computes the
-# vector from the example $x$, so that it exists for characters never seen:
-# $\ell(x', x) = \psi(h(x')) + v(x)^\top h(x')$.
+# The repair is the projection of notebook 04. There, each label $y$ had a vector $v_y$. Here a layer computes the vector from the
+# example $x$, so it exists for characters never seen before:
+#
+# $$ \ell(x', x) = \psi(h(x')) + v(x)^\top h(x') . $$
 
 # %%
 class ExampleD(nn.Module):
@@ -236,10 +229,9 @@ class UnconditionalD(RecipeD):
 # %% [markdown]
 # ### Exercise 1 · Does it listen? (★, very important, 10 minutes)
 #
-# Write the test that finds faults 2 and 3 in any code. `player(x, condition)` answers for a batch: $G$ with drawings
-# for noise `x`, or $D$ with logits for images `x`. `conditions` holds $K$ possible conditions for the same batch. Does
-# **any** answer, in any row, depend on the condition? Return `True` or `False`. The players have no randomness of their
-# own.
+# Write the test that finds faults 2 and 3 in any code. `player(x, condition)` answers for a batch. It is either $G$, with
+# drawings for noise `x`, or $D$, with logits for images `x`. `conditions` holds $K$ possible conditions for the same batch. Does
+# **any** answer, in any row, depend on the condition? Return `True` or `False`. The players have no randomness of their own.
 
 # %%
 def my_listens(player, x, conditions):
@@ -254,15 +246,15 @@ def my_listens(player, x, conditions):
 checks.listens(my_listens)
 
 # %% [markdown]
-# To listen is necessary, and it is not enough. An untrained `ExampleG` listens too. Whether it *obeys* is a matter of
-# training, and section 7 measures it.
+# A player must listen, but that is not enough. An untrained `ExampleG` listens too. Whether it *obeys* depends on training, and
+# section 7 measures that.
 #
 # ## 5 · Fault 4: the logarithm of a sigmoid
 #
-# On paper, $D$ pays $-\log(1 - \sigma(\ell))$ for a generated drawing with logit $\ell$. Where $D$ is fooled, that is
-# about $\ell$, with slope 1. But in float32 $\sigma(\ell)$ is exactly 1 from $\ell \approx 17$ on. The usual bandages
-# are a clamp, and `nn.BCELoss`, which bounds the logarithm by itself. **Predict** the loss and the gradient of each for
-# a $D$ that is fooled more and more.
+# On paper, $D$ pays $-\log(1 - \sigma(\ell))$ for a generated drawing with logit $\ell$. Where $D$ is fooled, that is about
+# $\ell$, with slope 1. But in float32, $\sigma(\ell)$ is exactly 1 for large logits, and $\log(1 - 1)$ is infinite. There are two
+# usual bandages. One is a clamp, and the other is `nn.BCELoss`, which bounds the logarithm by itself. **Predict** the loss and
+# the gradient of each for a $D$ that is fooled more and more.
 
 # %%
 WAYS = {"recipe": lambda logit: -torch.log(1 - logit.sigmoid()),
@@ -288,30 +280,32 @@ for value in (2.0, 10.0, 30.0):
               f"slope {slope.item() + 0:5.2f}")                                 # + 0: no -0.00
 
 # %% [markdown]
-# `inf` and `nan` end the run, and that is the better case. With the clamp, a $D$ that is completely fooled has slope 0,
-# so it goes on and learns nothing from this drawing. `nn.BCELoss` reports a loss of 100 and has slope 0 as well. Only
-# the loss from the logit, $\log(1 + e^{\ell})$ or `softplus`, stays right.
+# `inf` and `nan` end the run, and that is the better case. With the clamp, a $D$ that is completely fooled has slope 0, so it
+# goes on and learns nothing from this drawing. `nn.BCELoss` reports a loss of 100 and has slope 0 as well. Only the loss from the
+# logit, $\log(1 + e^{\ell})$ or `softplus`, stays right.
 #
-# The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, and the whole point of this loss is its
-# slope where $D$ is sure (notebook 02). Below $\ell \approx -16$, a clamp at $10^{-7}$ takes this slope away.
+# The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, because this loss has a slope where $D$ is sure
+# (notebook 02). But a clamp at $10^{-7}$ takes this slope away where $D$ is surest.
 
 # %%
 of_g = {"recipe": lambda logit: -torch.log(logit.sigmoid()),
         "recipe with a clamp": lambda logit: -torch.log(logit.sigmoid().clamp(min=1e-7)),
         "from the logit": lambda logit: softplus(-logit)}
 figure, axes = plt.subplots(1, 2, figsize=(12, 5.4))
-sides = ((WAYS, torch.linspace(-10, 40, 501), 1, "Above 17, the clamp silences D"),
-         (of_g, torch.linspace(-130, 20, 1501), -1, "Below −16, the clamp silences G"))
+sides = ((WAYS, torch.linspace(-10, 40, 501), 1, "Clamp: above logit {:.0f}, D's slope is 0"),
+         (of_g, torch.linspace(-130, 20, 1501), -1, "Clamp: below logit −{:.0f}, G's slope is 0"))
 for ax, (ways, logits, right, title) in zip(axes, sides):
-    for name, colour, width in (("from the logit", plots.COLOURS[2], 10),
-                                ("recipe with a clamp", plots.COLOURS[4], 4), ("recipe", red, 2)):
+    for name, colour, width in (("from the logit", plots.COLOURS[2], 10), ("recipe with a clamp",
+                                plots.COLOURS[4], 4), ("recipe", plots.COLOURS[1], 2)):
         _, slope = loss_and_slope(ways[name], logits)
         ax.plot(logits, slope, color=colour, linewidth=width)
         gone = logits[~slope.isfinite()]
         if len(gone):                                       # the first that is not finite
             ax.plot(gone[gone.abs().argmin()], right, "x", color=colour, markersize=20, mew=5)
+        if name == "recipe with a clamp":                   # the silent logit next to 0
+            silent = logits[(slope == 0) & (right * logits > 0)].abs().min().item()
     ax.set(xlabel="logit of the drawing")
-    ax.set_title(title, fontsize=18)
+    ax.set_title(title.format(silent), fontsize=17)
 axes[0].set_ylabel("slope of the loss")
 for ax, x in zip(axes, (19, -128)):
     for y, what, colour in ((0.92, "from the logit", 2), (0.84, "recipe: nan (×)", 1),
@@ -323,8 +317,8 @@ plt.show()
 # %% [markdown]
 # ## 6 · Fault 5: G's graph in D's step
 #
-# In the step of $D$, `G(z, label)` is computed with its graph, and `backward` walks on through it into $G$. That costs
-# time and memory. Is that all? **Look at the step again: which line will use the gradient that is left in $G$?**
+# In the step of $D$, `G(z, label)` is computed with its graph, and `backward` walks on through it into $G$. That costs time and
+# memory. Is that all? **Look at the step again: which line will use the gradient that is left in $G$?**
 
 # %% tags=["nbval-check-output"]
 def d_part(cut):
@@ -340,16 +334,17 @@ print("as printed, D's step leaves a gradient in G:", d_part(cut=False))
 print("with fake.detach():", d_part(cut=True))
 
 # %% [markdown]
-# Both gradients are cleared at the top of the iteration, so `g_optimiser.step()` follows the sum of what $D$'s step
-# left and what $G$ wants. Per drawing, $G$ wants the slope $\sigma(\ell) - 1$. $D$'s loss leaves $+\sigma(\ell)$, which
-# makes $D$'s work *easier*. If the two meet at the same $\ell$, the sum is $2\sigma(\ell) - 1$. **Predict** from this
-# formula when fault 5 hurts. And what would be left of the minimax loss of notebook 01, whose slope is $-\sigma(\ell)$?
+# Both gradients are cleared at the top of the iteration. So `g_optimiser.step()` follows a sum: what $D$'s step left, and what
+# $G$ wants. Per drawing, $G$ wants the slope $\sigma(\ell) - 1$. $D$'s loss leaves $+\sigma(\ell)$, which makes $D$'s work
+# *easier*. If both have the same $\ell$, the sum is $2\sigma(\ell) - 1$. **Predict** from this formula when fault 5 hurts. And
+# what would be left of the minimax loss of notebook 01, whose slope is $-\sigma(\ell)$?
 
 # %%
 logits = torch.linspace(-8, 8, 161)
+red = plots.COLOURS[1]
 figure, axes = plt.subplots(1, 2, figsize=(12, 4.8), sharey=True)
-for ax, own, name in ((axes[0], logits.sigmoid() - 1, "The recipe's loss: 0 where D is unsure"),
-                      (axes[1], -logits.sigmoid(), "The minimax loss: 0 everywhere")):
+for ax, own, name in ((axes[0], logits.sigmoid() - 1, "Recipe's loss: slope 0 where D is unsure"),
+                      (axes[1], -logits.sigmoid(), "Minimax loss: slope 0 everywhere")):
     ax.plot(logits, own, color=plots.COLOURS[2], linewidth=4)
     ax.plot(logits, own + logits.sigmoid(), color=red, linewidth=4)
     ax.axhline(0, color="black", linewidth=1, linestyle=":")
@@ -362,15 +357,30 @@ plots.save(figure, "05_left_over")
 plt.show()
 
 # %% [markdown]
-# Where $D$ is sure ($\ell$ far below 0), the sum is nearly what $G$ wants. Where $D$ is unsure, nothing is left. So
-# with this loss the fault may cost little. With the minimax loss the two cancel, and $G$ would hardly learn at all.
-# `gan.d_step` of notebook 03 draws under `torch.no_grad()`; `.detach()` does as well.
+# Where $D$ is sure, far below $\ell = 0$, the sum is nearly what $G$ wants. Where $D$ is unsure, the sum is near 0. So with this
+# loss the fault may cost little. With the minimax loss the two slopes cancel, and $G$ would hardly learn at all. `gan.d_step` of
+# notebook 03 makes its drawings under `torch.no_grad()`. `.detach()` does as well.
 #
+# Now compare your list of faults with the map of the code.
+
+# %%
+back = ("loss", "G", {"color": red, "linestyle": "--", "connectionstyle": "arc3,rad=0.5"})
+figure, ax = who_sees_what("The code: neither G nor D sees the example",
+                           [*always, ("label", "G", {}), back], absent="example")
+for fault, x, y in (("1 widths", 1.3, 0.45), ("2 no example", -0.68, 1.45),
+                    ("3 no condition", 4.45, 0.2), ("4 log σ", 5.32, 1.05),
+                    ("5 gradient left in G", 2.9, 2.5)):
+    ax.text(x, y, fault, color=red, fontsize=19, va="center")
+plots.save(figure, "05_map")
+plt.show()
+
+# %% [markdown]
 # ### Exercise 2 · The test that would have caught it (★★, important, 15 minutes)
 #
-# `d_step(G, D)` takes one step of $D$, its optimiser included. Write the audit: run the step once, and return `True` if
-# it left $G$'s weights **and** $G$'s gradient as they were. A gradient from $G$'s own last step may lie there already.
-# Running statistics of a batch norm are no weights: they change in every drawing.
+# `d_step(G, D)` takes one step of $D$, its optimiser included. Write the audit. It runs the step once, and returns `True` if the
+# step left $G$'s weights **and** $G$'s gradient as they were. A gradient from $G$'s own last step may lie there already. Running
+# statistics of a batch norm are no weights, because they change whenever $G$ draws. Leave $G$ and $D$ in the mode in which they
+# came.
 
 # %%
 def my_audit(d_step, G, D):
@@ -392,10 +402,10 @@ checks.audit(my_audit)
 # %% [markdown]
 # ### Exercise 3 · Repair the recipe (★★★, very important, 20 minutes)
 #
-# Write $D$'s loss for players in which faults 1 and 2 are mended: `G(z, example)` returns drawings and
-# `D(image, example)` **logits**. The other three are yours. $D$ sees the example beside real and generated alike, any
-# logit gives a finite loss with a right gradient, and nothing is left in $G$. Average over the batch for real and for
-# generated drawings, and add the two means.
+# Write $D$'s loss for players in which faults 1 and 2 are mended. `G(z, example)` returns drawings, and `D(image, example)`
+# returns **logits**. The other three faults are yours. $D$ sees the example beside real and generated drawings alike. Any logit
+# gives a finite loss with a right gradient. $G$ is left as it came, without a gradient from this loss. Average over the batch for
+# real and for generated drawings, and add the two means.
 
 # %%
 def my_d_loss(G, D, real, example, z):
@@ -413,11 +423,10 @@ checks.d_loss_of_pairs(my_d_loss)
 # %% [markdown]
 # ## 7 · Measured: the recipe, the mended recipe, and one fault at a time
 #
-# Everything is trained three times, from three seeds, on tasks of the training alphabets. The six arms have the same
-# widths, data, number of iterations and rate. (The rate 0.001 was chosen on the training alphabets, among 0.0002,
-# 0.001, 0.002 and 0.004.) In *recipe* only fault 1 is mended, because otherwise nothing runs. *Mended* has no fault
-# left. The other four are *mended* with one fault put back. **Predict** before you run: which fault alone takes
-# everything away again?
+# Six variants, the *arms*, are trained three times each, from three seeds, on tasks of the training alphabets. All arms have the
+# same widths, data, number of iterations and rate. The rate 0.001 was chosen on the training alphabets, among 0.0002, 0.001,
+# 0.002 and 0.004. In *recipe* only fault 1 is mended, because otherwise the code does not run. *Mended* has no fault left. The
+# other four are *mended* with one fault put back. **Predict** before you run: which fault alone takes the whole gain away again?
 
 # %%
 LOGARITHMS = losses.GANLoss(                    # fault 4, as functions of logits
@@ -442,8 +451,8 @@ ARMS = {"recipe": Recipe(LabelG, UnconditionalD, LOGARITHMS, cut=False), "mended
         "fault 5 put back": MENDED._replace(cut=False)}
 
 # %% [markdown]
-# The loop is `recipe_step` with these choices. A run ends early where a gradient is no longer finite: one step along
-# it, and every weight is `nan`.
+# The loop is `recipe_step` with these choices. A run ends early when a gradient is no longer finite, because one step along it
+# would make every weight `nan`.
 
 # %%
 def stepped(loss, optimiser, **options):
@@ -492,14 +501,13 @@ def train_run(recipe, run):
 runs = {name: [train_run(recipe, run) for run in range(3)] for name, recipe in ARMS.items()}
 
 # %% [markdown]
-# **How to measure.** Take a task of the validation alphabets, one that no player has seen. Give $G$ each of its five
-# examples. Is the drawing nearer, in pixels, to its own example than to the four others? That is the nearest neighbour
-# of notebook 00, with generated drawings for queries. Guessing gets 20 %. Real drawings by other hands show what people
-# get.
+# **How to measure.** Take a task of the validation alphabets, which no player has seen. Give $G$ each of its five examples. Is
+# the drawing nearer, in pixels, to its own example than to the four others? That is the nearest neighbour of notebook 00, with
+# generated drawings for queries. Guessing gets 20 %. Real drawings by other hands show what people get.
 #
 # This metric rewards copying, because a copy of the example always lies nearest to it. So there is a second number, the
-# **diversity**: how far apart are two drawings from one example, as a fraction of the distance between two people's
-# drawings?
+# **diversity**. It is the distance between two drawings from one example, as a fraction of the distance between two people's
+# drawings.
 
 # %%
 tasks = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, rng=runtime.rng(seed + 10, device),
@@ -557,19 +565,22 @@ names = list(reversed(table))
 colours = {"recipe": plots.COLOURS[1], "mended": plots.COLOURS[2]}
 figure, ax = plt.subplots(figsize=(10, 6))
 for i, name in enumerate(names):
-    right = table[name][0]
-    ax.barh(i, 100 * right["value"], xerr=50 * (right["high"] - right["low"]), height=0.6,
-            color=colours.get(name, plots.COLOURS[4]))
-    ax.plot([100 * value for value in right["runs"]], [i] * 3, "o", color="black", markersize=8,
-            markerfacecolor="white", markeredgewidth=2)
+    right, colour = table[name][0], colours.get(name, plots.COLOURS[0])
+    ax.errorbar(100 * right["value"], i, xerr=50 * (right["high"] - right["low"]), fmt="|",
+                color=colour, markersize=36, markeredgewidth=4, capsize=6)
+    ax.plot([100 * value for value in right["runs"]], [i] * 3, "o", color=colour, markersize=12,
+            alpha=0.55)
+    ax.text(99, i, f"{100 * right['value']:.0f} %", color=colour, va="center", ha="right")
 for value, what in ((100 / n_way, "guessing"), (100 * people["value"], "real drawings")):
-    ax.axvline(value, color="black", linestyle=":")
+    ax.axvline(value, color="black", linestyle=":", linewidth=1.5, zorder=0)
     ax.text(value, len(names) - 0.42, what, ha="center", fontsize=16, backgroundcolor="white")
+ax.text(99, len(names) - 0.42, "mean", ha="right", fontsize=16)
 ax.set_yticks(range(len(names)), names, fontsize=16)
-ax.set(xlabel=f"{NEAREST} (%); circles: single runs", xlim=(0, 75), ylim=(-0.5, len(names) - 0.1))
+ax.set(xlabel=f"{NEAREST} (%)\ndots: single runs; bar: their mean, with 95 % over tasks",
+       xlim=(0, 100), ylim=(-0.5, len(names) - 0.1))
 mean = {name: 100 * right["value"] for name, (right, _) in table.items()}
-ax.set_title(f"Mended {mean['mended']:.0f} %, recipe {mean['recipe']:.0f} %, "
-             f"guessing {100 / n_way:.0f} %", fontsize=20)
+ax.set_title(f"Nearest to their own example: mended {mean['mended']:.0f} %, "
+             f"recipe {mean['recipe']:.0f} %", fontsize=18)
 plots.save(figure, "05_measured")
 plt.show()
 
@@ -591,24 +602,23 @@ plt.show()
 # %% [markdown]
 # How to read it:
 #
-# * **Faults 2 and 3** bring every run down to guessing, each alone. A $G$ that never sees the example cannot draw it,
-#   and a $D$ that never sees it never asks for it.
-# * **Fault 4** ended two of three runs. One drawing with $\sigma(\ell) = 1$ is enough. The third run met none, and it
-#   is as good as the mended ones: that is how such code passes its author's test. In the mended runs such drawings do
-#   no harm.
-# * **Fault 5** costs little here: single runs with it and without it overlap. By the formula, that happens where
-#   $D$ is sure of its verdicts. The backward pass through $G$ is paid for in any case.
-# * **The mended players lie above real drawings**, because their drawings stay close to the example, as their diversity
-#   says. They put ink where it has ink, and nobody would call it handwriting. Notebook 08 has better players, and a
-#   fairer metric: class preservation, judged by a learner.
-#
-# The intervals are over tasks. What another seed changes, the circles show.
+# * **Faults 2 and 3** bring every run down to guessing, each alone. A $G$ that never sees the example cannot draw it. A $D$ that
+#   never sees it never asks for it.
+# * **Fault 4** ended two of three runs. One drawing with $\sigma(\ell) = 1$ is enough. The third run met none, and it is as good
+#   as the mended ones. In the same way, such code passes its author's test. The mean of these three runs describes none of them,
+#   so look at the dots. In the mended runs such drawings do no harm.
+# * **Fault 5** costs little here, because single runs with it and without it overlap. By the formula, that happens where $D$ is
+#   sure of its verdicts. But its backward pass through $G$ always costs time.
+# * **The mended players lie above real drawings**, because their drawings stay close to the example. Their low diversity says so.
+#   They put ink where the example has ink, but nobody would call that handwriting. Notebook 08 has better players. It also has a
+#   fairer metric, class preservation, which is judged by a learner.
 
 # %% [markdown]
 # ## The answer
 #
-# The code does not do what the sentence says, and only the first of its five faults raises an error. Two others hide
-# the example, from $G$ or from $D$, and each of them alone brings the drawings down to guessing.
+# The code does not do what the sentence says, and only the first of its five faults raises an error. Two faults hide the example,
+# from $G$ or from $D$, and each of them alone brings the drawings down to guessing. The other two silent faults can end a run or
+# cancel a gradient, but neither has to.
 
 # %%
 said = {name: records.percent(right) for name, (right, _) in table.items()}
@@ -621,7 +631,13 @@ display(Markdown(
     f"Fault 4 ended {ended} of 3 runs early."))
 
 # %% [markdown]
-# **Read next.** Mirza & Osindero 2014, *Conditional generative adversarial nets* (arXiv 1411.1784), where both players
-# see the condition; Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv
-# 1711.04340), where the condition is an example. A fair comparison needs more than pixels: what few-shot learners are,
-# and how they are measured, is the subject of [notebook 06](06_episodes.ipynb).
+# What to keep in mind:
+#
+# * The intervals are over tasks, and the dots show what another seed changes. Three runs cannot say how often fault 4 strikes.
+# * The metric rewards drawings that copy the example, so a high number is no proof of good drawings.
+# * How much fault 5 costs depends on the loss and on how sure $D$ is.
+#
+# **Read next.** Mirza & Osindero 2014, *Conditional generative adversarial nets* (arXiv 1411.1784), where both players see the
+# condition. Antoniou, Storkey & Edwards 2017, *Data augmentation generative adversarial networks* (arXiv 1711.04340), where the
+# condition is an example. A fair comparison needs more than pixels, so [notebook 06](06_episodes.ipynb) asks what few-shot
+# learners are and how they are measured.
