@@ -239,7 +239,8 @@ _DICE_MISTAKES = [
      "part. How can both go through the exponential?"),
     (_with(lambda log_prob: _magic(log_prob.cumsum(1))),
      "each advantage also credits all earlier actions. That is right for rewards, but advantages hold the later "
-     "rewards already. What is the box without the own action, and how do you take it away, with its gradient?"),
+     "rewards already. What is the box without the own action, and how do you take it away, with its gradient? Or do "
+     "you add up the advantages?"),
     (_with(lambda log_prob: _magic(log_prob.cumsum(1) - log_prob)),
      "the own step is missing in its box, so an action is credited with all later advantages and not with its own. "
      "Which two boxes differ by the own action?"),

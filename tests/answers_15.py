@@ -100,6 +100,11 @@ def dice_without_first_box(log_prob, advantage):
     return ((boxes[:, 1:] - boxes[:, :-1]) * advantage[:, 1:]).sum(1).mean()
 
 
+def dice_of_summed_advantages(log_prob, advantage):
+    """Right boxes, and advantages that are added up like rewards."""
+    return dice(log_prob, advantage.flip(1).cumsum(1).flip(1))
+
+
 def dice_from_zero(log_prob, advantage):
     """0 in place of the box before the first action, a constant either way: another value, and the same derivatives."""
     boxes = magic(log_prob.cumsum(1))
@@ -199,6 +204,7 @@ WRONG = {"score_function": [(gain_in_place, "rewards changed in place"),
          "dice": [(acting.naive_surrogate, "naive surrogate"), (dice_in_place, "advantage changed in place"),
                   (dice_of_last_step, "all steps up to its own"), (dice_with_half_a_graph, "credits all earlier"),
                   (dice_of_a_new_start, "all derivatives are 0"),
+                  (dice_of_summed_advantages, "or do you add up the advantages"),
                   (dice_without_first_box, "the first action is never credited"),
                   (dice_with_boxes_of_their_mean, "some box is not 1"),
                   (lambda log_prob, advantage: dice(log_prob.detach(), advantage), "remembers its graph"),

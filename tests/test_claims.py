@@ -421,7 +421,15 @@ def test_the_rates_matter_more_than_the_loss():
         assert r.value < 5 and r.per_game.count(8) < 2
 
 
-@claims("02", "It loses a mode in one game, as other losses do")
+@claims("02", "this game finds most of the ring in the end. Yet most games with a fast $G$ end without a single mode")
+def test_a_fast_g_collapses():
+    fast = modes(["non-saturating, fast G", "hinge, fast G"])
+    assert len(fast) == 2 and sum(covered == 0 for r in fast for covered in r.per_game) > 5
+    drawn_too, = (r for r in fast if r.arm == "non-saturating, fast G")
+    assert drawn_too.per_game[0] >= 6 and modes("non-saturating")[0].per_game[0] == 8
+
+
+@claims("02", "It misses modes in one game, as other losses do")
 def test_the_saturating_loss_survives():
     assert all(r.per_game.count(8) == 4 for r in modes(["saturating", "least squares", "hinge"]))
 
@@ -471,7 +479,7 @@ def test_copies_pass_all_but_the_last_column():
     assert copies.value == 1 and 0.4 < real.value < 0.6
 
 
-@claims("03", "**Shifted copies** get a lower value there than blurred drawings")
+@claims("03", "**Shifted copies** get a lower value in the last column than blurred drawings")
 def test_shifted_copies_look_less_memorised_than_blurred_drawings():
     assert drawn("memorisation", "cheat: shifted copies").value < drawn("memorisation", "cheat: blurred").value
 
@@ -486,7 +494,7 @@ def test_augmentation_hides_that_drawings_are_copies():
 CONTROL = "control: augmented, held out"
 
 
-@claims("03", "half of what is left above 0.5 is not due to copying, because the *control* gets {:.2f} without a "
+@claims("03", "Half of the rest above 0.5 does not come from copying, because the *control* gets {:.2f} without a "
               "single copy")
 def test_augmented_real_drawings_look_memorised_too():
     copies, control = (drawn("memorisation", arm) for arm in ("cheat: augmented copies", CONTROL))
@@ -1550,14 +1558,14 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "promise of 95 %", "a little under 95 %", "Guessing gets 20 %", "guessing gets 20 %",
         "guessing gets 10 %",
         "0 % is no gain. 100 % is the gain", "their fraction can exceed 100 %",
-        "the mark to reach is people's, and not 100 %", "0.5 for a perfect generator", "what is left above 0.5",
+        "the mark to reach is people's, and not 100 %", "0.5 for a perfect generator", "Half of the rest above 0.5",
         "A value below 0.5 says", "At 0.5 drawings are as far", "Memorisation below 0.5 says",
         "Above 0.5 it raises a suspicion"],
     "a setting: a rate, a width, a range that an exercise asks for, how data are held out": [
         "A leaky ReLU of slope 0.2",
-        "standard deviation of 0.04", "spread of 1 to 2 %", "learning rate of 0.003",
-        "learning rate of 0.01 for $G$ and 0.001",
-        "an average of 90 % old gradients", "of 0 or 0.5", "slope at logits of ±200", "Logits of ±200",
+        "standard deviation of 0.04", "deviation is usually 1 to 2 %", "learning rate of 0.003",
+        "learning rate is 0.01 for $G$ and 0.001",
+        "an average, 90 % of which comes from older", "of 0 or 0.5", "slope at logits of ±200", "Logits of ±200",
         "The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
         "Everybody holds out 20 %", "If it is 20 % of the drawings",
         "If it is 20 % of the characters", "If it is 20 % of the alphabets", "central 99 % of all samples",

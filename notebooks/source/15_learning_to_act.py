@@ -4,12 +4,11 @@
 # **The question.** Can generated experience replace real experience?
 #
 # So far a task was a few drawings, and a wrong answer cost nothing. Now an *agent* acts. It pushes a point, or it balances a
-# pole, in a world whose physics it is not told. Each step in the real world costs time, and sometimes a robot. So this
-# notebook gives the agent a generator that has seen many such worlds. The agent acts for a moment in the new world, and the
-# generator then *imagines* what else would happen there. You will see whether practice in imagination saves real steps.
+# pole, in a world whose physics it is not told. Each step in the real world costs time, and sometimes a robot. So this notebook
+# gives the agent a generator that has seen many such worlds. The agent acts for a moment in the new world, and the generator then
+# *imagines* what else would happen there. You will see whether practice in imagination saves real steps.
 #
-# **You need** notebooks 02, 07, 08 and 12. **Time**: 50 minutes, and about 50 more with the three
-# exercises.
+# **You need** notebooks 02, 07, 08 and 12. **Time**: 50 minutes, and about 50 more with the three exercises.
 #
 # The parameters are those of notebook 00. This notebook has two worlds of its own, so `dataset` changes nothing in it.
 # `retrain = True` trains the networks anew, which takes some six minutes.
@@ -45,15 +44,17 @@ sizes, device, results = notebook.setup("15_learning_to_act", profile, dataset, 
 # %% [markdown]
 # ## 1 · Two worlds to act in
 #
-# Reinforcement learning has a common interface, **Gymnasium**. An *environment* has two functions. `reset` begins an
-# *episode* and returns a state $s$. `step` takes an action $a$ and returns the next state $s'$ and a reward $r$. The agent
-# wants a large **return**, which is the sum of the rewards of an episode.
+# Reinforcement learning has a common interface, **Gymnasium**. An *environment* has two functions. `reset` begins an *episode*
+# and returns a state $s$. `step` takes an action $a$ and returns the next state $s'$ and a reward $r$. The agent wants a large
+# **return**, which is the sum of the rewards of an episode.
 #
-# * The **navigator** pushes a point in the plane. The reward is minus its distance to a goal. An episode has 20 steps.
-#   The agent sees where the point is. It is told neither the goal nor the wind, and both differ from task to task.
-# * The **cart** is Gymnasium's own CartPole. A push to the left or to the right must keep a pole upright. Each step until the
-#   fall counts 1, up to 100. Four numbers are hidden and differ from task to task. They are the force of a push, the pole's
-#   length and mass, and gravity. The force can be negative, as if the wires of the motor were swapped.
+# * The **navigator** pushes a point in the plane. The reward is minus its distance to a goal. An episode has 20 steps. An action
+#   is a small push in any direction. The agent sees where the point is. It is told neither the goal nor the wind, and both differ
+#   from task to task.
+# * The **cart** is Gymnasium's own CartPole. A push to the left or to the right must keep a pole upright. The agent sees the
+#   place and the speed of the cart, and the angle and the speed of the pole. Each step until the fall counts 1, up to 100. Four
+#   numbers are hidden and differ from task to task. They are the force of a push, the pole's length and mass, and gravity. The
+#   force can be negative, as if the wires of the motor were swapped.
 #
 # A task is one sample of the hidden numbers. **Predict**: how many steps does the pole stay up when all pushes are random?
 
@@ -77,21 +78,21 @@ print(f"100 carts with random pushes: the pole falls after {lives.mean():.0f} st
 # ## 2 · The score function
 #
 # A policy $\pi_\theta(a \mid s)$ gives each action a probability. We want the gradient of the expected return. But the
-# environment is a black box, so it cannot be differentiated. The way out is to differentiate the *probability* of what
-# happened (Williams 1992). Let $R_t$ be the sum of the rewards from step $t$ on. Then
+# environment is a black box, so it cannot be differentiated. The way out is to differentiate the *probability* of what happened
+# (Williams 1992). Let $R_t$ be the sum of the rewards from step $t$ on. Then
 #
 # $$ \nabla_\theta\, \mathbb{E}\Big[\sum_t r_t\Big]
 #    = \mathbb{E}\Big[\sum_t \nabla_\theta \log \pi_\theta(a_t \mid s_t)\; R_t\Big],
 # \qquad R_t = \sum_{k \ge t} r_k . $$
 #
-# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. It makes each action more likely in proportion
-# to what came after it. What came before is left out, because an action cannot change the past.
+# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. It makes each action more likely in proportion to
+# what came after it. What came before is left out, because an action cannot change the past.
 #
 # ### Exercise 1 · The score-function gradient (★★, very important, 15 minutes)
 #
 # `log_prob` `[E, H]` holds $\log \pi(a_t \mid s_t)$ of `E` episodes of `H` steps, and `rewards` `[E, H]` holds the rewards.
-# Return a scalar whose *gradient* is the estimate above, with the sum over steps and the mean over episodes. Only the
-# derivatives of such a scalar matter, so it is called a **surrogate**.
+# Return a scalar whose *gradient* is the estimate above, with the sum over steps and the mean over episodes. Only the derivatives
+# of such a scalar matter, so it is called a **surrogate**.
 
 # %%
 def my_gain(log_prob, rewards):
@@ -106,15 +107,16 @@ def my_gain(log_prob, rewards):
 checks.score_function(my_gain)
 
 # %% [markdown]
-# The estimate is right on average, but noisy. `acting.advantages` has two standard cures. It subtracts a **baseline** from
-# $R_t$, which is the return expected from that state at that time. That changes the noise and not the average. What is left
-# is the **advantage** of an action. It is divided by its standard deviation in each task, so that one rate fits all tasks.
+# The estimate is right on average, but noisy. `acting.advantages` has two standard cures. First, it subtracts a **baseline**,
+# which is the value of $R_t$ that is expected in that state at that time. This reduces the noise and leaves the average as it is.
+# What remains of $R_t$ is the **advantage** of an action. Second, the advantages of each task are divided by their standard
+# deviation, so that one learning rate fits all tasks.
 #
 # ## 3 · An initialisation for acting
 #
 # MAML (notebook 07) needs only a gradient, so it can learn to act, too. The inner step is a step of policy gradient on a few
-# episodes of a new task. The outer step changes the start, so that one inner step raises the return as much as possible. The
-# checkpoint was trained like this for 400 outer steps. A few more steps here show the loop.
+# episodes of a new task. The outer step changes the initial parameters, so that the return after one inner step is as large as
+# possible. The checkpoint was trained like this for 400 outer steps. A few more steps here show the loop.
 
 # %%
 FAMILY = families["navigator"]
@@ -170,8 +172,8 @@ for step in runtime.progress(range(outer_steps), "MAML"):
     optimiser.step()
 
 # %% [markdown]
-# Now look at what one inner step does. The policy acts for 20 episodes in each new task, takes one step, and acts again.
-# **Predict** what the policy does *before* the step: does it stand still, or does it look around?
+# Now look at what one inner step does. The policy acts for 20 episodes in each new task. Then comes one inner step, and the
+# policy acts again. **Predict** what the policy does *before* the inner step: does it stand still, or does it look around?
 
 # %%
 before = live(tasks, start(len(tasks)), 20)
@@ -206,38 +208,39 @@ axes[0, 0].text(0.05, 0.65, "★ goal, not told")
 figure.supxlabel("across")
 figure.supylabel("up")
 figure.suptitle(f"Navigator: one inner step changes the return from {text(marks['before'])}\n"
-                f"to {text(marks['after one step on 20 real episodes'])} in the mean (four of the tasks)",
-                fontsize=16)
+                f"to {text(marks['after one step on 20 real episodes'])} in the mean of "
+                f"{len(tasks)} tasks (four shown)", fontsize=16)
 plots.save(figure, "15_one_step")
 plt.show()
 
 # %% [markdown]
-# Before the step the policy stays near the start. So it does look around, but only a little. There every push tells in which
-# direction the reward rises, and the inner step makes the policy move in that direction. In most tasks one step does not
-# reach the goal.
+# Before the inner step the policy looks around, but only close to where it begins. These small pushes show in which direction the
+# reward rises. After the inner step the policy moves in that direction. In most tasks it does not reach the goal.
 #
 # ## 4 · The inner step has a hidden derivative
 #
-# MAML differentiates *through* the inner step, so it needs the second derivative of the return. Here lies a trap. The
-# surrogate of exercise 1 is naive, because it only multiplies each $\log \pi$ by the rewards to go. Its first derivative is
-# right, but its second one is wrong. The episodes were sampled, and a sample is a constant to autograd. But another $\theta$
-# would have sampled *other episodes*, and the naive surrogate forgets that.
+# MAML differentiates *through* the inner step, so it needs the second derivative of the return. Here lies a trap. The surrogate
+# of exercise 1 is naive, because it only multiplies each $\log \pi$ by the rewards to go. Its first derivative is right, but its
+# second one is wrong. With another $\theta$, *other episodes* would have been sampled. The naive surrogate forgets that, because
+# a sample is a constant to autograd.
 #
 # **DiCE** (Foerster et al. 2018) puts that knowledge back, with an expression called the *magic box*:
 #
 # $$ \square(x) = \exp\big(x - \text{stop}(x)\big). $$
 #
-# Its value is 1, and its gradient is that of $x$, however often one differentiates. An action at step $t$ depends on all
-# actions until then, so the box of a step holds the sum of $\log \pi$ up to that step. Before the first action, the sum has
-# no terms. With advantages, $A_t$ multiplies the box up to step $t$ minus the box before step $t$ (Farquhar et al. 2019):
+# Its value is 1. Its gradient is $\square(x)\, \nabla x$, so the box is still there when one differentiates again. Whether step
+# $t$ is reached in this way depends on all actions until then. So the box of a step holds the sum of $\log \pi$ up to that step.
+# Before the first action, the sum has no terms. An advantage $A_t$ holds the later rewards already, so it should credit the
+# action at step $t$ alone. Therefore it multiplies a difference, which is the box up to step $t$ minus the box before step $t$
+# (Farquhar et al. 2019):
 #
 # $$ \sum_t \Big[\square\Big(\sum_{k \le t} \log \pi_k\Big) - \square\Big(\sum_{k < t} \log \pi_k\Big)\Big] A_t . $$
 #
 # ### Exercise 2 · DiCE (★★★, important, 20 minutes)
 #
-# `log_prob` and `advantage` are `[E, H]`. Return the mean over episodes of the sum above. Its value is 0, and its derivatives
-# of any order are estimates of those of the return. If advantages are scaled, the return is scaled as well. `stop` is
-# `.detach()`. Use no `.item()`, because others will differentiate your scalar.
+# `log_prob` and `advantage` are `[E, H]`. Return the mean over episodes of the sum above. Its value is 0, because every box is 1.
+# Only its derivatives matter. In any order, they estimate those of the expected return. `stop` is `.detach()`. Use no `.item()`,
+# because others will differentiate your scalar.
 
 # %%
 def my_surrogate(log_prob, advantage):
@@ -255,10 +258,10 @@ def my_surrogate(log_prob, advantage):
 checks.dice(my_surrogate)
 
 # %% [markdown]
-# You can compute how wrong the naive one is in a toy, without any sampling. It has two steps and two actions, so there are
-# four possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla R(\theta))$, is then a formula.
-# Its gradient is the *meta-gradient*, which MAML follows. **Predict**: is the naive meta-gradient too long, too short, or does
-# it point elsewhere?
+# You can compute how wrong the naive one is in a toy, without any sampling. It has two steps and two actions, so there are four
+# possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla R(\theta))$, is then a formula. The
+# gradient of $F$ is the *meta-gradient*, which MAML follows. **Predict**: is the naive meta-gradient too long, too short, or
+# right in length? Does it point elsewhere?
 
 # %%
 episodes_of_toy = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -272,8 +275,8 @@ def toy_log_prob(theta):
     return torch.nn.functional.logsigmoid(logits * (2 * episodes_of_toy - 1))
 
 
-def meta_gradient(surrogate, theta, alpha=1.0):
-    """d F / d theta; with a surrogate, each of the four episodes counts as often as it occurs."""
+def return_after_step(surrogate, theta, alpha=1.0):
+    """F(theta). With a surrogate, each of the four episodes counts as often as it occurs."""
     def expected(theta):
         log_prob = toy_log_prob(theta)
         chance = log_prob.sum(1).exp()
@@ -287,29 +290,30 @@ def meta_gradient(surrogate, theta, alpha=1.0):
 
 # %%
 theta = torch.tensor([-0.5, 0.3, -0.2])
-found = {name: torch.func.grad(lambda t, s=surrogate: meta_gradient(s, t))(theta)
+found = {name: torch.func.grad(lambda t, s=surrogate: return_after_step(s, t))(theta)
          for name, surrogate in (("exact", None), ("DiCE", acting.surrogate),
                                  ("naive", acting.naive_surrogate))}
 for name, gradient in found.items():
     print(f"{name:6}", [round(v, 4) for v in gradient.tolist()])
 
 # %% [markdown]
-# DiCE agrees with the exact formula in every digit. The naive gradient misses a third of the first number. That logit decides
-# *which* second step is ever seen, and so what the inner step will learn. FOMAML drops the second derivative altogether.
-# Section 7 tells what that costs here.
+# DiCE agrees with the exact formula in every digit. The naive gradient is too short, and it points a little elsewhere. It misses
+# a third of the first number. That number belongs to the logit of the first action, which decides *which* second step is seen. So
+# it also decides what the inner step can learn. FOMAML drops the second derivative altogether. Section 7 tells what that costs
+# here.
 #
 # ## 5 · A generator of transitions
 #
-# Twenty real episodes are expensive. So let a generator make more. In notebook 08, $G$ made a drawing from one example and
-# the description of a task. Here it makes a **transition**:
+# Twenty real episodes are expensive. So let a generator make more. In notebook 08, $G$ made a drawing from one example and the
+# description of a task. Here it makes a **transition**:
 #
 # $$ G(z,\ (s, a),\ \text{task}) \to (s', r). $$
 #
-# The *task* is the set of the few transitions that were seen in it. As with every set in this course, a network encodes each
-# member, and the mean describes the set. $D$ sees the transition beside the same task, and judges. Both learn from 500
-# training tasks. Such a generator of transitions is called a **model** of the world. One thing is new. Trained from random
-# weights, the GAN made plausible transitions that hardly depended on the task. So $G$ begins with a regression, which
-# predicts $(s', r)$ by squared error, and then plays the game against $D$.
+# The *task* is given as the set of the few transitions that were seen in it. As with every set in this course, a network encodes
+# each member, and the mean of the codes describes the set. $D$ sees a transition and the same description, and judges whether the
+# transition is real. Both learn from 500 training tasks. Such a generator of transitions is called a **model** of the world. One
+# thing is new. $G$ is first trained by regression, which predicts $(s', r)$ by squared error. Then $G$ plays the game against
+# $D$. Without the regression, the GAN made plausible transitions that hardly depended on the task.
 
 # %%
 G = TransitionGenerator(len(FAMILY.scale), FAMILY.n_action)
@@ -358,9 +362,9 @@ if retrain:
     G = trained.eval()
 
 # %% [markdown]
-# Now see what $G$ knows after **one** real episode, 20 steps. Ask it for the reward at every place of the plane. In this
-# task, it was told neither where the goal is, nor how the wind blows. **Predict**: how far from the goal is the place that it
-# likes most?
+# Now see what $G$ knows after **one** real episode, 20 steps. Ask it for the reward at every place of the plane. $G$ was told
+# neither the goal nor the wind of these tasks. **Predict**: how far from the goal is the place where $G$ imagines the largest
+# reward?
 
 # %%
 one = live(tasks, start(len(tasks)), 1)
@@ -383,28 +387,34 @@ for i, ax in enumerate(axes.flat):
                       cmap="cividis", vmin=-1.5, vmax=0)
     ax.plot(*one.next_state[i, 0].T, "o-", color="white", markersize=4, lw=1)
     ax.plot(*goals[i], "*", color="black", markersize=18, markeredgecolor="white")
+    ax.plot(*grid[reward_map[i].argmax()], "X", color="black", markersize=12,
+            markeredgecolor="white")
     ax.set(xlim=(-1, 1), ylim=(-1, 1))
 figure.supxlabel("across")
 figure.supylabel("up")
 figure.colorbar(image, ax=axes, label="imagined reward", shrink=0.8)
-figure.suptitle(f"After one real episode (white), G's best place is {text(mark, 2)}\n"
-                f"from the goal (star), and the start is {idle:.2f} away from it", fontsize=15)
+figure.suptitle(f"After one real episode (white), G's best place (cross) is {text(mark, 2)}\n"
+                f"from the goal (star), and the start is {idle:.2f} from it: means of "
+                f"{len(tasks)} tasks", fontsize=15)
 plots.save(figure, "15_imagined_rewards")
 plt.show()
 
 # %% [markdown]
+# In each panel the largest rewards form part of a ring around the start. So after one episode $G$ knows well how far away the
+# goal is. It knows less well in which direction the goal lies.
+#
 # ### Exercise 3 · A target from an imagined transition (★★, important, 15 minutes)
 #
-# Imagined transitions serve in a second way, older than deep learning (*Dyna*, Sutton 1990). A **value function** $V(s)$
-# predicts the return from a state on. It is trained towards the *Bellman target* of a transition. Here $\gamma$ below 1 makes
-# later rewards count less:
+# Imagined transitions can also train a **value function** $V(s)$, which predicts the return from a state on. This use is older
+# than deep learning (*Dyna*, Sutton 1990), and section 6 does without it. $V$ is trained towards the *Bellman target* $y$ of a
+# transition. A factor $\gamma$ below 1 makes later rewards count less:
 #
 # $$ y = r + \gamma\, V(s') \quad \text{if the episode goes on, and} \quad y = r \quad \text{where it ends.} $$
 #
-# Write it for transitions that $G$ made. `state` is `[B, S]`. `generated` `[B, S+1]` is what $G$
-# returns, $(s' - s, r)$, each divided by its standard deviation in `scale` `[S+1]`. `ended` `[B]`
-# is bool, and `value` is a function from states to `[B]`. A target is a constant, so no gradient
-# may flow through $V$ or $G$.
+# Write it for transitions that $G$ made. `state` is `[B, S]`. `generated` `[B, S+1]` is what $G$ returns. In code that is the
+# change $s' - s$ and the reward $r$. Each number was divided by its standard deviation, which is in `scale` `[S+1]`. `ended`
+# `[B]` is bool, and `value` is a function from states to `[B]`. A target is a constant, so no gradient may flow through $V$ or
+# $G$.
 
 # %%
 def my_target(state, generated, scale, ended, value, gamma):
@@ -422,18 +432,18 @@ checks.bellman(my_target)
 # %% [markdown]
 # ## 6 · Practice in imagination
 #
-# Now the whole idea comes together. In each new task the agent acts for **one** real episode. No policy is trained on that
-# episode, because it only describes the task to $G$. Then the agent practises. It takes 40 imagined episodes, one step of
-# policy gradient, 40 imagined episodes with the better policy, and so on, ten times. The rate falls as
-# $1/(1 + \text{step})$, because otherwise later steps overshoot.
+# Now the whole idea comes together. In each new task the agent acts for **one** real episode. That episode only describes the
+# task to $G$, and no step is taken on it. Then the agent practises ten times. Each time it acts for 40 imagined episodes, and
+# then takes one step of policy gradient on them. The learning rate falls as $1/(1 + \text{step})$, because otherwise later steps
+# overshoot.
 #
 # Three arms are compared, with the return before adapting as the baseline:
 #
-# * *real*: one step of policy gradient on that same episode of 20 real steps.
-# * *GAN*: practice in imagination, described by that episode.
-# * *oracle*: the same practice on 400 more real episodes.
+# * *real*: no imagination, but one step of policy gradient on that same episode of 20 real steps.
+# * *GAN*: practice in imagination, where that episode describes the task.
+# * *oracle*: the same practice, but its 400 episodes are real.
 #
-# **Predict** where the GAN ends between the other two.
+# **Predict** whether the GAN ends nearer to *real* or to *oracle*.
 
 # %%
 def practise(params, imagine, steps=10, lr=0.05):
@@ -462,14 +472,18 @@ for arm, params in arms.items():
 # %% [markdown]
 # ## 7 · How many real steps does it save?
 #
-# One run with one network proves little. `studies/acting.py` did the same with three seeds, for one to forty real episodes,
-# on 100 test tasks of the navigator and 50 of the cart. All arms of a task share its real episodes. Each arm chose its rate
-# and its number of steps on validation tasks, for two or three of the budgets. There are three rivals of the GAN:
+# One run with one network proves little. `studies/acting.py` did the same with three seeds, for one to forty real episodes, on
+# 100 test tasks of the navigator and 50 of the cart. In each task, all arms get the same real episodes. The learning rate and the
+# number of steps of each arm were chosen on validation tasks, for two or three budgets. Every other budget takes the choice of
+# the nearest one. There are three rivals of the GAN:
 #
 # * *regression*: the same network without noise and without $D$, trained by squared error.
 # * *ridge*: no meta-learning at all. A quadratic of $(s, a)$ is fitted to the real transitions of this task alone.
-# * **RL²** (Duan et al. 2016): no model, but a policy with a memory. It was trained to improve from episode to episode, and
-#   its hidden state keeps what it has seen.
+# * **RL²** (Duan et al. 2016): no model, but a policy with a memory. It was trained to improve from episode to episode, and its
+#   hidden state keeps what it has seen.
+#
+# *GAN + real* takes its first step on the real episodes, and then practises in imagination. *Regression + real* does the same
+# with the regression.
 #
 # **Predict** which arm is best after one episode, and after many.
 
@@ -583,38 +597,37 @@ for arm in ("another task of the same sign", "another task"):
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# The first rows of the second table use as many real episodes as in training, which is 20 and 5. *Sign* is that of the task's
-# first number, which is the cart's force or the goal's place across.
+# In the second table, MAML, its naive form and FOMAML get as many real episodes as in their training. That is 20 in the navigator
+# and 5 in the cart. *The same sign* means the same sign of the cart's force, or of the goal's place across.
 #
 # **Reading it.**
 #
-# * **With few real episodes, imagined experience saves real steps.** After one episode, practice with the GAN brings more
-#   than policy gradient on that episode. In the navigator, policy gradient needs about eight times as many real steps for the
-#   same return. With forty episodes it overtakes the GAN.
-# * **It need not be a GAN.** The GAN is this regression after a game against $D$, and in the navigator the regression alone is
+# * **With few real episodes, imagined experience saves real steps.** After one episode, practice with the GAN brings more than
+#   policy gradient on that episode. In the navigator, policy gradient needs about eight times as many real steps for the same
+#   return. With forty episodes it overtakes the GAN.
+# * **It need not be a GAN.** The GAN's $G$ was first trained by this regression, but in the navigator the regression alone is
 #   better. In the cart both are perfect. Even ridge, which knows no other task, is level with the GAN after one episode of the
 #   navigator, and ahead of it after ten.
-# * **RL² does best after one episode of the navigator.** In the cart it finds out during its first episode. It has no model.
-#   With more episodes than the two that it was trained for, it becomes worse again. RL² can adapt *during* the episode that
-#   is scored, but the other arms cannot.
-# * **In the navigator, real and imagined together are best.** This arm takes its first step on the real episodes, and then
-#   practises in imagination. It is ahead of the GAN alone and of the real episodes alone at every budget. With the regression
-#   in the GAN's place it is as good or a little better. In the cart the first step brings no gain, because practice alone is
-#   perfect.
-# * **After five episodes, the models gain no more.** Here a description holds at most 128 transitions, about six episodes, so
-#   further episodes tell the models nothing new.
-# * **In the cart, one bit is all that counts.** Describe the task to $G$ by an episode of *another* task whose force has
-#   the same sign, and the return is as high. So $G$ found out which way the wires go, and nothing else was needed. In the
-#   navigator, another task's episode is worse than no adaptation.
+# * **RL² does best after one episode of the navigator.** In the cart it finds out during its first episode. It has no model. With
+#   more episodes than the two that it was trained for, it becomes worse again. RL² can adapt *during* the episode that is scored,
+#   but the other arms cannot.
+# * **In the navigator, real and imagined experience together are better than either alone.** Look at *GAN + real*. It is ahead of
+#   the GAN alone and of the real episodes alone at every budget. With the regression in the GAN's place it is as good or a little
+#   better. In the cart practice alone is perfect, so a first step on real episodes can only do harm.
+# * **After five episodes, the models gain no more in the navigator.** A description for $G$ holds at most 128 transitions, which
+#   is about six episodes. So further episodes tell $G$ almost no more.
+# * **In the cart, one bit is all that counts.** Describe the task to $G$ by an episode of *another* task whose force has the same
+#   sign, and the return is as high. So $G$ found out which way the wires go, and nothing else was needed. In the navigator,
+#   another task's episode is worse than no adaptation.
 # * **The hidden derivative of section 4 did not pay.** In the navigator, exact MAML is no better than the naive one or than
 #   FOMAML. In the cart it is ahead of FOMAML, and level with the naive one.
 #
 # ## 8 · When the model is wrong
 #
-# A policy that practises in imagination climbs the *imagined* return. Where the model is wrong, the policy finds the error
-# and collects a return that exists only in the model. That is **model exploitation**. So watch two returns on the way, after
-# one real episode. The dashed line is what the agent believes, and the solid one is what it would get in the real world.
-# **Predict** for which model they part first.
+# A policy that practises in imagination climbs the *imagined* return. Where the model is wrong, the policy finds the error and
+# collects a return that exists only in the model. That is **model exploitation**. So watch two returns during practice, after one
+# real episode. The dashed line is the imagined return, and the solid one is the return in the real world. **Predict** for which
+# model the two lines part most.
 
 # %%
 def on_the_way(what, arm):
@@ -649,15 +662,15 @@ plots.save(figure, "15_exploitation")
 plt.show()
 
 # %% [markdown]
-# The ridge regression promises a return above 0. No world can pay that, because every reward is minus a distance. The agent
-# has found a place where the quadratic is wrong, and stays there. What the two networks promise is nearly what the world
-# gives. For one episode, ridge chose a single step on validation tasks, and here it takes more steps to show the harm. The
-# means are over 40 tasks and three seeds.
+# The ridge regression promises a return above 0. No world can pay that, because every reward is minus a distance. The agent has
+# found a place where the quadratic is wrong, and stays there. The two networks promise only a little more than the world gives.
+# In section 7, ridge takes a single step of practice after one episode, because that was best on validation tasks. Here it takes
+# more steps, so that the harm shows. The means are over 40 tasks and three seeds.
 #
 # ## 9 · The whole course in two tables
 #
-# Sixteen notebooks end here. The two tables show what was found in each, from the stored records, with 95 % intervals. The
-# first one is about the parts.
+# Sixteen notebooks end here. The two tables show what was found in them, from the stored records, with 95 % intervals. The first
+# one is about the parts.
 
 # %%
 def found_in(file, **fields):
@@ -716,8 +729,8 @@ display(table(["notebook", "medium", "what", "found"],
               [(number, medium, what, shown(r)) for number, medium, what, r in parts]))
 
 # %% [markdown]
-# The second table is about the question of the course: what do generated samples bring a learner? The last column counts
-# most, because it compares copies by $G$ with the strongest simple rival. Plus means that $G$ is better.
+# The second table is about the question of the course: what do generated samples bring a learner? The last column counts most,
+# because it compares copies by $G$ with the strongest simple rival. Plus means that $G$ is better.
 
 # %%
 def without_interval(first, second):
@@ -768,8 +781,8 @@ display(table(["notebook", "medium", "G against none", "strongest simple rival",
 #
 # **What is still open.**
 #
-# * A better generator of ink. Real drawings bring some twelve points where copies bring no gain (notebook 09). No
-#   generator here closes that gap.
+# * A better generator of ink. Real drawings bring some twelve points where copies bring no gain (notebook 09). No generator here
+#   closes that gap.
 # * Why a generator from other worlds helps where one's own does not (notebook 13).
 # * A medium where the adversarial game itself beats a regression with the same network.
 # * Speech between people (notebook 14), and more than two worlds to act in, with pixels for states.
@@ -801,10 +814,9 @@ display(Markdown(
     "to find out."))
 
 # %% [markdown]
-# **Read next.** Finn, Abbeel & Levine 2017, section 5.3, for the navigator without wind. Foerster,
-# Farquhar, Al-Shedivat and others 2018, *DiCE* (arXiv 1802.05098). Duan, Schulman, Chen and others
-# 2016, *RL²* (arXiv 1611.02779). Ha & Schmidhuber 2018, *World models* (arXiv 1803.10122), for
-# practice inside a generator. Rakelly, Zhou, Quillen and others 2019, *PEARL* (arXiv 1903.08254),
-# for a description of the task from a few transitions.
+# **Read next.** Finn, Abbeel & Levine 2017, section 5.3, for the navigator without wind. Foerster, Farquhar, Al-Shedivat and
+# others 2018, *DiCE* (arXiv 1802.05098). Duan, Schulman, Chen and others 2016, *RL²* (arXiv 1611.02779). Ha & Schmidhuber 2018,
+# *World models* (arXiv 1803.10122), for practice inside a generator. Rakelly, Zhou, Quillen and others 2019, *PEARL* (arXiv
+# 1903.08254), for a description of the task from a few transitions.
 #
 # This was the last notebook. [RESULTS.md](../RESULTS.md) has every number with its source.
