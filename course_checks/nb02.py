@@ -169,12 +169,16 @@ def training_loop(function):
         average, = returned(came, "the averaged G")
         require(isinstance(average, torch.nn.Module), "the averaged G, a network", type(average).__name__,
                 "`average.module` is the network that holds the averaged weights.")
+        require(not isinstance(average, AveragedModel), "average.module", "average", _WRAPPER)
         for name, mine, theirs in (("G's", G, right_G), ("D's", D, right_D), ("the averaged G's", average, right)):
             require(torch.allclose(_weights(mine), _weights(theirs), atol=1e-6), f"{name} weights as after gan.fit",
                     "other weights", "update_parameters belongs after each step of G. Does it come too early, or too "
                     "often, or never?" if mine is average else
                     "does each optimiser keep its state from the first iteration to the last?")
     done("training_loop: d_steps of D, one of G, and a look, again and again. That is all of adversarial training.")
+
+
+_WRAPPER = "`average` only wraps the averaged G, and lacks what else belongs to G. What does the wrapper hold?"
 
 
 class _Call(NamedTuple):
@@ -192,6 +196,8 @@ def _played(loop, n_steps, d_steps, penalty):
         return calls[-1].batch,
 
     def d_step(G, D, real, *, loss, optimiser, rng, penalty=None):
+        require(isinstance(real, torch.Tensor), "a batch of real points for D's step", f"a {type(real).__name__}",
+                "draw returns a tuple, even for one batch. How do you take the batch out of it?")
         calls.append(_Call("d", real, {"loss": loss, "optimiser": optimiser, "penalty": penalty}))
         return _d_step(G, D, real, loss, optimiser, rng, penalty)
 
@@ -251,13 +257,17 @@ def _check_calls(calls, n_steps, d_steps, penalty, G, D):
             "watch(0, average.module) comes before the first iteration, and one look follows each iteration.")
     require(all(isinstance(call.options["average"], torch.nn.Module) for call in of["watch"]),
             "watch(iteration, average.module)", "another second argument", "watch looks at the averaged G.")
+    require(all(call.options["average"] is not G for call in of["watch"]), "watch(iteration, average.module)",
+            "G itself", "watch looks at the averaged G.")
+    require(not any(isinstance(call.options["average"], AveragedModel) for call in of["watch"]),
+            "watch(iteration, average.module)", "average", _WRAPPER)
 
 
 def _check_optimiser(optimisers, who, net, rate):
     first = optimisers[0]
     require(all(each is first for each in optimisers), f"one optimiser of {who} for the whole game",
             "a new one on the way", "Adam remembers the size of past gradients. Make it once, before the loop.")
-    require(isinstance(first, torch.optim.Adam), "Adam for both players", type(first).__name__, "use torch.optim.Adam.")
+    require(type(first) is torch.optim.Adam, "Adam for both players", type(first).__name__, "use torch.optim.Adam.")
     group, = first.param_groups
     held, wanted = {id(p) for p in group["params"]}, {id(p) for p in net.parameters()}
     require(held == wanted, f"{who}'s weights in the optimiser of {who}'s step", "others", "each player has an "
@@ -346,12 +356,13 @@ def _half_gamma(slopes, gamma):
     return gamma / 2 * slopes.square().sum(1).mean()
 
 
-def _d(objective, clear=True):
-    """A step of D along `objective(loss, real logits, fake logits, penalty)`."""
+def _d(objective, clear=True, swap=False):
+    """A step of D along `objective(loss, real logits, fake logits, penalty)`; `swap`: the penalty's real and fake."""
     def step(G, D, real, loss, optimiser, rng, penalty=None):
         with torch.no_grad():
             fake = G(gan.noise(G, len(real), rng))
-        value = objective(loss, D(real), D(fake), penalty(D, real, fake, rng) if penalty else 0)
+        value = objective(loss, D(real), D(fake),
+                          penalty(D, *((fake, real) if swap else (real, fake)), rng) if penalty else 0)
         if clear:
             optimiser.zero_grad()
         value.backward()
@@ -382,6 +393,7 @@ MISTAKES = {
          "your step uses one and the same loss, whatever `loss` it is given. D minimises loss.d."),
         (_d(lambda loss, r, f, p: loss.d(r, f)), "the penalty is missing from what D minimises."),
         (_d(lambda loss, r, f, p: loss.d(r, f) - p), "D is to pay the penalty, so it is added to the loss."),
+        (_d(lambda loss, r, f, p: loss.d(r, f) + p, swap=True), "the penalty takes the real points first, then fakes."),
         (_d(lambda loss, r, f, p: loss.g(f)), "that is G's loss. D minimises loss.d, of real and fake logits."),
         (_d(lambda loss, r, f, p: loss.d(r, f) + p, clear=False),
          "gradients of earlier steps still linger in D. When is `.grad` emptied?"),

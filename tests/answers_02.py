@@ -52,6 +52,11 @@ def d_step_without_mean(G, D, real, loss, optimiser, rng, penalty=None):
     (softplus(-D(real)) + softplus(D(fake))).backward()
 
 
+def d_step_that_swaps_the_penalty(G, D, real, loss, optimiser, rng, penalty=None):
+    swapped = penalty and (lambda D, real, fake, rng: penalty(D, fake, real, rng))
+    return gan.d_step(G, D, real, loss=loss, optimiser=optimiser, rng=rng, penalty=swapped)
+
+
 def g_step(*, path=lambda fake: fake, chance="given", step=True, clean=True, freeze=False, train=False, move_d=False):
     """A step of G with one mistake, or none."""
     def my_g_step(G, D, n, loss, optimiser, rng):
@@ -76,8 +81,8 @@ def g_step_of_the_library(G, D, n, loss, optimiser, rng):
 
 
 def loop(*, steps_of_d=lambda d_steps: d_steps, fresh=True, swap=False, adam=torch.optim.Adam, own=True, order="dg",
-         average_at="end", rows=len, hand_on=True, remake=False, first_look=True, draws_for_g=False,
-         result=lambda average: average.module):
+         average_at="end", rows=len, hand_on=True, remake=False, first_look=True, draws_for_g=False, whole=False,
+         look_at=lambda G, average: average.module, result=lambda average: average.module):
     """The loop with one mistake, or none."""
     def my_loop(G, D, draw, n_steps, loss, rng, penalty, d_steps, lr, betas, ema, watch, d_step, g_step):
         average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(ema)).eval()
@@ -104,11 +109,11 @@ def loop(*, steps_of_d=lambda d_steps: d_steps, fresh=True, swap=False, adam=tor
                 for k in range(steps_of_d(d_steps) if move == "d" else 0):
                     if k and fresh:
                         real, = draw(rng)
-                    d_step(G, D, real, loss=loss if hand_on else losses.NON_SATURATING, optimiser=of_d, rng=rng,
-                           **({"penalty": penalty} if hand_on != "no penalty" else {}))
+                    d_step(G, D, (real,) if whole else real, loss=loss if hand_on else losses.NON_SATURATING,
+                           optimiser=of_d, rng=rng, **({"penalty": penalty} if hand_on != "no penalty" else {}))
             if average_at == "end":
                 average.update_parameters(G)
-            watch(iteration, average.module)
+            watch(iteration, look_at(G, average))
         return result(average)
     return my_loop
 
@@ -196,6 +201,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_step(clean=False), "whoever collects these losses"),
         (d_step(freeze=True), "lasts beyond your function"),
         (d_step(fakes="detached", only_d=True), "Whose gradients are to be cleared first"),
+        (d_step_that_swaps_the_penalty, "the penalty takes the real points first"),
         (d_step_in_mode(False), "in training mode"),
         (d_step_in_mode(True), "in eval mode, as they came"),
         (d_step_without_mean, "a mean or a sum over the batch missing"),
@@ -230,7 +236,12 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (loop(adam=lambda weights, rate, betas: torch.optim.SGD(weights, rate)), "use torch.optim.Adam"),
         (loop(own=False), "each player has an optimiser of its own"),
         (loop(remake=True), "Make it once, before the loop"),
+        (loop(adam=torch.optim.AdamW), "use torch.optim.Adam"),
+        (loop(whole=True), "take the batch out of it?"),
         (loop(first_look=False), "comes before the first iteration"),
+        (loop(look_at=lambda G, average: G), "watch looks at the averaged G"),
+        (loop(look_at=lambda G, average: average), "only wraps the averaged G"),
+        (loop(result=lambda average: average), "only wraps the averaged G"),
         (loop(average_at="start"), "update_parameters belongs after each step of G"),
         (loop(average_at="never"), "update_parameters belongs after each step of G"),
         (loop(result=lambda average: None), "does your function end with `return ...`?"),

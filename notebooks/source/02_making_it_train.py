@@ -3,15 +3,15 @@
 #
 # **The question.** Why do GANs fail, and what cures each failure?
 #
-# The theory of notebook 01 promises that $G$ ends at the data. In practice gradients vanish, generators draw one thing only, and
-# losses grow without end. In two dimensions all of this happens in seconds and in full view. You first write the whole training
+# The theory of notebook 01 promises that $G$ ends at the data. In practice, gradients vanish, generators draw one thing only, or
+# logits grow without end. In two dimensions all of this happens in seconds and in full view. You first write the whole training
 # yourself: a step of $D$, a step of $G$, and the loop. With your code you then cause four failures on purpose and measure each.
 # After that, ten set-ups play the same game. At the end stands a page of symptoms, causes and remedies.
 #
-# **You need** notebook 01. **Time**: 50 minutes, and about 60 more with the five exercises. The runs take about four minutes.
+# **You need** notebook 01. **Time**: 50 minutes, and about 55 more with the five exercises. The runs take about four minutes.
 #
-# The parameters are those of notebook 00, and one more. With `use_mine = True` the notebook trains with your functions, as soon
-# as they pass their checks. This notebook makes its own data, so `dataset` has no effect here.
+# The parameters are those of notebook 00, and `use_mine` is new. With `use_mine = True` the notebook trains with your functions,
+# as soon as they pass their checks. This notebook makes its own data, so `dataset` has no effect here.
 
 # %% tags=["parameters"]
 import os
@@ -48,7 +48,7 @@ BATCH = sizes.pick(smoke=16, cpu=64, gpu=256)
 # ## 1 · Eight modes in a ring
 #
 # The data are eight equal Gaussians on a circle of radius 2, with a standard deviation of 0.04. Such a ring has been the usual
-# test since Metz et al. 2017, with a spread of 1 to 2 % of the radius. A *mode* is one of the eight clusters.
+# test since Metz et al. 2017. The deviation is usually 1 to 2 % of the radius. A *mode* is one of the eight clusters.
 
 # %%
 RADIUS, DEVIATION, N_MODES = 2.0, 0.04, 8
@@ -66,8 +66,8 @@ def ring(n, rng):
 # Two metrics say how good a generator is. As in VEEGAN (Srivastava et al. 2017), a sample is of **high quality** if it lies
 # within three standard deviations of a centre. A mode is **covered** if it receives at least a quarter of its fair share. Of
 # 2,000 samples, that is at least 2000 / 8 / 4 = 62.5 high-quality ones. VEEGAN asks for one sample only, which can be an
-# accident. You need both metrics, because a generator that repeats one mode has high quality and covers only that mode. A second
-# yardstick is a thin circle through all centres, which has no modes at all. A generator must beat the circle's fraction of
+# accident. You need both metrics, because a generator that repeats one mode has high quality and covers only that mode. As a
+# baseline we score a thin circle through all centres. Its points favour no mode, so a generator must beat its fraction of
 # high-quality samples.
 #
 # **Predict**: what fraction of the *real* points is of high quality? In one dimension, 99.7 % lie within three standard
@@ -114,11 +114,11 @@ print(f"thin circle: {modes.item()} modes covered, "
 # Think about three things. What does the gradient do to $G$? What stays in `.grad` of either player for the next step? What
 # happens to memory if someone collects the returned losses? Then write the step, so that:
 #
-# * $D$ moves, and $G$'s weights do not. They do not move even if the optimiser holds the weights of both players and an old
-#   gradient lies in $G$. You may clear that gradient.
+# * $D$ moves, and $G$'s weights do not. This must hold even if the optimiser holds the weights of both players, and $G$ still has
+#   gradients from an earlier step. You may clear those gradients.
 # * $G$ gets no new gradient, and both players stay in the mode, training or evaluation, in which they came.
 # * It adds `penalty(D, real, fake, rng)` to the loss, unless `penalty` is `None`. You will need this in section 8.
-# * It returns $D$'s loss as a tensor without graph.
+# * It returns the loss that $D$ had before the step, with the penalty, as a tensor without graph.
 
 # %%
 def my_d_step(G, D, real, loss, optimiser, rng, penalty=None):
@@ -163,8 +163,9 @@ def my_g_step(G, D, n, loss, optimiser, rng):
 checks.generator_step(my_g_step)
 
 # %% [markdown]
-# The next cell decides whose steps the notebook uses from here on. The cells that follow call them by keyword:
-# `d_step(G, D, real, loss=..., optimiser=..., rng=..., penalty=...)` and `g_step(G, D, n, loss=..., optimiser=..., rng=...)`.
+# The next cell decides whether the notebook uses your steps or the library's from here on. Later cells call both steps by
+# keyword: `d_step(G, D, real, loss=..., optimiser=..., rng=..., penalty=...)` and
+# `g_step(G, D, n, loss=..., optimiser=..., rng=...)`.
 
 # %%
 d_step = notebook.choose(use_mine, my_d_step, checks.discriminator_step, gan.d_step)
@@ -173,16 +174,17 @@ g_step = notebook.choose(use_mine, my_g_step, checks.generator_step, gan.g_step)
 # %% [markdown]
 # ### Exercise 3 · The loop (★★, very important, 15 minutes)
 #
-# Now put the steps together. The arguments are those of `gan.fit`, which trains the GANs of later notebooks, and the two steps.
-# Call these by keyword, as above.
+# Now put the steps together. The loop takes the arguments of `gan.fit`, which trains the GANs of later notebooks. It also takes
+# your two steps. Call each step by keyword, as shown above.
 #
 # * `draw(rng)` returns a tuple with one fresh batch of real points.
 # * `lr` holds two learning rates, first $G$'s and then $D$'s. Both players use Adam with `betas`.
-# * One iteration has `d_steps` steps of $D$, each with a fresh batch, and then one step of $G$ with as many fakes as a batch has
-#   rows.
-# * `average` keeps a running average of $G$'s weights, because $G$ itself jitters to the end. `average.update_parameters(G)`
-#   takes the present weights in, once after each step of $G$. `average.module` is the averaged $G$, which the loop returns.
-# * `watch(iteration, average.module)` looks at the game, once at iteration 0 before the first step and once after each iteration.
+# * One iteration has `d_steps` steps of $D$, each with a fresh batch. One step of $G$ follows, with as many fakes as one batch
+#   has rows.
+# * `average` keeps a running average of $G$'s weights, because $G$ itself never comes to rest. Call
+#   `average.update_parameters(G)` once after each step of $G$. `average.module` is the averaged $G$, and the loop returns it.
+# * `watch(iteration, average.module)` looks at the averaged $G$. Call it with iteration 0 before the first step, and then after
+#   each iteration.
 
 # %%
 def my_loop(G, D, draw, n_steps, loss, rng, penalty, d_steps, lr, betas, ema, watch,
@@ -214,22 +216,22 @@ fit = partial(notebook.choose(use_mine, my_loop, checks.training_loop, games.loo
 # %% [markdown]
 # ## 4 · Five games side by side
 #
-# One run of a GAN is an anecdote, so every set-up is played five times. Networks this small keep a processor waiting more than
-# working, and five at once take little longer than one. So `course_tools/games.py` stacks them. The weights of one layer of five
-# networks form one tensor `[5, in, out]`, rows 0 to $B-1$ of a batch belong to game 0, the next $B$ to game 1, and so on. The
-# games share no weight and no batch row, so your steps and your loop play all five at once without a change.
+# One run of a GAN is an anecdote, so every set-up is played five times. Such small networks run five at once in little more time
+# than one alone. So `course_tools/games.py` stacks five networks. One tensor `[5, in, out]` holds the weights of one layer of all
+# five. Rows 0 to $B-1$ of a batch belong to game 0, the next $B$ rows belong to game 1, and so on. The games share no weight and
+# no batch row, so your steps and your loop play all five at once without a change.
 #
 # Our losses are means over all rows, so each game sees its own loss divided by five. That does not matter here, because Adam
 # divides by the size of the gradient anyway.
 #
-# Both players are networks of three layers, 64 wide. A `Setup` says what sets one game apart from the others. Unless a line says
-# otherwise, all set-ups share the rest:
+# Both players are networks of three layers, 64 wide. A `Setup` holds what differs between set-ups, such as the loss. Where a
+# `Setup` gives no other value, every game uses:
 #
 # * Adam with a learning rate of 0.003 for both players, $\beta_1 = 0$ and $\beta_2 = 0.99$. With $\beta_1 = 0$ there is no
-#   *momentum*: Adam steps along the gradient of this step alone, and not along an average with older ones.
+#   *momentum*: Adam follows the gradient of the present step alone, and not an average with older gradients.
 # * one step of $D$ per iteration, the same number of iterations, and the same first weights.
 #
-# We tried a few rates and betas on the plain non-saturating game and chose these, because with them it learns a ring quickly.
+# We tried a few rates and betas on the plain non-saturating game. With these it learned the ring quickly, so we chose them.
 #
 # `games.play` plays five games with one set-up and looks at them every few iterations. At each look it keeps the modes covered by
 # $G$ itself and by the averaged $G$. This is what a short run with three looks at five games returns:
@@ -244,16 +246,16 @@ for name, values in short._asdict().items():
 # %% [markdown]
 # ## 5 · First failure: the gradient vanishes
 #
-# $D$ returns a logit $\ell$, and its probability for "real" is $\sigma(\ell)$. What $G$ learns passes through one number, the
-# slope of its loss at $\ell$. For the minimax loss $\log(1 - \sigma(\ell)) = -\mathrm{softplus}(\ell)$ and for the
-# **non-saturating** loss $-\log \sigma(\ell)$,
+# $D$ returns a logit $\ell$, and its probability for "real" is $\sigma(\ell)$. The gradient that reaches $G$ is proportional to
+# one number, the slope of $G$'s loss at $\ell$. For the minimax loss $\log(1 - \sigma(\ell)) = -\mathrm{softplus}(\ell)$ and for
+# the **non-saturating** loss $-\log \sigma(\ell)$,
 #
 # $$ \left|\frac{\partial}{\partial \ell} \log(1 - \sigma(\ell))\right| = \sigma(\ell), \qquad
 #    \left|\frac{\partial}{\partial \ell} \bigl(-\log \sigma(\ell)\bigr)\right| = \sigma(-\ell) = 1 - \sigma(\ell). $$
 #
 # If $D$ recognises every fake, then $\ell \ll 0$. There $\sigma(\ell) \approx e^{\ell}$, so the slope of the minimax loss
-# vanishes just when $G$ needs most help. The loss **saturates** (Goodfellow et al. 2014, section 3). It is like a teacher who
-# says only "no".
+# vanishes just when $G$ needs most help. The loss **saturates** (Goodfellow et al. 2014, section 3). $D$ is then like a teacher
+# who says only "no".
 #
 # ### Exercise 4 · A loss that does not saturate (★, very important, 5 minutes)
 #
@@ -283,8 +285,9 @@ checks.non_saturating_loss(my_generator_loss)
 # **Now cause the failure.** Give $D$ a head start: freeze the untrained $G$ and train $D$ alone for 200 steps. The first
 # measurement is the norm of the gradient that would reach $G$ under each loss, with the same $D$ and the same fakes.
 #
-# Then let both play. The second measurement is how far $G$'s samples have moved. Here $G$ follows *plain gradient descent*, so a
-# smaller gradient means a smaller step. **Predict**: how far does each $G$ get?
+# Then let both play. The second measurement is how far $G$'s samples have moved. Both losses are tried with *plain gradient
+# descent* for $G$, so a smaller gradient means a smaller step. Two controls use the saturating loss. One has no head start, and
+# the other has the head start but trains $G$ with Adam. **Predict**: which of these four generators hardly move?
 
 # %%
 HEAD_START = sizes.pick(smoke=10, cpu=200, gpu=200)
@@ -332,7 +335,7 @@ for name, values in far.items():
 # %%
 COLOUR = {"saturating": plots.COLOURS[1], "non-saturating": plots.COLOURS[0],
           "saturating, no head start": plots.COLOURS[4], "saturating, Adam": plots.COLOURS[3]}
-LIFT = {"non-saturating": 26, "saturating, no head start": -26}     # of a label, in points
+LIFT = {"non-saturating": 28, "saturating, no head start": -36}     # of a label, in points
 
 
 def lines(ax, curves, every, lift):
@@ -353,7 +356,8 @@ figure, (above, below) = plt.subplots(2, 1, figsize=(9, 9.4))
 lines(above, norms, 5, {})
 weaker = (norms["non-saturating"][-1] / norms["saturating"][-1]).median()
 above.set(xlabel="steps of D alone", ylabel="gradient norm at G",
-          title=f"After the head start, the saturating\ngradient is {weaker:,.0f} times weaker")
+          title=f"After the head start, the saturating gradient is\n{weaker:,.0f} times "
+                "weaker than the non-saturating one")
 lines(below, far, 10, LIFT)
 moved = {name: values[-1].median() for name, values in far.items()}
 below.set(xlabel="iterations of the game after the head start", ylabel="distance moved",
@@ -367,19 +371,19 @@ plt.show()
 # because $D$ is sure of every fake. Without the head start the same loss moves $G$ as far as the other one, because $D$ is unsure
 # at first. So the failure needs two things, a loss that saturates and a $D$ that is ahead.
 #
-# Now look at the curve named Adam. It is the same loss after the same head start, and yet $G$ moves. Adam divides each gradient
-# by its usual size, so it makes a weak gradient strong again. That hides most of this failure in practice. It does not mend the
-# direction, because a saturating gradient comes almost only from the few fakes of which $D$ is least sure.
+# Now look at the curve named Adam. It has the same loss and the same head start as the lowest curve, and yet $G$ moves. Adam
+# divides each gradient by its usual size, so it makes a weak gradient strong again. That hides most of this failure in practice.
+# It does not mend the direction, because a saturating gradient comes almost only from the few fakes of which $D$ is least sure.
 
 # %% [markdown]
 # ## 6 · Second failure: one mode, then another
 #
 # If $G$ moves faster than $D$, its best reply to the present $D$ is to put *all* samples where $D$ is most easily fooled. When
-# $D$ has learned that, all samples move on together. This is **mode collapse**, and the samples hop from mode to mode. The theory
-# of notebook 01 let $D$ answer fully before each move of $G$. Here we take that away, with a learning rate of 0.01 for $G$ and
-# 0.001 for $D$.
+# $D$ has learned that, all samples move on together. A $G$ that draws only a few of the modes shows **mode collapse**. Here its
+# samples also hop from mode to mode. The theory of notebook 01 let $D$ answer fully before each move of $G$. Here $D$ has no time
+# to answer, because the learning rate is 0.01 for $G$ and 0.001 for $D$.
 #
-# **Predict**: does the hinge loss prevent the collapse of the non-saturating game?
+# We try the non-saturating loss and the hinge loss. **Predict**: does the hinge loss prevent the collapse?
 
 # %%
 FAST = (1e-2, 1e-3)
@@ -410,29 +414,31 @@ figure = film(list(runs), looks)
 last = {name: run.own_modes[-1].double().mean().item() for name, run in runs.items()}
 fast = [value for name, value in last.items() if "fast" in name]
 figure.suptitle(f"At the end a fast G itself covers {min(fast):.1f} to {max(fast):.1f} modes,\n"
-                f"and a G at D's rate {last['non-saturating']:.1f} (means of five games)",
-                fontsize=16)
+                f"and a G at D's rate {last['non-saturating']:.1f} (means of five games; "
+                "game 0 is drawn)", fontsize=16)
 plots.save(figure, "02_collapse")
 plt.show()
 
 # %% [markdown]
-# The coloured points are samples of $G$ at that moment, and the grey ones are the eight modes. Follow the second row: the spot
-# jumps. Neither loss stops it, because each loss tells $G$ where $D$ is weak *now*, and $D$ is always late. The last row differs
-# from the first in the learning rates alone. There $G$ has found the whole ring, but it still jitters about the modes.
+# The coloured points are samples of $G$ at that moment, and the grey ones are the eight modes. Only game 0 of the five is drawn.
+# In the second row, the samples jump from place to place. In the first row, this game finds most of the ring in the end. Yet most
+# games with a fast $G$ end without a single mode. Neither loss prevents that, because each tells $G$ where $D$ is weak *now*, and
+# $D$ is always late. The last row differs from the first in the learning rates alone. There $G$ finds the whole ring early, but
+# its samples still jitter about the modes.
 
 # %% [markdown]
 # ## 7 · Third failure: the game does not settle
 #
-# Even at equal rates $G$ itself jitters to the end. The smallest game that shows why has two weights. It is the **Dirac-GAN**
-# (Mescheder et al. 2018). All the data lie at the point 0. $G$ has one weight $\theta$ and always returns $\theta$. $D$ has one
-# weight $\psi$ and returns the logit $\ell(x) = \psi x$. The best state is $\theta = \psi = 0$, where fakes are data and $D$ is
-# flat.
+# Even at equal rates $G$ itself jitters to the end. The **Dirac-GAN** (Mescheder et al. 2018) shows why with only two weights.
+# All the data lie at the point 0. $G$ has one weight $\theta$ and always returns $\theta$. $D$ has one weight $\psi$ and returns
+# the logit $\ell(x) = \psi x$. The best state is $\theta = \psi = 0$, where fakes are data and $D$ is flat.
 #
 # Under the minimax loss, $D$ feels the gradient $\sigma(\psi\theta)\, \theta$ and $G$ feels $-\sigma(\psi\theta)\, \psi$.
 # **Predict** the path from $\theta = 1$, $\psi = 0$: straight to the goal, round and round it, or away from it?
 #
-# We add two changes, one at a time. The first is momentum, an average of 90 % old gradients. The second is a cost $\psi^2 / 2$
-# for $D$'s slope, which is $\psi$ everywhere. This cost is called **R1**, and section 8 generalises it.
+# We add two changes, one at a time. The first is momentum. Each step then follows an average, 90 % of which comes from older
+# gradients. The second adds $\psi^2 / 2$ to $D$'s loss, because $D$'s slope is $\psi$ everywhere. This cost is called **R1**, and
+# section 8 generalises it.
 
 # %%
 def dirac(momentum=0.0, gamma=0.0, n_steps=300, lr=0.1):
@@ -478,7 +484,7 @@ plt.show()
 # ### Exercise 5 · R1 (★★, important, 15 minutes)
 #
 # You need one gradient for each row of `real`. The rows do not influence each other, so the gradient of the *sum* of the logits
-# holds the gradient of each row. And a gradient *inside* a loss must itself be differentiable: `torch.autograd.grad` has an
+# holds the gradient of each row. A gradient *inside* a loss must itself be differentiable, and `torch.autograd.grad` has an
 # argument for that. Leave `real` as it came.
 
 # %%
@@ -510,12 +516,12 @@ def R1(D, real, fake, rng):
 GAMMA = 0.1
 
 # %% [markdown]
-# You can see what R1 does. Below, five steps of $D$ for each step of $G$ make a strong $D$, without R1 and with it. Colours are
-# $D$'s logits, dark where $D$ says "fake". Each arrow shows the direction in which $D$ pushes a fake. All arrows have one length,
-# so the slope is told in the title.
+# You can see what R1 does. Below, five steps of $D$ for each step of $G$ make a strong $D$, without R1 and with it. The grey tone
+# shows $D$'s logit, dark where $D$ says "fake". Each arrow shows the direction in which $D$ pushes a fake. All arrows have the
+# same length, so read the slope in the title.
 #
-# A story that is often told says that a strong $D$ is flat where the fakes are and steep elsewhere, so that $G$ hears nothing.
-# **Predict**: is $D$ steeper at the fakes or at the data?
+# It is often said that a strong $D$ is flat at the fakes and steep elsewhere, so that $G$ gets no gradient. **Predict**: is $D$
+# steeper at the fakes or at the data?
 
 # %%
 def strong_D(penalty):
@@ -532,7 +538,7 @@ players = {"without R1": strong_D(None), "with R1": strong_D(R1)}
 # %%
 grid = torch.linspace(-3, 3, 80, device=device)
 plane = torch.cartesian_prod(grid, grid)
-figure, axes = plt.subplots(1, 2, figsize=(13, 7.2))
+figure, axes = plt.subplots(1, 2, figsize=(13, 7.7))
 for ax, (name, (G, D)) in zip(axes, players.items()):
     fakes = G(gan.noise(G, 5 * 1000, runtime.rng(seed, device))).detach()
     data = ring(5 * 1000, runtime.rng(seed + 1, device))
@@ -555,21 +561,21 @@ plt.show()
 
 # %% [markdown]
 # The rings mark the modes, and the arrows start at fakes. The story is false here. Without R1, $D$ is about as steep at the fakes
-# as at the data. What $G$ hears is loud, and it overshoots, as in the Dirac-GAN. With R1, $D$ is several times flatter at both.
-# R1 charges only the slope at the data, but a network that is flat there tends to be flat nearby, too. So the push that remains
-# is small, and the game can settle.
+# as at the data. So $G$ gets a large gradient and overshoots, as in the Dirac-GAN. With R1, $D$ is several times flatter at the
+# fakes and at the data. R1 charges only the slope at the data, but a network that is flat at the data tends to be flat nearby,
+# too. So $D$ pushes $G$ less, and the game can settle.
 #
 # ## 9 · Fourth failure: a critic without a constraint
 #
-# The **Wasserstein** game takes another way. Here $\ell$ need not be a log-odds at all, and $D$ is called a *critic*. If the
-# critic is 1-Lipschitz, which means $|\ell(x) - \ell(x')| \le \lVert x - x' \rVert$, then the largest value of
-# $\mathbb{E}\,\ell(x) - \mathbb{E}\,\ell(G(z))$ is the distance that the mass of $G$ has to travel (Arjovsky et al. 2017). This
-# distance has a slope however far apart the two are.
+# The **Wasserstein** game takes another way. Here $\ell$ need not be a log-odds, and $D$ is called a *critic*. A critic is
+# 1-Lipschitz if $|\ell(x) - \ell(x')| \le \lVert x - x' \rVert$ for all pairs of points. Among all such critics, take the largest
+# $\mathbb{E}\,\ell(x) - \mathbb{E}\,\ell(G(z))$. It equals the mean distance that $G$'s samples must at least travel to become
+# the data (Arjovsky et al. 2017). So $G$ gets a useful gradient even when its samples are far from the data.
 #
-# The loss alone does not hold the critic to this. A penalty $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ between
-# real and fake does (**WGAN-GP**, Gulrajani et al. 2017). So does **spectral norm** (Miyato et al. 2018), which divides each
-# weight matrix by its largest singular value, so that no layer stretches any distance. PyTorch has it as
-# `torch.nn.utils.parametrizations.spectral_norm`.
+# The loss alone does not make the critic 1-Lipschitz. **WGAN-GP** (Gulrajani et al. 2017) adds the penalty
+# $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ at points between real and fake ones, which comes close. **Spectral
+# norm** (Miyato et al. 2018) divides each weight matrix by its largest singular value, so that no layer stretches any distance.
+# PyTorch has it as `torch.nn.utils.parametrizations.spectral_norm`.
 #
 # The critic should be near its best, so it gets five steps per iteration. **Predict**: how large do the logits grow *without* the
 # constraint?
@@ -614,17 +620,17 @@ plt.show()
 
 # %% [markdown]
 # A free critic lowers its loss simply by making its logits larger, so they grow without end. The gradients that reach $G$ grow
-# with them, and their size no longer tells how far $G$ is from the data.
+# with the logits. So the size of a gradient no longer tells how far $G$ is from the data.
 #
 # ## 10 · A modern game: relativistic, with R1 and R2
 #
 # The losses so far judge a fake alone. A **relativistic** $D$ compares it with a real point (Jolicoeur-Martineau 2019). $D$
-# minimises $\mathbb{E}\, \mathrm{softplus}(-(\ell(x) - \ell(G(z))))$, and $G$ minimises the same with the two exchanged.
-# **R3GAN** (Huang et al. 2024) joins this loss with R1 and with R2, which is R1 at the fakes. Its authors train image models with
-# it, without the tricks that used to be needed.
+# minimises $\mathbb{E}\, \mathrm{softplus}(-(\ell(x) - \ell(G(z))))$, and $G$ minimises the same expression with $x$ and $G(z)$
+# exchanged. **R3GAN** (Huang et al. 2024) joins this loss with R1 and with R2, which is R1 at the fakes. Its authors train image
+# models with it, without the tricks that used to be needed.
 #
-# Your code takes it almost as it is. $D$'s step is yours, with another loss and another penalty. Your loop takes any two steps.
-# Only $G$'s step is new, because it needs real points, too:
+# Your code can play this game with one change. Your step of $D$ gets another loss and another penalty, and your loop takes any
+# two steps. Only $G$'s step is new, because it needs real points, too:
 
 # %%
 RELATIVISTIC = losses.GANLoss(d=lambda real, fake: softplus(-(real - fake)).mean(), g=None)
@@ -645,9 +651,9 @@ def R1_and_R2(D, real, fake, rng):
 
 
 # %% [markdown]
-# One iteration of this game costs more, because its penalty has two parts and $G$'s step passes twice through $D$. So it gets
-# fewer iterations than its rival, non-saturating with R1, in proportion to the measured cost of an iteration. **Predict**: which
-# of the two has more good samples after equal time?
+# One iteration of this game costs more, because its penalty has two parts and $G$'s step passes twice through $D$. Its rival is
+# the non-saturating game with R1. For equal time, R3GAN gets fewer iterations, according to the measured cost of each.
+# **Predict**: which of the two has more good samples after equal time?
 
 # %%
 COST = 1.4          # an iteration of R3GAN, in iterations of its rival: measured on one core
@@ -686,9 +692,9 @@ print(f"an iteration of R3GAN costs {pace['R3GAN'] / pace['non-saturating + R1']
 # %% [markdown]
 # ## 11 · The contest
 #
-# Now ten set-ups play under one budget of iterations. The films showed $G$ itself, which jitters to the end. Here we score the
-# *averaged* $G$, which you would keep. **Predict** three things before you look. Which set-ups cover all eight modes in all five
-# games? Which set-up is first? Does the choice of the *loss* matter more or less than the other choices?
+# Now ten set-ups play under one budget of iterations. The pictures of section 6 showed $G$ itself, which jitters to the end. Here
+# we score the *averaged* $G$, which you would keep. **Predict** three things before you look. Which set-ups cover all eight modes
+# in all five games? Which set-up is first? Does the choice of the *loss* matter more or less than the other choices?
 
 # %%
 setups = {
@@ -758,18 +764,19 @@ plots.save(figure, "02_contest")
 plt.show()
 
 # %% [markdown]
-# Each dot is one game. A set-up whose dots stand at "never" has lost modes or has not found them in time.
+# Each dot is one game. A dot at "never" is a game in which the averaged $G$ covered all modes at none of the looks.
 #
-# * **The rates matter more than the loss.** The orange rows have a fast $G$ or momentum, and they fail. At equal rates and
-#   without momentum, four different losses cover the whole ring in most games.
-# * **R1 makes the game reliable.** With R1, all five games cover all modes, and so does R3GAN. The plain non-saturating game
-#   loses modes in some games. Five games suggest this effect of R1 but do not prove it.
-# * **WGAN-GP covers the ring, too**, but it has five steps of $D$ per iteration, so an iteration costs it several times as much.
-# * **The saturating loss survives here**, because $D$ is never far ahead and Adam makes weak gradients strong. It loses a mode in
-#   one game, as other losses do.
+# * **The rates matter more than the loss.** The orange rows have a fast $G$ or momentum, and nearly all their games fail. At
+#   equal rates and without momentum, four different losses cover the whole ring in most games.
+# * **R1 makes the game reliable.** With R1, all five games cover all modes, and so does R3GAN. The plain non-saturating set-up
+#   misses modes in some games. Five games suggest this effect of R1 but do not prove it.
+# * **WGAN-GP covers the ring, too**, but its iteration has five steps of $D$, so it costs several times as much.
+# * **The saturating loss survives here**, probably because $D$ is never far ahead and Adam makes weak gradients strong. It misses
+#   modes in one game, as other losses do.
 #
 # **Complete is not finished.** A complete set-up has found the ring, but some of its samples still lie on the bridges between
-# modes, where real points never are. How long does it take until the bridges clear? The long run of section 10 tells:
+# modes, where real points never are. **Predict**: how many times longer does it take until the bridges clear? The long run of
+# section 10 tells:
 
 # %%
 run = long["non-saturating + R1"]
@@ -794,7 +801,7 @@ plt.show()
 
 # %% [markdown]
 # All modes are covered long before the bridges clear, so stop a run by quality and not by coverage. The pictures show $G$ itself
-# in one game, and the percentages are those of the averaged $G$ in the median game.
+# in one game. The percentages are medians of the averaged $G$ over five games.
 #
 # These are five games on one problem, with one budget and one size of network. On another problem the ranks may change. Lucic et
 # al. (2018) compared such losses with a large budget for tuning and found no loss that wins throughout. On this ring R3GAN has no
@@ -821,13 +828,13 @@ plt.show()
 # %% [markdown]
 # ## The answer
 #
-# GANs fail because the goal of each player moves with the other. The cures are a loss that does not saturate, a $G$ no faster
-# than $D$, no momentum, and a $D$ whose slope is held small. On this ring the learning rates, momentum and R1 decide more than
-# the choice of the loss.
+# GANs fail because each player's goal changes whenever the other player moves. The cures are a loss that does not saturate, a $G$
+# no faster than $D$, no momentum, and a $D$ whose slope is held small. On this ring the learning rates, momentum and R1 decide
+# more than the choice of the loss.
 #
 # * These are five games on one problem, so ranks among the good set-ups mean little.
 # * Coverage is not quality. With R1, all modes are covered in a third of the iterations that clear the bridges.
-# * A modern game, R3GAN, needs no more than your own loop. On this ring it is no better than the old loss with R1.
+# * Your own loop can play a modern game, R3GAN, too. On this ring R3GAN is no better than the old loss with R1.
 
 # %%
 full = [name for name, record in table.items() if min(record["per_game"]) == N_MODES]
@@ -836,7 +843,7 @@ which = (f", with {min(good):.0f} to {max(good):.0f} % good samples: "
          + ", ".join(f"**{name}**" for name in full)) if full else ""
 display(Markdown(f"{len(full)} of {len(table)} set-ups cover all eight modes at the end of all "
                  f"five games{which}. The plain non-saturating game with a fast $G$ covers "
-                 f"{words(table['non-saturating, fast G']['per_game'])} modes."))
+                 f"{words(table['non-saturating, fast G']['per_game'])} modes in the five."))
 
 # %% [markdown]
 # **Read next.** Mescheder, Geiger & Nowozin 2018, *Which training methods for GANs do actually converge?*, for R1 and the
