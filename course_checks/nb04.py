@@ -2,7 +2,7 @@
 
 import torch
 
-from ._base import check, compare, done, require, returned, tensor
+from ._base import check, check_unchanged, compare, done, require, returned, tensor
 
 
 @check
@@ -16,10 +16,12 @@ def paired_batch(function):
     same = torch.Generator().manual_seed(0)
     rows = []
     for n, rng in [(8, same)] * 60 + [(8, torch.Generator().manual_seed(0)), (50, same)]:
-        batch_x, batch_y = returned(function(x.clone(), y.clone(), n, rng), "batch_x", "batch_y")
+        given = x.clone(), y.clone()
+        batch_x, batch_y = returned(function(*given, n, rng), "batch_x", "batch_y")
         shapes = list(tensor(batch_x, "batch_x").shape), list(tensor(batch_y, "batch_y").shape)
         require(shapes == ([n, 1, 2, 3], [n]), f"n={n} images and labels of shapes [{n}, 1, 2, 3] and [{n}]",
                 f"{shapes[0]} and {shapes[1]}", "n whole images, one number for each; n may exceed the size of x.")
+        check_unchanged(x=(given[0], x), y=(given[1], y))
         require(not batch_y.is_floating_point(), "labels in whole numbers (int64)", f"{batch_y.dtype}",
                 "labels are for indexing.")
         rows.append(batch_x[:, 0, 0, 0].long().clamp(0, 19).tolist())
@@ -52,13 +54,16 @@ def conditional_scale(function):
     for shape, n_classes in (((4, 4, 4, 4), 4), ((5, 3, 2, 6), 7)):     # equal sizes let mistakes run
         h, y = torch.randn(shape, generator=rng), torch.tensor([2, 0, 3, 2, 1])[:shape[0]]
         scale, shift = torch.randn(2, n_classes, shape[1], generator=rng)
-        came = function(h.clone(), y.clone(), scale.clone(), shift.clone())
-        came = tensor(*returned(came, "the result"), "the result")
+        given = h.clone(), y.clone(), scale.clone(), shift.clone()
+        came = _one_tensor(function(*given), "the result")
+        check_unchanged(h=(given[0], h), y=(given[1], y), scale=(given[2], scale), shift=(given[3], shift))
         require(came.shape == shape, f"the shape of h, {list(shape)}", f"{list(came.shape)}",
                 "every pixel is scaled and shifted, and none is joined with another.")
-        compare(came, _scaled(lambda h, s, t: h * s + t)(h, y, scale, shift), MISTAKES["conditional_scale"],
-                (h, y, scale, shift),
+        right = _scaled(lambda h, s, t: h * s + t)
+        compare(came, right(h, y, scale, shift), MISTAKES["conditional_scale"], (h, y, scale, shift),
                 "take one image and one channel. Which number multiplies all its pixels, which one is added?")
+        _check_gradients(lambda of, h, scale, shift, y=y: of(h, y, scale, shift), function, right,
+                         h=h, scale=scale, shift=shift)
     done("conditional_scale: every image with the scale and shift of its class, channel by channel.")
 
 
@@ -76,16 +81,39 @@ def projection(function):
         def psi(x, weight=weight):
             return x @ weight + 0.7
 
-        came = function(h.clone(), y.clone(), psi, embedding.clone())
-        came = tensor(*returned(came, "logits"), "logits")
+        given = h.clone(), y.clone(), embedding.clone()
+        came = _one_tensor(function(given[0], given[1], psi, given[2]), "logits")
+        check_unchanged(h=(given[0], h), y=(given[1], y), embedding=(given[2], embedding))
         require(came.dim() < 2 or came.shape[1] == 1, f"logits of shape [{b}]", f"{list(came.shape)}",
                 "that is a table. Which of its numbers belong to an image and its own label?")
         require(came.shape == (b,), f"logits of shape [{b}]", f"{list(came.shape)}",
                 "one number for each image: no further dimension, and no sum over the batch.")
-        right = _projected(lambda base, product: base + product.sum(1))(h, y, psi, embedding)
-        compare(came, right, MISTAKES["projection"], (h, y, psi, embedding),
-                "each image has two numbers: what psi says of h, and how well h and the vector of its class agree.")
+        right = _projected(lambda base, product: base + product.sum(1))
+        compare(came, right(h, y, psi, embedding), MISTAKES["projection"], (h, y, psi, embedding),
+                "each image has two numbers. One is what psi says of h, the other how well h and the vector of its "
+                "class agree. What do you do with them?")
+        _check_gradients(lambda of, weight, embedding, h, y=y: of(h, y, lambda x: x @ weight + 0.7, embedding),
+                         function, right, psi=weight, embedding=embedding, h=h)
     done("projection: is the image real, and does it fit its label? One logit for both.")
+
+
+def _one_tensor(came, name):
+    came, = returned([came] if isinstance(came, list) else came, name)      # a list of numbers is one result
+    return tensor(came, name)
+
+
+def _check_gradients(call, function, right, **inputs):
+    """`call(function, *inputs)` must have the gradients of `call(right, *inputs)`, with respect to each input."""
+    leaves = [x.clone().requires_grad_() for x in inputs.values()]
+    came, wanted = call(function, *leaves), call(right, *leaves)
+    require(came.requires_grad, "a result that remembers its graph", "one without", ".detach(), .tolist() and "
+            "torch.no_grad() cut the graph, but training needs it. Where does your function use one of them?")
+    weights = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0))
+    gradients = torch.autograd.grad((came * weights).sum(), leaves, allow_unused=True)
+    for name, gradient, other in zip(inputs, gradients, torch.autograd.grad((wanted * weights).sum(), leaves)):
+        require(gradient is not None and gradient.allclose(other, rtol=1e-3, atol=1e-5), f"the gradient of {name}",
+                "none" if gradient is None else "another one", f"the values are right, but {name} cannot learn. Is it "
+                "detached or copied on its way to the result?")
 
 
 def _scaled(use, rows=lambda y: y):

@@ -3,14 +3,14 @@
 #
 # **The question.** Can you ask a generator for a class, and is the request obeyed?
 #
-# To help a learner, a generator must draw more of *this* character, and not of any character. So the generator must take requests.
-# You will write the two places where a label enters, build a generator that ignores the requested class on purpose, and detect it
-# with a measurement, because single drawings do not show the fault. Then you will cure it.
+# To help a learner, a generator must draw more of *this* character, and not of any character. So the generator must take
+# requests. You will write the two functions by which a label enters $G$ and $D$. Then you will train a generator that ignores the
+# requested class. A single drawing does not show this fault, so you will detect it with a measurement and then cure it.
 #
 # **You need** notebook 03. **Time**: 30 minutes, and about 35 more with the three exercises.
 #
-# The parameters are those of notebook 00. The measurements are made on `digits`. A generator for `dataset` is trained as well, and one
-# for MNIST if its files are already on this machine.
+# The parameters are those of notebook 00. The measurements are made on `digits`. A generator for `dataset` is trained as well,
+# and one for MNIST if its files are already on this machine.
 
 # %% tags=["parameters"]
 import os
@@ -30,7 +30,9 @@ from IPython.display import Markdown, display
 from torch import nn
 
 from course_checks import nb04 as checks
-from course_lib import classifier, datasets, gan, losses, networks, penalties, quality, runtime
+from course_lib import (
+    classifier, datasets, gan, losses, networks, penalties, quality, runtime, statistics,
+)
 from course_tools import notebook, plots, records
 
 sizes, device, results = notebook.setup("04_conditions", profile, dataset, device, seed)
@@ -38,16 +40,16 @@ sizes, device, results = notebook.setup("04_conditions", profile, dataset, devic
 # %% [markdown]
 # ## 1 · The objective, class by class
 #
-# Give both players the label. $G$ draws *the requested class*, and $D$ says *whether this is a real drawing of that class* (Mirza &
-# Osindero 2014):
+# Give both players the label. $G$ draws *the requested class*, and $D$ says *whether this is a real drawing of that class* (Mirza
+# & Osindero 2014):
 #
 # $$ \min_G \max_D \; \mathbb{E}_{x, y} \log D(x, y) + \mathbb{E}_{z, y} \log \bigl(1 - D(G(z, y), y)\bigr). $$
 #
-# Sort the expectation by $y$ and you see one game of notebook 01 for each class, played with shared networks. Each game ends
-# where $G(\cdot, y)$ draws from $p(x \mid y)$.
+# Sort the expectation by $y$, and you see one game of notebook 01 for each class. All games are played with shared networks. Each
+# game ends where $G(\cdot, y)$ samples from $p(x \mid y)$.
 #
-# The code changes little: `gan.d_step` and `gan.g_step` hand a *condition* to both players, `G(z, y)` and `D(x, y)`. The result
-# depends on the pairs $(x, y)$ that $D$ sees.
+# The code changes little. `gan.d_step` and `gan.g_step` hand a *condition* to both players, and call them as `G(z, y)` and
+# `D(x, y)`. What $G$ learns depends on the pairs $(x, y)$ that $D$ sees.
 
 # %%
 class TenClasses(NamedTuple):
@@ -76,9 +78,9 @@ print(f"digits: {len(ten_digits.x)} drawings to train on, {len(ten_digits.held_x
 # %% [markdown]
 # ### Exercise 1 · The pair (★, very important, 10 minutes)
 #
-# This code makes batches. It raises no error, and every drawing it returns is real. But no $G$ will ever learn from it to draw the
-# requested class. Find the bug and repair it. From `x` `[N, ...]` and `y` `[N]`, return `n` drawings with their labels, sampled with
-# replacement, by `rng` alone.
+# The code below makes batches. It raises no error, and every drawing in a batch is real. But no $G$ will ever learn from these
+# batches to draw the requested class. Find the bug and repair it. From `x` `[N, ...]` and `y` `[N]`, return `n` drawings with
+# their labels. Sample with replacement, and let nothing but `rng` decide which drawings come.
 #
 # ```python
 # batch_x = x[torch.randint(len(x), (n,), generator=rng)]
@@ -100,8 +102,9 @@ checks.paired_batch(my_batch)
 # %% [markdown]
 # ## 2 · An evaluation classifier
 #
-# To measure whether a request is obeyed, we need a network that can read. We train an **evaluation classifier** on the same drawings
-# and *test it on the held-out ones*. A classifier that errs on real digits cannot evaluate generated ones, so we measure this first.
+# To measure whether a request is obeyed, we need a network that can read. We train an **evaluation classifier** on the same
+# drawings and *test it on the held-out ones*. A classifier that errs on real digits cannot evaluate generated ones, so we measure
+# this first.
 
 # %%
 def train_evaluator(ten):
@@ -122,23 +125,27 @@ real = reading(evaluator, ten_digits, "digits")
 print(f"the classifier names {records.percent(real)} of held-out real digits correctly")
 
 # %% [markdown]
-# **Class-conditional accuracy** is then simple: request many drawings of every class, let the classifier name them, and count how
-# often it names the requested class. A generator that always obeys scores as high as real digits do. Mind two limits:
+# **Class-conditional accuracy** is then simple. Request many drawings of every class, let the classifier name them, and count how
+# often it names the requested class. A generator that always obeys scores as high as real digits do. This accuracy has two
+# limits:
 #
 # * The classifier learned from the drawings that $G$ imitates, so it reads copies a little better than new drawings.
-# * An interval below is about more drawings of the same $G$, and not about another training run.
+# * The intervals below say how far the accuracy could move with other drawings of the same $G$. Another training run may move it
+#   further.
 #
 # ## 3 · Where the label enters G
 #
-# The noise says *how* to draw, the label *what*. In `networks.ImageGenerator` each class $y$ owns a **scale** $s_{y,c}$ and a **shift** $t_{y,c}$
-# for every channel $c$ of a hidden layer $h$. They are applied after the batch norm has set the channel to mean 0 and variance 1
-# (Miyato & Koyama 2018, after the same idea for styles by Dumoulin et al. 2017). So a class turns some strokes up and others down:
+# The noise says *how* to draw, and the label says *what*. Batch norm sets each channel $c$ of a hidden layer $h$ to mean 0 and
+# variance 1 (notebook 03). Then a **scale** $s_{y,c}$ multiplies it, and a **shift** $t_{y,c}$ is added. Each class $y$ has
+# scales and shifts of its own (Miyato & Koyama 2018, after Dumoulin et al. 2017, who did this for styles). So a class makes some
+# channels stronger and others weaker. The layers of `networks.ImageGenerator` compute
 #
 # $$ h'_{b,c} = s_{y_b, c} \, h_{b,c} + t_{y_b, c} . $$
 #
 # ### Exercise 2 · Scale by class (★, important, 10 minutes)
 #
-# `h` `[B, C, H, W]`, already normalised; `y` `[B]`; `scale` and `shift` `[n_classes, C]`.
+# You get `h` `[B, C, H, W]`, which is already normalised, `y` `[B]`, and `scale` and `shift` `[n_classes, C]`. Both tables are
+# learned, so gradients must reach them.
 
 # %%
 def my_conditional_scale(h, y, scale, shift):
@@ -154,9 +161,9 @@ checks.conditional_scale(my_conditional_scale)
 # %% [markdown]
 # ## 4 · A generator that ignores the request
 #
-# Take that generator and an **unconditional** discriminator, one that never looks at the label. This is an easy mistake and a common
-# one, because the code raises no error. **Predict**: what will the drawings look like, and which class-conditional accuracy will they
-# get?
+# Take the generator of section 3 and an **unconditional** discriminator, which never looks at the label. This mistake is easy and
+# common, because the code raises no error. **Predict**: what will the drawings look like, and which class-conditional accuracy
+# will they get?
 
 # %%
 class Unconditional(nn.Module):
@@ -197,17 +204,19 @@ def request(G, y):
 
 # %%
 class Obedience:
-    """For `watch`: the class-conditional accuracy, ten times in a run."""
+    """For `watch`: the class-conditional accuracy in %, ten times in a run."""
 
     def __init__(self, evaluator):
-        self.evaluator, self.iterations, self.values = evaluator, [], []
+        self.evaluator, self.iterations, self.values, self.halves = evaluator, [], [], []
 
     def __call__(self, iteration, average):
         if iteration % (n_iterations // 10) == 0:
             obeyed = classifier.conditional_accuracy(self.evaluator, request(average, requested),
                                                      requested)
+            value, half = statistics.mean_interval(100 * obeyed)
             self.iterations.append(iteration)
-            self.values.append(obeyed.mean().item())
+            self.values.append(value)
+            self.halves.append(half)
 
 
 unconditional_run = Obedience(evaluator)
@@ -221,9 +230,9 @@ plots.save(figure, "04_ignored")
 plt.show()
 
 # %% [markdown]
-# Each drawing by itself is more or less a digit. What is wrong is the class, and only a whole *row* shows it. All metrics of notebook 03,
-# like precision, recall and the Fréchet distance, look at drawings without the requested class. Class-conditional accuracy compares
-# the two:
+# Each drawing by itself is more or less a digit. But its class is mostly not the requested one, and only a whole *row* shows it.
+# The metrics of notebook 03 cannot see this, because they look at drawings without the requested class. Class-conditional
+# accuracy compares each drawing with its request:
 
 # %%
 def obedience(G, evaluator, arm, name):
@@ -237,29 +246,33 @@ ignored = obedience(ignoring_G, evaluator, "D does not see the label", "digits")
 print(f"{records.percent(ignored)} of the drawings show the requested digit; guessing gets 10 %")
 
 # %% [markdown]
-# The reason is that $D$'s logit does not depend on $y$. If you swap the requests of two drawings, the loss stays the same, so there is
-# no gradient towards obeying. The loss never asks $G$ to obey.
+# The reason is that $D$'s logit does not depend on $y$. If two drawings swap their requests, the loss stays the same. So there is
+# no gradient towards obeying, and the loss never asks $G$ to obey.
 #
 # ## 5 · The cure: projection
 #
-# Now $D$ must use $y$, and the theory tells how. In notebook 01 the best $D$ was $D^* = \frac{p}{p + q} = \sigma\bigl(\log \frac{p}{q}\bigr)$,
-# with $p$ real and $q$ generated, so its best logit is $\log \frac{p}{q}$. Here it is $\ell = \log \frac{p(x, y)}{q(x, y)}$. Split it:
+# Now $D$ must use $y$, and the theory tells how. In notebook 01 the best $D$ was
+# $D^* = \frac{p}{p + q} = \sigma\bigl(\log \frac{p}{q}\bigr)$, with $p$ for real and $q$ for generated. So the best logit is
+# $\log \frac{p}{q}$. Here it is $\ell = \log \frac{p(x, y)}{q(x, y)}$. Split it:
 #
 # $$ \log \frac{p(x, y)}{q(x, y)} = \underbrace{\log \frac{p(x)}{q(x)}}_{\text{is it real?}}
 #    + \underbrace{\log \frac{p(y \mid x)}{q(y \mid x)}}_{\text{is it of this class?}} . $$
 #
-# Let both classifiers be softmaxes on shared features $h(x)$, with vectors $v^p_y$ and $v^q_y$ for class $y$ and normalisers $Z_p$, $Z_q$:
+# The second part contains two classifiers, one for real and one for generated drawings. Let both be softmaxes on shared features
+# $h(x)$. Their vectors for class $y$ are $v^p_y$ and $v^q_y$, and their normalisers are $Z_p$ and $Z_q$:
 #
 # $$ \log p(y \mid x) = v^p_y{}^\top h(x) - \log Z_p(h(x)), \qquad \log q(y \mid x) = v^q_y{}^\top h(x) - \log Z_q(h(x)) . $$
 #
-# Subtract them. The part that depends on $y$ is $v_y^\top h(x)$ with $v_y = v^p_y - v^q_y$. The rest, which is the two normalisers and
-# $\log \frac{p(x)}{q(x)}$, depends on $x$ alone. Write the rest as one function $\psi$ of $h$. Then (Miyato & Koyama 2018)
+# Subtract them. The part that depends on $y$ is $v_y^\top h(x)$ with $v_y = v^p_y - v^q_y$. The rest consists of the two
+# normalisers and $\log \frac{p(x)}{q(x)}$, and it depends on $x$ alone. One learned function $\psi$ of $h$ stands for this rest.
+# This gives the **projection discriminator** (Miyato & Koyama 2018):
 #
 # $$ \ell(x, y) = \psi(h(x)) + v_y^\top h(x) . $$
 #
 # ### Exercise 3 · Projection (★★, very important, 15 minutes)
 #
-# `h` `[B, F]`, labels `y` `[B]`, `psi` a function `[B, F] -> [B]`, `embedding` `[n_classes, F]`, whose rows are the $v_y$.
+# You get `h` `[B, F]`, labels `y` `[B]`, a function `psi` from `[B, F]` to `[B]`, and `embedding` `[n_classes, F]`. Its rows are
+# the $v_y$.
 
 # %%
 def my_projection(h, y, psi, embedding):
@@ -273,8 +286,8 @@ def my_projection(h, y, psi, embedding):
 checks.projection(my_projection)
 
 # %% [markdown]
-# `networks.ImageDiscriminator(n_classes=10)` does just this. We train the same generator with the same budget and the same seed. The
-# only difference is that $D$ uses the label.
+# `networks.ImageDiscriminator(n_classes=10)` does just this. We train the same generator with the same budget and the same seed.
+# The only difference is that $D$ uses the label.
 
 # %%
 projection = partial(networks.ImageDiscriminator, n_classes=10)
@@ -285,15 +298,17 @@ print(f"{records.percent(cured)} of the drawings show the requested digit")
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.5))
-for run, label in ((projection_run, "projection D"),
-                   (unconditional_run, "unconditional D")):
-    ax.plot(run.iterations, [100 * value for value in run.values], "o-", label=label)
-ax.axhline(100 * real["value"], color="black", linestyle="--", label="real digits")
-ax.axhline(10, color="black", linestyle=":", label="guessing")
-ax.set(xlabel="iteration", ylabel="class-conditional accuracy (%)", ylim=(0, 102),
+for run, name, colour, above in ((projection_run, "projection D", "GAN", -22),
+                                 (unconditional_run, "unconditional D", "none", 12)):
+    ax.errorbar(run.iterations, run.values, run.halves, fmt="o-", color=plots.METHODS[colour])
+    ax.annotate(name, (run.iterations[-1], run.values[-1]), (-8, above),
+                textcoords="offset points", ha="right", color=plots.METHODS[colour])
+for level, name, up in ((100 * real["value"], "real digits", 8), (10, "guessing", -22)):
+    ax.axhline(level, color="black", linestyle=":")
+    ax.annotate(name, (0, level), (0, up), textcoords="offset points")
+ax.set(xlabel="iteration", ylabel="class-conditional accuracy (%)", ylim=(0, 110),
        title=f"G obeys {100 * cured['value']:.0f} % of the requests with a projection D, "
              f"{100 * ignored['value']:.0f} % with an unconditional D")
-ax.legend(loc="center left", fontsize=12)
 plots.save(figure, "04_obedience")
 plt.show()
 
@@ -305,8 +320,8 @@ plots.save(figure, "04_digits")
 plt.show()
 
 # %% [markdown]
-# A table shows where it still fails: its rows are the requested classes, its columns the classes that the classifier named. **Predict**:
-# which pairs appear off the diagonal?
+# A table shows where $G$ still fails. Its rows are the requested classes, and its columns are the classes that the classifier
+# named. **Predict**: which digits are taken for which others?
 
 # %%
 with torch.no_grad():
@@ -331,10 +346,10 @@ plt.show()
 # %% [markdown]
 # ## 6 · Other drawings
 #
-# The code above is not special to digits. Here it runs on the first ten characters of `dataset`, and on MNIST if its files are here. In
-# `glyphs` a character has 16 drawings to learn from, while a digit of `digits` has 140. **Predict** how so few drawings change the
-# class-conditional accuracy, and the memorisation (notebook 03: at 0.5 drawings are as far from the training drawings as new real ones
-# are, and 1 is copying).
+# The code above is not special to digits. Here it runs on the first ten characters of `dataset`, and on MNIST if its files are
+# here. In `glyphs` a character has 16 drawings to learn from, while a digit of `digits` has 140. **Predict** how so few drawings
+# change the class-conditional accuracy and the memorisation. In notebook 03, a memorisation of 1 was copying. At 0.5 drawings are
+# as far from the training drawings as new real ones are.
 
 # %%
 drawn, measured = {"digits": (ten_digits, G)}, {"digits": (real, cured)}
@@ -352,10 +367,10 @@ for name, (ten, its_G) in drawn.items():
           f"    {of_generated} of generated ones; memorisation {copied:.2f}")
 
 # %%
-figure, axes = plt.subplots(2, len(drawn), figsize=(6.5 * len(drawn), 10.5), squeeze=False)
+figure, axes = plt.subplots(2, len(drawn), figsize=(6.5 * len(drawn), 8.2), squeeze=False)
 for column, (name, (ten, its_G)) in zip(axes.T, drawn.items()):
     for ax, images, what in zip(column, (ten.x, request(its_G, requested)), ("real", "generated")):
-        plots.sheet(images.view(10, -1, 1, 28, 28)[:, :8].transpose(0, 1), ax,
+        plots.sheet(images.view(10, -1, 1, 28, 28)[:, :6].transpose(0, 1), ax,
                     title=f"{name}, {what}: a column for each class")
 plots.save(figure, "04_sheets")
 plt.show()
@@ -363,22 +378,27 @@ plt.show()
 # %% [markdown]
 # $G$ obeys with few training drawings as well, but read the numbers with care:
 #
-# * On `glyphs` the classifier misreads some real drawings too, and we tested it on 40 of them only. So there the accuracy proves that $G$
-#   is far above guessing, and no more.
+# * On `glyphs` the classifier misreads some real drawings, too, and we tested it on 40 of them only. So there the accuracy proves
+#   only that $G$ is far above guessing.
 # * To obey is not to draw well. Compare the sheets.
-# * Memorisation below 0.5 says that drawings are *farther* from the training drawings than new real ones are, and flaws are enough for
-#   that. Above 0.5 it raises a suspicion, which smooth drawings alone can cause (notebook 03).
+# * Memorisation below 0.5 says that drawings are *farther* from the training drawings than new real ones are, and flaws are
+#   enough for that. Above 0.5 it raises a suspicion, which smooth drawings alone can cause (notebook 03).
 
 # %% [markdown]
-# But a label is a poor way to ask for a character. Every class needs an embedding, and an embedding needs training. So this generator
-# cannot be asked for a character it was not trained on, and the classes of a few-shot learner are all of that kind. The next notebook
-# looks at a published recipe that overlooks this, among other faults. [Notebook 08](08_from_one_example.ipynb) then replaces the label
-# by the one thing a learner has: an example.
+# But a label is a poor way to ask for a character. Every class needs an embedding, and an embedding needs training. So nobody can
+# ask this generator for a character that it was not trained on, and the classes of a few-shot learner are all of that kind. The
+# next notebook looks at a published recipe that overlooks this, and has other faults. [Notebook 08](08_from_one_example.ipynb)
+# then replaces the label by an example, because a learner has one.
 
 # %% [markdown]
 # ## The answer
 #
-# Yes, you can ask for a class. Whether $G$ obeys depends on what $D$ sees, and single drawings do not show it.
+# Yes, you can ask for a class. Whether $G$ obeys depends on what $D$ sees. A single drawing does not show whether $G$ obeys, so
+# you must measure it.
+#
+# * The accuracy is that of one training run of each kind.
+# * A drawing can obey and still be a bad drawing.
+# * A label reaches only classes that $G$ was trained on.
 
 # %%
 display(Markdown(
@@ -388,5 +408,5 @@ display(Markdown(
     f"the label ({cured['n']} drawings each; guessing gets 10 %)."))
 
 # %% [markdown]
-# **Read next.** Miyato & Koyama 2018, *cGANs with projection discriminator*, sections 2 and 3: the derivation above in full.
-# Then [notebook 05](05_autopsy.ipynb): what is wrong with the recipe everyone copies?
+# **Read next.** Miyato & Koyama 2018, *cGANs with projection discriminator*, sections 2 and 3: the derivation above in full. Then
+# [notebook 05](05_autopsy.ipynb): what is wrong with the recipe everyone copies?
