@@ -266,6 +266,10 @@ def placement(function):
     """
     tasks, weight = _tasks(), torch.randn(16, 5, generator=torch.Generator().manual_seed(5))
     support, query = _placed(function, tasks, weight)
+    redrawn = _placed(function, tasks, weight, pace=0.17)
+    require(not all(torch.allclose(a, b, atol=1e-5) for a, b in zip((support, query), redrawn)),
+            "other features if G draws otherwise", "the same",
+            "the drawings of G do not change the features. Where do they enter?")
     others = tasks.query_x.clone()
     others[:, 1:] = others[:, 1:].flip(1).square()                  # all queries but the first are others now
     again = _placed(function, tasks._replace(query_x=others), weight)
@@ -295,8 +299,8 @@ def _tasks():
                     torch.tensor([0, 0, 1, 1, 2, 2]).expand(2, -1).clone())
 
 
-def _placed(function, tasks, weight):
-    """(support, query) features of an answer, if they have the right form."""
+def _placed(function, tasks, weight, pace=0.1):
+    """(support, query) features of an answer, if they have the right form. pace: how far each drawing moves on."""
     calls, sizes = [], [part.shape[1] for part in (tasks.support_x, tasks.query_x)]
 
     def images(x, name):
@@ -310,7 +314,7 @@ def _placed(function, tasks, weight):
 
     def draw(x):
         calls.append(len(calls))
-        return (images(x, "draw") + 0.1 * len(calls)).frac()
+        return (images(x, "draw") + pace * len(calls)).frac()
 
     given = type(tasks)(*(part.clone() for part in tasks))
     came = returned(function(given, see, draw), "support", "query")

@@ -198,6 +198,11 @@ def placement_with(support=lambda f: f, query=lambda f: f, prepare=lambda tasks:
     return my_placement
 
 
+def placement_drawn_and_dropped(tasks, see, draw):
+    draw(tasks.support_x)
+    return see(tasks.support_x), see(tasks.query_x)
+
+
 def placement_by_labels(tasks, see, draw):
     support, query = placement_both_sides(tasks, see, draw)
     return support, (query + support.gather(1, tasks.query_y[..., None].expand_as(query))) / 2
@@ -331,6 +336,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (placement_with(query=lambda f: f * 0 + 1), "every query gets the same features"),
         (placement_with(support=lambda f: f / 0), "what is divided by what?"),
         (placement_with(prepare=lambda tasks: tasks.query_x.mul_(0.9)), "query_x changed in place"),
+        (placement_drawn_and_dropped, "the drawings of G do not change the features"),
         (lambda tasks, see, draw: None, "does your function end with `return ...`?"),
     ],
     "trial": [

@@ -60,13 +60,14 @@ print(f"{len(train.names)} characters to learn from; "
 # `studies/trial.py`: on real characters, 20-way 1-shot within an alphabet, **are the copies of a
 # generator better than classical ones?**
 #
-# Both are used in the place that notebook 10 found best on drawings as they are. A ProtoNet trains
-# on copies alone. At test time it averages the features of each drawing and of seven copies. Both
-# kinds of copies are tuned alike.
+# Both are used in the place that notebook 10 found best on drawings that are not normalised. A
+# ProtoNet trains on copies alone. At test time it averages the features of each drawing and of
+# seven copies. Both kinds of copies are tuned alike.
 #
-# Eight alphabets are tested, each after training on other alphabets, with five generators and ten
-# networks for each. The unit is the *alphabet*, because tasks of one alphabet share its characters.
-# So the interval is over eight alphabets. **Predict** the sign of GAN minus classical.
+# Eight alphabets are tested, each after training on other alphabets. For each of them there are
+# five generators and ten networks, five in either arm. The unit is the *alphabet*, because tasks of
+# one alphabet share its characters. So the interval is over eight alphabets. Section 8 explains the
+# p-value beside it. **Predict** the sign of GAN minus classical.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -176,7 +177,7 @@ checks.augmenter(my_augmenter)
 # | GAN + classical | classical augmentation of drawings of $G$ | do the two add up? |
 # | oracle | five more real drawings | what would more *data* do? |
 #
-# The oracle is an upper bound only if the queries stay as they are. The generator is the warp
+# The oracle is an upper bound as long as the queries are not augmented. The generator is the warp
 # generator of notebook 08. On `glyphs` it comes from its checkpoint. On other data it is trained
 # right here for a short time.
 
@@ -243,12 +244,12 @@ candidates = {"ProtoNet": learners.protonet(network),
 #
 # * It takes **more gradient steps**, because its data set is larger. Here every arm takes the same
 #   number.
-# * Its **episodes are easier**. Here all arms see the same episodes. They are sampled with the shots
-#   of the oracle, and all other arms are given only the first shots (`placements.first_shots`).
-# * The **baseline is not tuned**. Here both kinds of copies were tuned alike, from the same four
-#   sizes. We chose the strength of *classical* and the reach of $G$'s noise on the validation
-#   alphabets of `glyphs`, so *this notebook*, which measures on them, flatters both a little. The
-#   study below tests on other alphabets.
+# * Its **episodes are easier**. Here all arms see the same episodes. Each episode has enough shots
+#   for the oracle, and all other arms see only the first of them (`placements.first_shots`).
+# * The **baseline is not tuned**. Here the strength of *classical* and the reach of $G$'s noise
+#   were tuned alike, from the same four factors, on the validation alphabets of `glyphs`. *This
+#   notebook* measures on these alphabets, so it flatters both a little. The study below tests on
+#   other alphabets.
 # * $G$ has **seen the classes**. Here it was not trained on these alphabets.
 #
 # ## 4 · Two learners, five arms
@@ -282,7 +283,7 @@ for (name, arm), values in scores.items():
 
 # %% [markdown]
 # Some intervals overlap. Does that mean that there is no difference? No, because the arms saw *the
-# same episodes*, and the paired difference cancels how hard these are (notebook 06).
+# same episodes*, and the paired difference cancels how hard the episodes are (notebook 06).
 
 # %%
 def record_difference(name, arm, values, other):
@@ -319,9 +320,9 @@ plt.show()
 # characters once each, and one of them again on the last pad. **Predict**: does the ProtoNet name
 # it? Is it surer with five drawings of $G$ for each character, or less sure?
 #
-# Then run the cells *below* the pads again, because Jupyter does not run them by itself. The cell of
-# the pads would bring our drawings back, so leave it alone. On a static page, the picture shows our
-# drawings.
+# Then run the cells *below* the pads again, because Jupyter does not run them by itself. The cell
+# of the pads would bring our drawings back, so leave it alone. On a static page, the picture shows
+# our drawings.
 
 # %% tags=["machine"]
 mine = pad.Pads(5, strokes=drawings.FIVE)
@@ -367,8 +368,8 @@ plt.show()
 # A prototype is the mean of a class's support in feature space. From one example it *is* the
 # example, with all its quirks, such as a round corner or a stroke that is too long. The class's
 # centre is where the mean of many people's drawings lies. So measure how far the prototype of each
-# arm is from that centre. **Predict**: can the mean of augmented copies of one drawing lie nearer to
-# the centre of the class than the drawing itself?
+# arm is from that centre. **Predict**: can the mean of augmented copies of one drawing lie nearer
+# to the centre of the class than the drawing itself?
 
 # %%
 @torch.no_grad()
@@ -403,16 +404,16 @@ for arm in ARMS[1:]:
 # A generator that learned the distribution of pairs has a reason to lean, *regression to the mean*.
 # After a drawing with an unusually wide loop, the next drawing of the class usually has a less wide
 # one. Notebook 11 measures which habits regress. Classical augmentation does not look at the
-# drawing. Either kind can also lean the other way, because features that were trained on real
-# drawings may put anything unusual far out.
+# drawing. Copies of either kind can also lean away from the centre. The network learned from real
+# drawings, so it may put an unusual copy far from them.
 #
-# The numbers say which of these happened, but not why. And nearer is not yet better, because a query
-# must lie nearer to its own prototype than to the others, and these have moved as well.
+# The numbers say which of these happened, but not why. And nearer is not yet better, because a
+# query must lie nearer to its own prototype than to the others, and these have moved as well.
 #
 # One unusual thing can be seen in the pictures above. Every warp resamples the drawing and blurs it
 # a little, and *GAN + classical* does so twice. No learner here saw blurred drawings in training.
-# **Predict**: suppose we add five exact *copies* of the example that are only blurred, as much as a
-# warp does on average. What does the blur cost?
+# Suppose we add the example itself five times, not warped, but blurred as much as a warp blurs it
+# on average. **Predict**: what does the blur cost?
 
 # %%
 def blurred(x, rng, task=None):
@@ -429,18 +430,19 @@ for name, learner in candidates.items():
     print(f"{name:12} blurred copies: {gain:+.1f} ± {half:.1f} points against no augmentation")
 
 # %% [markdown]
-# *Classical* and *GAN* are blurred alike, so they can be compared whatever the blur costs. *No
-# augmentation* has sharp drawings alone. In our run on `glyphs`, blurred copies cost the ProtoNet
-# nothing that the interval shows. So what it loses in the figure of section 4, it loses by the
-# warps.
+# *Classical* and *GAN* are both blurred by one warp, so they can be compared whatever the blur
+# costs. *No augmentation* has sharp drawings alone. In our run on `glyphs`, blurred copies cost the
+# ProtoNet nothing that the interval shows. So what it loses in the figure of section 4, it loses by
+# the warps.
 #
 # ## 6 · Test-time augmentation
 #
 # So far the two sides are not treated alike. Prototypes that are five sixths generated face a query
 # that is real, in features that may well tell the two apart. So treat the query as the support is
 # treated. Make five augmented copies of it as well, let the learner name all six, and let the six
-# predictions **vote** (`placements.with_votes`). If two names get as many votes, the name that the
-# query itself got wins, else the first of them.
+# predictions **vote** (`placements.with_votes`). If several names get the most votes, the name of
+# the query without augmentation wins. If that name is not among them, the one with the lowest
+# number wins.
 #
 # This is *test-time augmentation*. The learner needs no other training, takes no further step, and
 # sees no other query, so it stays inductive. **Predict**: does it help classical augmentation as
@@ -467,12 +469,12 @@ for name, learner in candidates.items():
 # %% [markdown]
 # ## 7 · The study
 #
-# One seed and one kind of episode are an anecdote. `studies/augmentation.py` runs the five arms, and
-# two with test-time augmentation, for four learners of `studies/few_shot.py` with three seeds each.
-# The tasks are 5-way and 20-way, with 1, 2 and 5 shots, on the ten test alphabets of `glyphs`.
-# Intervals are over these alphabets. The study is *exploratory*, because it looks at many things and
-# asks no single question. It has one generator. On real characters, the trial of section 1 is the
-# answer.
+# One seed and one kind of episode are an anecdote. `studies/augmentation.py` runs the five arms,
+# and two with test-time augmentation, for four learners of `studies/few_shot.py` with three seeds
+# each. The tasks are 20-way with 1, 2 and 5 shots, and 5-way with 1 shot, on the ten test alphabets
+# of `glyphs`. The matcher is tested with 1 shot only. Intervals are over these alphabets. The study
+# is *exploratory*, because it looks at many things and asks no single question. It has one
+# generator. On real characters, the trial of section 1 is the answer.
 #
 # What fraction of the gain from extra *real* drawings does each method recover? The gap lies
 # between *no augmentation* and the *oracle*. The **fraction of the gap recovered** is
@@ -483,13 +485,14 @@ for name, learner in candidates.items():
 # %% [markdown]
 # ### Exercise 2 · A fraction and its interval (★★, important, 20 minutes)
 #
-# The runs `baseline` (no augmentation), `arm` and `oracle`, each `[n]`, are paired. There are two
-# traps. The mean of the runs' ratios is not the ratio of their means, because one run with a small
-# denominator can ruin it. And the interval of a ratio is not that of its numerator.
+# `baseline` (no augmentation), `arm` and `oracle` hold the accuracies of the same `n` runs, each as
+# `[n]`. There are two traps. One is the mean of the runs' ratios, because one run with a small
+# denominator can ruin it. The other is the interval of the numerator alone, because the denominator
+# is uncertain too.
 #
-# The **jackknife** (Tukey 1958) avoids both. Let $r$ be the fraction of all runs and $r_{-i}$ the
-# fraction without run $i$. Then the pseudo-values $n r - (n - 1) r_{-i}$ behave like $n$ independent
-# measurements. Return them as `[n]`.
+# The **jackknife** (Tukey 1958) avoids both. Let $r$ be the fraction above, with means over all
+# runs, and $r_{-i}$ the same without run $i$. Then the pseudo-values $n r - (n - 1) r_{-i}$ behave
+# like $n$ independent measurements. Return them as `[n]`.
 
 # %%
 def my_pseudo_values(baseline, arm, oracle):
@@ -527,9 +530,9 @@ display(Markdown("`glyphs`, normalised, 20-way 1-shot within an alphabet, induct
                  "%, 95 % interval over alphabets\n\n" + "\n".join(lines)))
 
 # %% [markdown]
-# Now the figure that sums it up shows the fraction of the gap recovered, by number of shots.
-# **Predict its shape first**: with more real examples at hand, does a generator matter more, or
-# less?
+# The next figure sums up the study. It shows the fraction of the gap recovered, by number of shots,
+# without the matcher. **Predict its shape first**: with more real examples at hand, does a
+# generator matter more, or less?
 
 # %%
 SHOTS = (1, 2, 5)
@@ -569,9 +572,9 @@ plt.show()
 
 # %% [markdown]
 # Mind the denominators. At five shots, five more real drawings bring little, so the fractions have
-# wide intervals there. A fraction below zero is a *loss*. And a fraction can rise where the points
-# fall. The *oracle* has no test-time augmentation. So it is a baseline and no upper bound for the
-# arms with test-time augmentation in the table, because their fraction can exceed 100 %.
+# wide intervals there. A fraction below zero is a *loss*. A fraction can rise although the gain in
+# points falls, if the gap falls faster. The *oracle* has no test-time augmentation. So it is no
+# upper bound for the arms that have it, and their fraction can exceed 100 %.
 #
 # Now compare the figure with what you predicted. Each learner here was trained on real drawings
 # alone, and without test-time augmentation a prototype that is five sixths generated faces a real
@@ -579,15 +582,15 @@ plt.show()
 #
 # ## 8 · Many ways to be lucky
 #
-# The study compares many times: four kinds of episodes, four learners, ten pairs of arms. At 95 %,
-# one comparison in twenty of *equal* arms looks "significant", because its *p-value* is below 0.05.
-# The p-value is the probability of a difference at least as large between equal arms. Whoever
-# reports only the best of many comparisons may report luck.
+# The study makes many comparisons, of ten pairs of arms for each learner and kind of episode.
+# At 95 %, one comparison in twenty of *equal* arms looks "significant", because its *p-value* is
+# below 0.05. The p-value is the probability that equal arms would show a difference at least as
+# large as the measured one. Whoever reports only the best of many comparisons may report luck.
 #
 # The correction by Holm (1979) keeps the chance of *any* false alarm at 5 %. First sort the $m$
-# p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha / (m - 1)$. Go on
-# so, and stop at the first that is not. Those before it **stand**, which means that they are
-# significant. Here $\alpha = 0.05$ is the level of the test, not MAML's rate.
+# p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha / (m - 1)$. Go
+# on so, and stop at the first p-value above its bound. Those before it **stand**, which means that
+# they are significant. Here $\alpha = 0.05$ is the level of the test, not MAML's learning rate.
 
 # %% [markdown]
 # ### Exercise 3 · Holm's correction (★★, important, 15 minutes)
@@ -611,15 +614,17 @@ checks.holm(my_holm)
 
 # %% [markdown]
 # `statistics.holm` does the same. Now apply it to the study, to all comparisons together and not to
-# each table by itself. Each p-value is that of a t-test over the alphabets. Their mean difference is
-# divided by its standard error and compared with Student's distribution with $n - 1$ degrees of
-# freedom. The stored intervals are made from the same distribution, so the standard error can be
-# recovered from them.
+# each table by itself. Each p-value is that of a t-test over the alphabets. The mean difference
+# over them is divided by its standard error and compared with Student's distribution with $n - 1$
+# degrees of freedom. The stored intervals are made from the same distribution, so the standard
+# error can be recovered from them.
 #
-# The table below shows six of the ten pairs. Four are left out, because they ask what a mixture or
-# the vote brings: *GAN + classical* and *classical, test-time augmentation* against *no
-# augmentation*, and *GAN, test-time augmentation* against *GAN* and *classical* without it. Holm
-# counts all ten.
+# The table below shows six of the ten pairs, and Holm counts all ten. These four are left out.
+#
+# * *GAN + classical* against *no augmentation*
+# * *classical, test-time augmentation* against *no augmentation*
+# * *GAN, test-time augmentation* against *GAN*
+# * *GAN, test-time augmentation* against *classical*
 
 # %%
 def p_value(record):
@@ -657,21 +662,21 @@ display(Markdown("\n".join(lines)))
 # Comparisons that share episodes and networks are not independent. Holm's guarantee holds
 # nevertheless, as far as each p-value is right. The ten alphabets are the unit here, as in the
 # trial. They share one generator and three networks, so the p-values speak of other alphabets, and
-# not of another generator. And few significant differences do not prove that effects are small,
-# because ten units show only large ones after Holm.
+# not of another generator. If few differences stand, the effects need not be small. With only ten
+# alphabets, Holm lets only large effects stand.
 #
 # ## 9 · The challenge
 #
 # How far does all this carry on the course's hardest test? It is that of the Omniglot challenge:
-# 20-way 1-shot within one alphabet, from *five* background alphabets. `course challenge` has a
-# learner of four parts, all on normalised drawings.
+# 20-way 1-shot within one alphabet, from *five* background alphabets. `course challenge` puts a
+# learner together from these parts, all on normalised drawings.
 #
 # * The **matching** of notebook 06 has learned nothing.
 # * The **network** is a ProtoNet that learned from the five alphabets and from `glyphs`.
 # * **Copies** can be averaged at test time. The network sees the drawing and fifteen copies of it,
 #   for each support image and each query. They are classical, or by a $G$ that was trained on the
 #   same five alphabets.
-# * The **sum** adds up matching and network.
+# * Matching and network can be added up (**matching + network**).
 #
 # **Predict** which part does most.
 
@@ -711,8 +716,8 @@ for name, pair in PAIRS.items():
 # over episodes. For a fair comparison, take the official runs and use `course challenge`
 # (INSTALL.md).
 #
-# Notebook 11 measures what $G$ learned, and how much of it is putting drawings back into the
-# middle.
+# Notebook 11 measures what $G$ learned, and how much of that is only to move drawings back to the
+# middle of the image.
 
 # %%
 def answer(learner):
@@ -755,8 +760,9 @@ display(Markdown(
 # **Read next.**
 #
 # * Antoniou et al. 2017, section 5, for gains on Omniglot.
-# * Ravuri & Vinyals 2019, *Classification accuracy score*, for how realistic samples can be useless.
+# * Ravuri & Vinyals 2019, *Classification accuracy score*, for how realistic samples can be
+#   useless.
 # * Beckham et al. 2022, for how the split decides.
 #
-# Then go on to [notebook 10](10_where_samples_help.ipynb), because five drawings behind each example
-# are one place of many.
+# Then go on to [notebook 10](10_where_samples_help.ipynb), because five drawings behind each
+# example are one place of many.

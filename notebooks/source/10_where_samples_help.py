@@ -9,8 +9,8 @@
 # gives them. They can even become whole classes that nobody ever drew.
 #
 # You will try the places at test time yourself, and read a study of the others, failures included.
-# At the end you propose a place of your own, predict what it does, and put it to a trial. Drawings
-# are used as they are here, so notebook 11 asks what is left once they are normalised.
+# At the end you propose a place of your own, predict what it does, and put it to a trial. Here the
+# drawings are not normalised. Notebook 11 asks what is left once they are.
 #
 # **You need** notebook 09. **Time**: 45 minutes, and about 80 more with the five exercises.
 #
@@ -70,7 +70,8 @@ methods = {"GAN": augmentations.generated(G), "classical": augmentations.classic
 # %% [markdown]
 # ## 1 · Four places
 #
-# Generated drawings can enter a few-shot learner in four places. Notebook 09 used place 3.
+# Generated drawings can enter a few-shot learner in four places. The arms of notebook 09 used place
+# 3, and its test-time augmentation used places 3 and 4.
 
 # %%
 figure = diagrams.placements()
@@ -106,8 +107,8 @@ checks.averaged_features(my_averaged_features)
 # **Predict** how the error changes if the features are averaged over 1, 2, 4, ... 64 images. Say it
 # for copies of the support alone, of the query alone, and of both. Say it for copies by $G$ and for
 # classical ones. The first image is the drawing itself and all others are augmented copies of it,
-# so 1 image means no augmentation. All numbers come from the same features, because each is the
-# mean of the first $n$.
+# so 1 image means no augmentation. All points of a curve use the same images, because each is the
+# mean over the first $n$ of them.
 
 # %%
 @torch.no_grad()
@@ -208,9 +209,9 @@ for (name, side), curve in curves.items():
 # alone, a smooth prototype faces a sharp query, or the reverse. If it is done to both, they meet
 # again. If that is so, each side alone must do worse than both together. Check it in the figure.
 #
-# In our run on `glyphs` it is so for either kind. Compared with no augmentation, augmented copies on
-# one side alone add errors, copies by $G$ on both sides remove some, and classical copies on both
-# sides end where they began, as far as the interval tells. Eight images make most of the
+# In our run on `glyphs` it is so for either kind. Compared with no augmentation, augmented copies
+# on one side alone add errors, copies by $G$ on both sides remove some, and classical copies on
+# both sides end where they began, as far as the interval tells. Eight images make most of the
 # difference, and from then on the curves are nearly flat. The exception is *classical* on both
 # sides, because its error rises at first and then slowly comes down again.
 #
@@ -225,9 +226,9 @@ for (name, side), curve in curves.items():
 # real ones.
 #
 # Our $D$ is not the best one. It was also trained to refuse real drawings of wrong characters
-# (notebook 08), so its best logit is $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$,
-# with $p_{\text{wrong}}$ the density of those wrong pairs. Therefore take the weights for an
-# opinion. A blunter way is to keep the best drawings and to drop the rest.
+# (notebook 08), so its best logit is $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$, with
+# $p_{\text{wrong}}$ the density of those wrong pairs. So the weights are only $D$'s opinion. A
+# blunter way is to keep the best drawings and to drop the rest.
 
 # %% [markdown]
 # ### Exercise 2 · Weights from a critic (★★, important, 15 minutes)
@@ -251,8 +252,8 @@ checks.critic_weights(my_weights)
 # ### Exercise 3 · Keep the best (★, 10 minutes)
 #
 # Return weights again, but blunt ones. Of the `n` drawings for each example, the `keep` with the
-# highest logits share the weight evenly, and the others get 0. If logits are equal, exactly `keep`
-# drawings are kept all the same, and it does not matter which.
+# highest logits share the weight evenly, and the others get 0. Keep exactly `keep` drawings even if
+# logits are equal. Which of the equal ones you keep does not matter.
 
 # %%
 def my_filter(logits, keep):
@@ -269,8 +270,9 @@ checks.critic_filter(my_filter)
 # %% [markdown]
 # The library has both, as `placements.importance_weights` and `placements.keep_best`. Now make
 # sixteen drawings for each support example, and let $D$ give each drawing its logit. The prototype
-# is half the example and half the weighted mean of the drawings. Compare four ways to weight them,
-# and do the same for the queries. **Predict** which of the four has the lowest error.
+# is half the example and half the weighted mean of the drawings. Compare four ways to weight the
+# drawings: all alike, importance weights, the best half alike, and the best one alone. Then do the
+# same for the queries too. **Predict** which of the four has the lowest error.
 
 # %%
 @torch.no_grad()
@@ -316,15 +318,17 @@ for name, weigh in weights.items():
 #
 # Most drawings are used in training, so generated ones may matter most there, or do the most harm.
 # `studies/placements.py` trains a ProtoNet on **five** simulated alphabets, as few as the small
-# Omniglot set has. It does so in eleven ways with three seeds each, and tests each in five ways.
-# The eleven ways are these.
+# Omniglot set has. It does so in eleven ways with three seeds each. Each is tested without copies,
+# and with seven copies in four ways: by $G$ on the support alone, and on both sides by $G$, by
+# classical augmentation of half strength, or by classical augmentation of $G$'s drawings. The
+# eleven ways of training are these.
 #
 # * **no augmentation**: the learner sees real drawings only.
 # * **support and query**: each training drawing is replaced by a new one. It is made by $G$, by
 #   classical augmentation of full or half strength, or by classical augmentation of $G$'s drawings.
 # * **support** alone and **query** alone: the drawings of one side are replaced by $G$'s.
-# * **cross-fitted**: $G$ was trained on five *other* alphabets. So it cannot hand on what it knows
-#   of the learner's own alphabets, but it brings what it knows of the others.
+# * **cross-fitted**: $G$ was trained on five *other* alphabets. So it knows nothing of the
+#   learner's own alphabets, and what it brings comes from the others.
 # * **hallucinated classes**: in each task, half of the real classes give way to invented ones. An
 #   unconditional generator (notebook 03) makes up the characters, and the conditional one draws
 #   them.
@@ -332,7 +336,8 @@ for name, weigh in weights.items():
 # * **jointly**: the same, and $G$ goes on training together with the learner. It then serves the
 #   learner's loss and not $D$'s approval (Wang et al. 2018).
 #
-# **Predict** the best row, the worst row, and whether the columns agree.
+# In the table each way of training is a row, and each way of testing is a column. **Predict** the
+# best row, the worst row, and whether all columns have the same best row.
 
 # %%
 BASELINE = "no augmentation"
@@ -370,15 +375,15 @@ display(Markdown("The five best and the three worst of the table (error, and its
                  "points; intervals over episodes of three seeds)\n\n" + "\n".join(lines)))
 
 # %% [markdown]
-# The worst row is easy to tell, because in every column, training on real drawings only has the highest
-# error, by the point estimates. The rows near it are mostly *jointly*, *one added* and
+# The worst row is easy to tell, because in every column, training on real drawings only has the
+# highest error, by the point estimates. The rows near it are mostly *jointly*, *one added* and
 # *hallucinated classes*. Some of their intervals overlap its own.
 #
 # On the best row the columns do not agree. Where $G$ makes all augmented copies at test time, the
-# rows of $G$ on both sides are ahead of the classical ones. Where classical augmentation makes them,
-# the classical rows are ahead. So training should see the kind of drawings that the test will
-# average. With classical copies on both sides, the intervals of *half classical* and $G$ overlap, so
-# this is a trend and no proof.
+# rows of $G$ on both sides are ahead of the classical ones. Where classical augmentation makes
+# them, the classical rows are ahead. So training should see the kind of drawings that the test will
+# average. With classical copies on both sides, the intervals of *half classical* and $G$ overlap,
+# so this is a trend and no proof.
 #
 # Now read along the rows. Every row, including those trained with classical augmentation, has its
 # lowest error with copies by $G$ on both sides. And *cross-fitted*, whose $G$ never saw the
@@ -396,8 +401,8 @@ display(Markdown("The five best and the three worst of the table (error, and its
 #
 # `mine` and `baseline` are functions that return the error on each of the `tasks`, as `[T]`.
 # `prediction` is one of `checks.VERDICTS`: `"less error"`, `"more error"` or
-# `"no difference found"`. Return `(low, high, verdict)`: the ends of the 95 % interval of
-# mine - baseline, and what it says.
+# `"no difference found"`. Return `(low, high, verdict)`: the ends of the 95 % interval of mine -
+# baseline, and what it says.
 #
 # * Without a valid prediction, raise a `ValueError` before anything runs.
 # * Run each arm once, on all tasks.
@@ -450,10 +455,10 @@ def placement(tasks, see, draw):
 # * copies of copies
 # * the median in place of the mean
 # * features of length 1 before the mean
-# * another reference point, such as the mean of the task's support
+# * another reference point, such as the mean of the task's support, and then features of length 1
 #
-# The baseline sees eight images of each drawing. If yours sees more, it has an advantage that is
-# not its idea.
+# The baseline sees eight images of each drawing. If yours sees more, a lower error may come from
+# the number of images, and not from your idea.
 
 # %%
 def my_placement(tasks, see, draw):
@@ -516,11 +521,11 @@ print(f"measured:  {place.__name__} - best_so_far: {100 * low:+.1f} to {100 * hi
 print(f"verdict:   {verdict}")
 
 # %% [markdown]
-# Did your prediction hold? If it did not, you have learned something about your reason. Three things
-# limit what you may say.
+# Did your prediction hold? If it did not, you have learned something about your reason. Three
+# things limit what you may say.
 #
-# * *No difference found* does not mean that there is none. The ends of the interval say how large it
-#   could be.
+# * *No difference found* does not mean that there is none. The ends of the interval say how large
+#   it could be.
 # * The tasks come from the validation alphabets, with one generator and one network.
 # * A second idea on the same tasks is a second comparison. Take other tasks for it (change 4000),
 #   and count your ideas for Holm's correction (notebook 09).
@@ -547,13 +552,13 @@ display(Markdown(
     "say."))
 
 # %% [markdown]
-# *That* augmented copies help is one finding. *What* in them helps is the question of
-# [notebook 11](11_why_it_helps.ipynb). You can also go on with your own images in notebooks 08 and
-# 09 (`folder:/path`), or with the official Omniglot challenge (INSTALL.md).
+# *That* augmented copies help is one finding. *What* in them helps is the question of [notebook
+# 11](11_why_it_helps.ipynb). You can also go on with your own images in notebooks 08 and 09
+# (`folder:/path`), or with the official Omniglot challenge (INSTALL.md).
 #
 # **Read next.**
 #
-# * Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), train the generator
-#   for the task.
-# * Ni et al. 2021, *Data augmentation for meta-learning*, compare augmentation of support, query and
-#   task.
+# * Wang et al. 2018, *Low-shot learning from imaginary data* (arXiv 1801.05401), train the
+#   generator for the task.
+# * Ni et al. 2021, *Data augmentation for meta-learning*, compare augmentation of support, query
+#   and task.
