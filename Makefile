@@ -17,7 +17,7 @@ test: .venv/author            ## unit tests, lint, every notebook, every exercis
 	@.venv/bin/python -m pytest -n 2 --dist worksteal
 
 browser: .venv/browser        ## every notebook in JupyterLab, the pad, and the site on a phone, in a real browser (needs Chromium or Chrome)
-	@.venv/bin/python tests/lab.py > /dev/null && .venv/bin/python -m pytest -n 2 --dist loadfile -m browser \
+	@.venv/bin/python tests/lab.py > /dev/null && .venv/bin/python -m pytest -n 2 --dist loadfile -m browser $(BROWSER) \
 	    tests/test_lab.py tests/test_site.py tests/test_pad.py tests/test_play.py
 
 notebooks: .venv/author       ## rebuild the stored notebooks that are stale
