@@ -68,7 +68,7 @@ def audit(function):
     d_step(G, D) takes one step of D. Running statistics of G may change, as they do in every drawing.
     """
     for d_step, old, right, hint in _STEPS:
-        G, D = _players()
+        G, D = (player.train(not old) for player in _players())
         for p in G.parameters() if old else ():
             p.grad = torch.full_like(p, 0.25)                   # left over from a step of G
         taken = []
@@ -80,16 +80,19 @@ def audit(function):
         require(len(taken) < 2, "one step of D", f"{len(taken)}",
                 "your audit takes the step once more, and D has moved by then. An audit takes the step once. Which "
                 "call is one too many?")
-        _check_training(G, D)
+        _check_mode(G, D, training=not old)
         require(came == right, f"{right} for a step {d_step.__doc__}{' (an old gradient lay in G)' * old}", f"{came}",
                 hint)
     done("audit: honest steps pass, and every step that trains G or leaves a gradient there is found out.")
 
 
-def _check_training(*players):
-    """Require that G and D are in training mode, as they were before the student's function."""
+def _check_mode(*players, training=True):
+    """Require that G and D are in the mode in which they came to the student's function."""
     for name, player in zip("GD", players):
-        require(player.training, f"{name} in training mode, as it came", f"{name} in eval mode",
+        require(training or not player.training, f"{name} in eval mode, as it came", f"{name} in training mode",
+                f"your function leaves {name} in training mode. In which mode did it come? Does your function need "
+                "another mode at all?")
+        require(player.training or not training, f"{name} in training mode, as it came", f"{name} in eval mode",
                 f"{name}.eval() is for measuring, and eval mode stays after your function ends. The caller goes on "
                 "training. Does your function need another mode at all?")
 
@@ -184,16 +187,21 @@ def d_loss_of_pairs(function):
     -E log D(real, example) - E log(1 - D(G(z, example), example)). real, example float [B, 1, H, W], z float
     [B, z_dim]; D returns logits [B]. No graph may lead into G.
     """
-    for scale, b in ((1.0, 5), (90.0, 6)):      # at first where all is harmless; then where D is sure
+    for scale, b in ((1.0, 5), (40.0, 6), (90.0, 6)):   # where all is harmless; where D is sure; where exp overflows
         G, D, real, example, z = players_of_pairs(scale, b)
         given, noise = [x.clone() for x in (real, example, z)], []
         hook = G.register_forward_pre_hook(lambda G, arguments, noise=noise: noise.append(arguments[0].clone()))
-        loss = finite_loss(function(G, D, *given))
+        answer = function(G, D, *given)
         hook.remove()
+        if scale == 90 and isinstance(answer, torch.Tensor):
+            require(bool(answer.isfinite().all()), "a finite loss at any logit", "one that is not finite",
+                    "the formula is right on paper, but exp(90) is infinite in float32. Which function of PyTorch "
+                    "computes log(1 + exp(l)) without that?")
+        loss = finite_loss(answer)
         require(all(torch.equal(x, z) for x in noise), "G(z, ...) with the z of the caller", "G with other noise",
                 "your function gives G noise of its own. Which argument is the noise?")
         check_unchanged(real=(given[0], real), example=(given[1], example), z=(given[2], z))
-        _check_training(G, D)
+        _check_mode(G, D)
         require(D.weight.grad is None, "D without a gradient yet", "a gradient in D",
                 "your function went backward itself, but it only returns the loss. Who goes backward, and when?")
         parts = _real_part(D, real, example), _fake_part(D, G(z, example).detach(), example)

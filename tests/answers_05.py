@@ -206,6 +206,14 @@ def audit_in_eval(d_step, G, D):
     return audit_of_the_state(d_step, G, D)
 
 
+def audit_back_in_training(d_step, G, D):
+    """Without running statistics, and G in training mode at the end, however it came."""
+    G.eval()
+    came = audit_of_the_state(d_step, G, D)
+    G.train()
+    return came
+
+
 def audit_of_two_steps(d_step, G, D):
     first = audit_right(d_step, G, D)
     return audit_right(d_step, G, D) and first
@@ -261,6 +269,7 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (audit_of_gradients, "do you compare its weights"),
         (audit_of_references, "and with what: a copy"),
         (audit_in_eval, "eval mode stays"),
+        (audit_back_in_training, "in which mode did it come"),
         (audit_of_two_steps, "takes the step once"),
         (audit_of_a_deep_copy, "does a deep copy have them"),
         (audit_nearly, "how much does your comparison forgive"),
@@ -284,6 +293,8 @@ WRONG = {       # (answer, words of the message that fit this mistake and no oth
         (d_loss_unconditional, "G may ignore its own"),
         (d_loss_from_noise, "what it was never shown"),
         (d_loss_of(lambda r, f: -(r.sigmoid().log() + (1 - f.sigmoid()).log()).mean()), "log(1 - 1) infinite"),
+        (d_loss_of(lambda r, f: (1 + (-r).exp()).log().mean() + (1 + f.exp()).log().mean()), "exp(90) is infinite"),
+        (d_loss_of(lambda r, f: (-r).exp().log1p().mean() + f.exp().log1p().mean()), "exp(90) is infinite"),
         (d_loss_of(lambda r, f: -((r.sigmoid() + 1e-8).log() + (1 - f.sigmoid() + 1e-8).log()).mean()),
          "not where D is sure"),
         (d_loss_of(lambda r, f: of_logits(r.clamp(-30, 30), f.clamp(-30, 30))), "not where D is sure"),

@@ -5,8 +5,8 @@
 #
 # The idea of this course fits into one sentence. That sentence has been published many times beside code that does something
 # else. Here you take such code apart. It has five faults, and four of them raise no error. You will **find, predict, mend and
-# measure** each fault. Then each fault is put back alone, so that you see what it costs. On the way you write the tests that
-# would have found the faults, in this code or in yours.
+# measure** each fault. Then each fault is put back alone, so that you see what it costs. On the way you write two tests that find
+# three of the silent faults, in this code or in yours.
 #
 # **You need** notebook 04. **Time**: 30 minutes, and about 45 more with the three exercises.
 #
@@ -43,8 +43,9 @@ print(f"{n_way}-way tasks; {len(train.names)} characters to train on, {len(val.n
 # ## 1 · The sentence and the code
 #
 # The sentence is *"The generator receives the examples of the task and a latent code, and the discriminator tells its samples
-# from real ones."* The code below follows a pattern that is often printed with such sentences. It has two classes and a training
-# step. A task here is an episode of notebook 00 with one labelled example of each class. The labels run from 0 to 4.
+# from real ones."* The code below follows a pattern that is often printed with such sentences. It consists of two Python classes,
+# $G$ and $D$, and of a training step. A task here is an episode of notebook 00 with five characters and one labelled example of
+# each. The labels run from 0 to 4.
 
 # %%
 class RecipeG(nn.Module):
@@ -121,8 +122,8 @@ plots.save(figure, "05_promise")
 plt.show()
 
 # %% [markdown]
-# **Find five faults in the code before you go on.** Write them down. Which of them would you notice while the code runs? Section
-# 6 ends with the map of the code, which shows the place of each fault.
+# **Find five faults in the code before you go on.** Write them down. Which of them would you notice while the code runs? A map in
+# section 6 shows the place of each fault.
 
 # %% [markdown]
 # ## 2 · Fault 1: the widths do not fit
@@ -155,10 +156,10 @@ print("mended:", tuple(LabelG()(z, label).shape))
 # ## 3 · Fault 2: a label is no example
 #
 # Label 3 is one character in this task and another in the next, because labels are dealt anew (notebook 00). The sentence says
-# *examples*, but the code never sees one. So exchange all characters of the task and see what changes. **Predict** what the
-# recipe's $G$ can draw at best when it is asked for label 3.
+# *examples*, but the code never sees one. So $G$ cannot notice when all characters of the task are exchanged. **Predict** what
+# the recipe's $G$ can draw at best when it is asked for label 3.
 #
-# In the mended code, $G$ takes the example itself.
+# In the mended code, $G$ takes the example itself. The next cell gives two tasks and the same noise to both versions of $G$.
 
 # %% tags=["nbval-check-output"]
 class ExampleG(nn.Module):
@@ -188,16 +189,16 @@ for G in (LabelG().to(device), ExampleG().to(device)):
     print(f"{type(G).__name__:8} another task, another drawing: {(a != b).any().item()}")
 
 # %% [markdown]
-# For label 3, `LabelG` can only draw *some* character of some alphabet. Of five such drawings, one in five lies nearest to the
-# example that was asked for. That is chance.
+# For label 3, `LabelG` can only draw *some* character of some alphabet. So only by chance does a drawing lie nearest to the
+# example that was asked for, once in five times.
 #
 # ## 4 · Fault 3: D sees no condition
 #
-# You met this fault in notebook 04. If $D$ sees only the drawing, it cannot tell whether this drawing was asked for. So no reward
-# reaches a $G$ that obeys. **Predict** what a $G$ that does see the example will draw for such a $D$.
+# You met this fault in notebook 04. If $D$ sees only the drawing, it cannot tell whether this drawing was asked for. So $G$ gets
+# no reward for obeying. **Predict** what a $G$ that does see the example will draw for such a $D$.
 #
-# The repair is the projection of notebook 04. There, each label $y$ had a vector $v_y$. Here a layer computes the vector from the
-# example $x$, so it exists for characters never seen before:
+# The repair is the projection of notebook 04. There, each label $y$ had a vector $v_y$. Here a layer computes the vector $v(x)$
+# from the example $x$, so there is a vector even for a new character:
 #
 # $$ \ell(x', x) = \psi(h(x')) + v(x)^\top h(x') . $$
 
@@ -229,9 +230,10 @@ class UnconditionalD(RecipeD):
 # %% [markdown]
 # ### Exercise 1 · Does it listen? (★, very important, 10 minutes)
 #
-# Write the test that finds faults 2 and 3 in any code. `player(x, condition)` answers for a batch. It is either $G$, with
-# drawings for noise `x`, or $D$, with logits for images `x`. `conditions` holds $K$ possible conditions for the same batch. Does
-# **any** answer, in any row, depend on the condition? Return `True` or `False`. The players have no randomness of their own.
+# Write the test that finds faults 2 and 3 in any code. A player is $G$ or $D$. `player(x, condition)` returns one answer for each
+# row of a batch. $G$ returns drawings for noise `x`, and $D$ returns logits for images `x`. `conditions` `[K, B, ...]` holds $K$
+# conditions, and each of them has a row for every row of `x`. Return `True` if the answer in **any** row depends on the
+# condition, and `False` otherwise. Equal calls give equal answers.
 
 # %%
 def my_listens(player, x, conditions):
@@ -246,15 +248,15 @@ def my_listens(player, x, conditions):
 checks.listens(my_listens)
 
 # %% [markdown]
-# A player must listen, but that is not enough. An untrained `ExampleG` listens too. Whether it *obeys* depends on training, and
+# A player must listen, but that is not enough. An untrained `ExampleG` listens too. Training decides whether it *obeys*, and
 # section 7 measures that.
 #
 # ## 5 · Fault 4: the logarithm of a sigmoid
 #
 # On paper, $D$ pays $-\log(1 - \sigma(\ell))$ for a generated drawing with logit $\ell$. Where $D$ is fooled, that is about
 # $\ell$, with slope 1. But in float32, $\sigma(\ell)$ is exactly 1 for large logits, and $\log(1 - 1)$ is infinite. There are two
-# usual bandages. One is a clamp, and the other is `nn.BCELoss`, which bounds the logarithm by itself. **Predict** the loss and
-# the gradient of each for a $D$ that is fooled more and more.
+# usual repairs. One is a clamp, and the other is `nn.BCELoss`, which bounds the logarithm by itself. **Predict** the loss and its
+# slope with each repair, when $D$ is fooled more and more.
 
 # %%
 WAYS = {"recipe": lambda logit: -torch.log(1 - logit.sigmoid()),
@@ -280,12 +282,13 @@ for value in (2.0, 10.0, 30.0):
               f"slope {slope.item() + 0:5.2f}")                                 # + 0: no -0.00
 
 # %% [markdown]
-# `inf` and `nan` end the run, and that is the better case. With the clamp, a $D$ that is completely fooled has slope 0, so it
-# goes on and learns nothing from this drawing. `nn.BCELoss` reports a loss of 100 and has slope 0 as well. Only the loss from the
-# logit, $\log(1 + e^{\ell})$ or `softplus`, stays right.
+# `inf` and `nan` end the run, and that is the better case. With the clamp, the slope is 0 for a drawing that fools $D$
+# completely. So the run goes on, but $D$ learns nothing from this drawing. `nn.BCELoss` reports a loss of 100 and has slope 0 as
+# well. Only the loss from the logit stays right. On paper it is $\log(1 + e^{\ell})$, and `softplus` computes it without the
+# overflow of $e^{\ell}$.
 #
-# The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, because this loss has a slope where $D$ is sure
-# (notebook 02). But a clamp at $10^{-7}$ takes this slope away where $D$ is surest.
+# The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, because this loss keeps its slope where $D$ is sure
+# that the drawing is generated (notebook 02). But a clamp at $10^{-7}$ takes this slope away where $D$ is surest.
 
 # %%
 of_g = {"recipe": lambda logit: -torch.log(logit.sigmoid()),
@@ -317,8 +320,9 @@ plt.show()
 # %% [markdown]
 # ## 6 · Fault 5: G's graph in D's step
 #
-# In the step of $D$, `G(z, label)` is computed with its graph, and `backward` walks on through it into $G$. That costs time and
-# memory. Is that all? **Look at the step again: which line will use the gradient that is left in $G$?**
+# In the step of $D$, `G(z, label)` is computed with its graph, and `backward` goes on through this graph into $G$. The longer way
+# costs time and memory, but there is a worse harm. **Look at the step again: which line will use the gradient that is left in
+# $G$?**
 
 # %% tags=["nbval-check-output"]
 def d_part(cut):
@@ -335,9 +339,10 @@ print("with fake.detach():", d_part(cut=True))
 
 # %% [markdown]
 # Both gradients are cleared at the top of the iteration. So `g_optimiser.step()` follows a sum: what $D$'s step left, and what
-# $G$ wants. Per drawing, $G$ wants the slope $\sigma(\ell) - 1$. $D$'s loss leaves $+\sigma(\ell)$, which makes $D$'s work
-# *easier*. If both have the same $\ell$, the sum is $2\sigma(\ell) - 1$. **Predict** from this formula when fault 5 hurts. And
-# what would be left of the minimax loss of notebook 01, whose slope is $-\sigma(\ell)$?
+# $G$ wants. Per drawing, $G$ wants the slope $\sigma(\ell) - 1$. $D$'s loss leaves $+\sigma(\ell)$, and a step along this
+# gradient makes $D$'s work *easier*. Suppose that $D$'s own step hardly changes $\ell$. Then the sum is $2\sigma(\ell) - 1$.
+# **Predict** from this formula when fault 5 hurts. The minimax loss of notebook 01 has slope $-\sigma(\ell)$. **Predict** also
+# the sum for this loss. In the next figure, the sum is called *with what D's step left*, and the titles speak of this sum.
 
 # %%
 logits = torch.linspace(-8, 8, 161)
@@ -378,9 +383,8 @@ plt.show()
 # ### Exercise 2 · The test that would have caught it (★★, important, 15 minutes)
 #
 # `d_step(G, D)` takes one step of $D$, its optimiser included. Write the audit. It runs the step once, and returns `True` if the
-# step left $G$'s weights **and** $G$'s gradient as they were. A gradient from $G$'s own last step may lie there already. Running
-# statistics of a batch norm are no weights, because they change whenever $G$ draws. Leave $G$ and $D$ in the mode in which they
-# came.
+# step left $G$'s weights **and** $G$'s gradient as they were. $G$ may already have a gradient, from its own last step. Ignore the
+# running statistics of batch norm, because they change whenever $G$ draws. Leave $G$ and $D$ in the mode in which they came.
 
 # %%
 def my_audit(d_step, G, D):
@@ -424,9 +428,10 @@ checks.d_loss_of_pairs(my_d_loss)
 # ## 7 · Measured: the recipe, the mended recipe, and one fault at a time
 #
 # Six variants, the *arms*, are trained three times each, from three seeds, on tasks of the training alphabets. All arms have the
-# same widths, data, number of iterations and rate. The rate 0.001 was chosen on the training alphabets, among 0.0002, 0.001,
-# 0.002 and 0.004. In *recipe* only fault 1 is mended, because otherwise the code does not run. *Mended* has no fault left. The
-# other four are *mended* with one fault put back. **Predict** before you run: which fault alone takes the whole gain away again?
+# same widths, data, number of iterations and learning rate. The rate 0.001 was chosen on the training alphabets, among 0.0002,
+# 0.001, 0.002 and 0.004. In *recipe* only fault 1 is mended, because otherwise the code does not run. *Mended* has no fault left.
+# The other four are *mended* with one fault put back. **Predict** before you run: which faults take the whole gain away, each
+# alone?
 
 # %%
 LOGARITHMS = losses.GANLoss(                    # fault 4, as functions of logits
@@ -506,8 +511,8 @@ runs = {name: [train_run(recipe, run) for run in range(3)] for name, recipe in A
 # generated drawings for queries. Guessing gets 20 %. Real drawings by other hands show what people get.
 #
 # This metric rewards copying, because a copy of the example always lies nearest to it. So there is a second number, the
-# **diversity**. It is the distance between two drawings from one example, as a fraction of the distance between two people's
-# drawings.
+# **diversity**. It is the distance between two drawings from one example. The unit is the distance between two people's drawings
+# of one character.
 
 # %%
 tasks = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, rng=runtime.rng(seed + 10, device),
@@ -605,20 +610,20 @@ plt.show()
 # * **Faults 2 and 3** bring every run down to guessing, each alone. A $G$ that never sees the example cannot draw it. A $D$ that
 #   never sees it never asks for it.
 # * **Fault 4** ended two of three runs. One drawing with $\sigma(\ell) = 1$ is enough. The third run met none, and it is as good
-#   as the mended ones. In the same way, such code passes its author's test. The mean of these three runs describes none of them,
-#   so look at the dots. In the mended runs such drawings do no harm.
-# * **Fault 5** costs little here, because single runs with it and without it overlap. By the formula, that happens where $D$ is
-#   sure of its verdicts. But its backward pass through $G$ always costs time.
-# * **The mended players lie above real drawings**, because their drawings stay close to the example. Their low diversity says so.
-#   They put ink where the example has ink, but nobody would call that handwriting. Notebook 08 has better players. It also has a
-#   fairer metric, class preservation, which is judged by a learner.
+#   as the mended ones. So an author whose run has no such drawing does not notice the fault. The mean of these three runs
+#   describes none of them, so look at the dots. In the mended runs such drawings do no harm.
+# * **Fault 5** costs little here, because single runs with it and without it overlap. By the formula, the fault costs little
+#   where $D$ is sure that the drawings are generated. But the backward pass through $G$ always costs time.
+# * **The mended players lie above real drawings**, because their drawings stay close to the example. The low diversity agrees
+#   with this. The drawings have ink where the example has ink, but nobody would call them handwriting. Notebook 08 has better
+#   players. It also has a fairer metric, class preservation, which is judged by a learner.
 
 # %% [markdown]
 # ## The answer
 #
 # The code does not do what the sentence says, and only the first of its five faults raises an error. Two faults hide the example,
 # from $G$ or from $D$, and each of them alone brings the drawings down to guessing. The other two silent faults can end a run or
-# cancel a gradient, but neither has to.
+# cancel a gradient, but they do not always do so.
 
 # %%
 said = {name: records.percent(right) for name, (right, _) in table.items()}

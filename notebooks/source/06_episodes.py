@@ -50,7 +50,7 @@ plt.show()
 
 # %% [markdown]
 # * **Metric** learners share features. A query gets the class of the nearest example or prototype. Section 2 builds one.
-# * **Optimisation** learners share a start. A few gradient steps lead from it to the task. MAML of notebook 07 is one.
+# * **Optimisation** learners share a start. A few gradient steps lead from this start to the task. MAML of notebook 07 is one.
 # * **Black boxes** share a whole network that reads the support as its input. RL² of notebook 15 is one.
 #
 # Two further kinds of learner serve as baselines. Nearest neighbours have learned nothing, and fine-tuning starts from an
@@ -68,8 +68,8 @@ plt.show()
 # otherwise.
 #
 # The classes of the exam must be new. Whatever the learner learned beforehand, it learned from other classes. `episodes.sample`
-# samples the tasks, and `episodes.accuracies` counts. The three tasks below only show the shapes, so they are always of `glyphs`.
-# All measurements are of `dataset`.
+# samples the tasks, and `episodes.accuracies` counts. The three tasks below only show the shapes, so they always come from
+# `glyphs`. All measurements use the data set that the parameter `dataset` names.
 
 # %% tags=["nbval-check-output"]
 train, val = (datasets.load(dataset, split=split).to(device) for split in ("train", "val"))
@@ -124,9 +124,10 @@ def my_prototypes(support, support_y, query, n_way):
 checks.prototypes(my_prototypes)
 
 # %% [markdown]
-# Those logits are differentiable, so the network can be trained on the exam itself. Sample an episode from the training classes,
-# take the cross-entropy of its queries, and follow the gradient. Training looks like the test, so this is called *episodic*
-# training. It helps to have more classes in a training task than in the test. Here there are 60, as Snell et al. advise.
+# These logits are differentiable, so the network can be trained on tasks of the same form as the exam. Sample an episode from the
+# training classes, take the cross-entropy of its queries, and follow the gradient. Training looks like the test, so this is
+# called *episodic* training. It helps to have more classes in a training task than in the test. Here there are 60, as Snell et
+# al. advise.
 
 # %%
 def train_protonet(classes, n_steps=sizes.pick(smoke=3, cpu=200, gpu=5_000), keep_map=False):
@@ -152,9 +153,9 @@ first = record(f"{n_way}-way 1-shot", score(learners.protonet(raw_network), val)
 # %% [markdown]
 # ## 3 · What is nuisance, and what is character?
 #
-# That looks like a lot of learning. But how much of it is about characters? Below is one character by eight people, and beside it
-# the mean of all its drawings. **Predict**, before you run the cell: what differs between two drawings of one character, and
-# never tells one character from another?
+# The ProtoNet errs much less than nearest neighbours in pixels. But part of what it has learned may say nothing about characters.
+# Below is one character by eight people, and beside it the mean of all its drawings. **Predict**, before you run the cell: what
+# differs between drawings of one character, and does not help to tell characters apart?
 
 # %%
 def with_ink(classes, function):
@@ -179,26 +180,28 @@ plots.save(figure, "06_normalised")
 plt.show()
 
 # %% [markdown]
-# Where a drawing lies on the page and how large it is vary from hand to hand, and say little about the character. Statisticians
-# call this **nuisance**. There are three ways to deal with it. A learner can *learn* that it does not matter, which takes data.
-# It can *average* over it, which is augmentation (notebook 08). Or one can *take it out*, which is **normalisation**. That takes
-# no data, but it takes a decision.
+# The place and the size of a drawing vary from hand to hand, and say little about the character. Statisticians call such
+# variation **nuisance**. The title of the figure says how much the drawings differ. It gives the squared differences between the
+# drawings and their mean as a fraction of the squared ink. There are three ways to deal with nuisance. A learner can *learn* that
+# it does not matter, which takes data. It can *average* over it, which is augmentation (notebook 08). Or one can *take it out*,
+# which is **normalisation**. That takes no data, but it takes a decision.
 #
-# The decision is to treat ink as a density. $I_p$ is the ink of the pixel at place $p$. The moments of the ink (Casey 1970) say
-# where it lies and how far it spreads, across for $k = 1$ and down for $k = 2$:
+# The decision is to treat ink as a density. $I_p$ is the ink of the pixel at place $p = (p_1, p_2)$, which is column and row. The
+# moments of the ink (Casey 1970) say where it lies and how far it spreads, across for $k = 1$ and down for $k = 2$:
 #
 # $$ \mu_k = \frac{\sum_p I_p \, p_k}{\sum_p I_p}, \qquad
 #    \sigma_k^2 = \frac{\sum_p I_p \, (p_k - \mu_k)^2}{\sum_p I_p} . $$
 #
 # The second row of the figure moves $\mu$ to the middle. The third row also scales. A frame of
-# $2.2 \, \sqrt{\sigma_k} \, (\sigma_1 \sigma_2)^{1/4}$ to each side then fills the page. This takes out all of the size, but only
-# half of the difference between tall and broad. That half is a compromise, because proportions are partly the hand's and partly
-# the character's. Rotation stays in, because it tells a 6 from a 9.
+# $2.2 \, \sqrt{\sigma_k} \, (\sigma_1 \sigma_2)^{1/4}$ to each side of the middle then fills the page. This takes out all of the
+# size, but only half of the difference between tall and broad. To take out half is a compromise, because proportions are partly
+# the hand's and partly the character's. Rotation stays in, because it tells a 6 from a 9.
 #
 # ### Exercise 2 · The moments of ink (★★, very important, 10 minutes)
 #
-# `x` `[B, H, W]` are images with some ink each. In pixels, with columns and rows numbered from 0, return `mean` and `spread`,
-# each `[B, 2]`: the mean place of the ink and its standard deviation, first across (columns), then down (rows).
+# `x` `[B, H, W]` are images, and each has some ink. Return `mean` and `spread`, each `[B, 2]`. They are the mean place of the ink
+# and its standard deviation $\sigma_k$, first across the columns and then down the rows. The unit is the pixel, and columns and
+# rows are numbered from 0.
 
 # %%
 def my_moments(x):
@@ -218,11 +221,11 @@ def my_moments(x):
 checks.moments(my_moments)
 
 # %% [markdown]
-# Once place and size are out, strokes still bend, and a stroke moves against its neighbours. **Distortion matching** (Keysers et
-# al. 2007) allows for that, again without learning. Both drawings are shrunk to 20 × 20 pixels, and the slopes of their ink are
-# split into eight directions. Each pixel of the query is explained by the most similar pixel of the support within 2 pixels. The
-# squared differences that remain are added up. The same is done from support to query, and the support with the least cost wins.
-# The next cell writes out the way from query to support.
+# After normalisation, drawings of one character still differ, because strokes bend and move against each other. **Distortion
+# matching** (Keysers et al. 2007) allows for such shifts, again without learning. Both drawings are shrunk to 20 × 20 pixels, and
+# the slopes of their ink are split into eight directions. Each pixel of the query is explained by the most similar pixel of the
+# support within 2 pixels. The squared differences that remain are added up. The same is done with query and support exchanged,
+# and the two sums make the cost. The support with the least cost wins. The next cell writes out the first of the two directions.
 
 # %%
 def left_over(query, support, reach=2):
@@ -255,13 +258,13 @@ plots.save(figure, "06_matching")
 plt.show()
 
 # %% [markdown]
-# Now five learners sit one exam with 20 characters of one alphabet and one drawing of each. The first four have learned nothing.
+# Now five learners take one exam with 20 characters of one alphabet and one drawing of each. The first four have learned nothing.
 # Three are nearest neighbours in pixels, of raw, centred and normalised drawings. The fourth is distortion matching of normalised
 # drawings. The fifth is a ProtoNet trained on normalised drawings. **Predict** their errors. Which step is the largest?
 #
 # One thing in that ProtoNet is new, which is `keep_map=True`. The network of section 2 averages its last map over all places, so
-# it hardly sees *where* a stroke lies. After normalisation a place means something, so now its features are the map itself. Try
-# `False` as well.
+# its features hardly say *where* a stroke lies. After normalisation a place means something, so now the features are the map
+# itself. Try `False` as well.
 
 # %%
 train = train.normalised()
@@ -300,15 +303,16 @@ plots.save(figure, "06_chain")
 plt.show()
 
 # %% [markdown]
-# Between two dots stands their paired difference in points, with its 95 % interval over the same episodes. Centring alone, which
-# has learned nothing, is the largest step. So most of what makes raw drawings hard is nuisance. A learner, or later a generator,
-# must be compared with the fourth dot and not with the first. Otherwise you may praise it for having found the middle of the
-# page.
+# Between two dots stands the difference of their errors in points. Its 95 % interval is paired, which section 6 explains.
+# Centring alone, which has learned nothing, is the largest step. So most of what makes raw drawings hard is nuisance. A learner,
+# or later a generator, must be compared with the fourth dot and not with the first. Otherwise you may praise it for having found
+# the middle of the page.
 #
 # From here on all drawings are normalised, and all networks keep the map.
 #
-# The next figure shows what the network has learned. It shows one task in pixels and in its features. Both are shown in the plane
-# in which the queries vary most. Stars are prototypes, and dots are queries. The nearest star is found in all dimensions.
+# The next figure shows what the network has learned. It shows one task in pixels and in the network's features. Each panel is the
+# plane in which the queries vary most. Stars are prototypes, dots are queries, and a colour is a class. The titles count with
+# distances in all dimensions, and not in the plane.
 
 # %%
 looks["raw"], val = val, looks["normalised"]
@@ -334,14 +338,14 @@ plt.show()
 # %% [markdown]
 # ## 4 · Which classes are new?
 #
-# Everybody holds out 20 %. Hold out 20 % of *what*? If it is 20 % of the drawings, the exam asks for known characters. If it is
-# 20 % of the characters, the exam asks for new characters in a known script. The people who drew them also drew letters of the
+# Everybody holds out 20 %. But it matters of what. If it is 20 % of the drawings, the exam asks for known characters. If it is 20
+# % of the characters, the exam asks for new characters in a known script. The people who drew them also drew letters of the
 # training set. If it is 20 % of the alphabets, the characters and their scripts are new.
 #
 # ### Exercise 3 · Hold out alphabets (★, very important, 10 minutes)
 #
-# `alphabets` names the alphabet of each class, a list of strings. Choose `n_held` alphabets at random with `rng`. Every choice of
-# `n_held` alphabets is equally likely. Return the numbers of all their classes.
+# `alphabets` is a list of strings, which names the alphabet of each class. Choose `n_held` different alphabets with the generator
+# `rng`, so that every choice is equally likely. Return the numbers of all their classes, which are places in the list.
 
 # %%
 def my_split(alphabets, n_held, rng):
@@ -361,8 +365,8 @@ checks.split_by_alphabet(my_split)
 # What does a split that is less strict do to the score? To see it, hold the exam fixed, and vary the training set. The exam asks
 # for half of the characters of three alphabets, in drawings by half of the people. The training sets have drawings by the other
 # half. They show the *same* characters, their *siblings*, or characters of *other* alphabets. Siblings are the other half of the
-# characters of the same alphabets. Each set is made in two sizes, with the alphabets of the exam alone or with fourteen more.
-# **Predict** which of the six trainings scores best, and which two are furthest apart.
+# characters of the same alphabets. Each set has a small version, from three alphabets, and a large version, from seventeen. So
+# there are six trainings. **Predict** which of the six scores best, and which two are furthest apart.
 
 # %%
 def part(classes, keep, drawings):
@@ -421,24 +425,25 @@ plots.save(figure, "06_three_trainings")
 plt.show()
 
 # %% [markdown]
-# With few characters to learn from, it pays most to have seen the very characters of the exam. The network has learned *these*.
-# That says little about new characters, which few-shot learning asks for. With many training characters it pays less, and here
-# siblings are then worth no more than other alphabets. So on `glyphs`, with all its characters, a laxer split flatters only a
-# little. The intervals cover other episodes, but no other choice of the three alphabets.
+# With few characters to learn from, it pays most to have seen the very characters of the exam. The network has learned *these*
+# characters. Its score then says little about new characters, which are what few-shot learning is about. With many training
+# characters it pays less, and here siblings are then worth no more than other alphabets. So on `glyphs`, with all its characters,
+# a laxer split flatters only a little. The intervals cover other episodes, but no other choice of the three alphabets.
 #
 # One splits by alphabet all the same, for three reasons:
 #
 # * Nobody knows beforehand on which of the two curves a study lies.
-# * In real data, the people who drew the siblings also drew the exam, with the same pens.
+# * In real data, the people who drew the siblings also drew the exam, with the same habits and tools.
 # * The stricter split costs nothing, and its number can be trusted without such a figure.
 #
-# Therefore all splits of this course go by alphabet. No alphabet trains in one dataset and examines in another.
+# Therefore all splits of this course go by alphabet. No alphabet serves for training in one dataset and for the exam in another.
 #
 # ## 5 · Fine-tuning
 #
 # The other obvious idea needs no episodes at all. Train an ordinary classifier of all training characters. In each task, replace
-# its last layer by a new one that starts at 0, and follow the gradient on the support. Either this **head** alone moves, or the
-# **whole** network (Chen et al. 2019). With one example a class, **predict**: does it help or hurt to let the whole network move?
+# its last layer by a new one that starts at 0, and follow the gradient on the support. Either this **head** alone moves (Chen et
+# al. 2019), or the **whole** network moves. There is one example of each class. **Predict** whether it helps or hurts to let the
+# whole network move.
 
 # %%
 images = train.ink.view(-1, 1, 28, 28)
@@ -488,19 +493,19 @@ plt.show()
 
 # %% [markdown]
 # So fine-tuning works, and a single step does nearly all of it. The head starts at 0, so the first step turns each of its rows
-# towards its class mean and away from the mean of all classes. Its logits are then inner products with the prototypes. The figure
-# shows no difference between moving the whole network and moving the head alone. Both stay behind distortion matching, which has
-# learned nothing.
+# towards its class mean and away from the mean of all classes. Up to a term that is the same for all classes, the logits are then
+# inner products with the prototypes. The figure shows no difference between moving the whole network and moving the head alone.
+# Both stay behind distortion matching, which has learned nothing.
 #
 # Fine-tuning has two numbers to choose, the rate and the number of steps. Put 0.3 in place of 0.03 in the cell with `curves`, and
-# see what later steps are then worth. The two curves have different rates, so compare their best points, not step by step. The
-# rates were chosen on `val`. If they were chosen on the test alphabets, that would be a way of learning from the test. The same
-# holds for every choice in this course.
+# see what later steps are then worth. The two curves have different rates, so compare only their best points. The rates were
+# chosen on `val`. If they were chosen on the test alphabets, that would be a way of learning from the test. The same holds for
+# every choice in this course.
 #
 # ## 6 · An interval, and what it does not cover
 #
-# Two learners are examined on the same episodes. Which is better, and are you sure? Both were trained on all training characters.
-# The rate of fine-tuning was chosen on `val`, which is in its favour.
+# Two learners are examined on the same episodes. The question is which is better, and how sure one can be. Both were trained on
+# all training characters. The rate of fine-tuning was chosen on `val`, which is in its favour.
 
 # %%
 whole = {"n": sizes.pick(smoke=8, cpu=200, gpu=1_000)}
@@ -510,8 +515,8 @@ for name, scores in (("ProtoNet", mine), ("fine-tuning the head", other)):
     record(f"{n_way}-way 1-shot", scores, f"{name}, {len(scores)} episodes")
 
 # %% [markdown]
-# When two intervals overlap, many people stop here. But look at the single episodes. Is what is hard for one learner hard for the
-# other?
+# Many people only look whether two such intervals overlap. But the single episodes say more. **Predict** whether an episode that
+# is hard for one learner is hard for the other.
 
 # %%
 shift = 0.3 * torch.randn(2, len(mine), generator=runtime.rng(0))   # or equal dots hide each other
@@ -557,12 +562,12 @@ print(f"paired: {100 * difference['value']:+.1f} ± {paired:.1f} points; "
       f"with other episodes for each it would be ± {100 * unpaired:.1f}")
 
 # %% [markdown]
-# The variance of a difference is $\sigma_a^2 + \sigma_b^2 - 2 \rho \sigma_a \sigma_b$. A positive correlation $\rho$ makes it
-# smaller, but only if the episodes are the same. `episodes.accuracies` samples them with `rng`, so an `rng` in the same state
-# gives the same exam.
+# The variance of the difference $a - b$ is $\sigma_a^2 + \sigma_b^2 - 2 \rho \sigma_a \sigma_b$. A positive correlation $\rho$
+# makes it smaller, but only if the episodes are the same. `episodes.accuracies` samples them with `rng`, so an `rng` in the same
+# state gives the same exam.
 #
-# Now the other side. The interval says what *other episodes of these alphabets* would change. The next figure measures each
-# alphabet of `val` by itself.
+# But the interval does not cover everything. It only says what *other episodes of these alphabets* would change. The next figure
+# measures each alphabet of `val` by itself.
 
 # %%
 alone = {}
@@ -583,8 +588,8 @@ plt.show()
 # %% [markdown]
 # Where the points lie further apart than their intervals reach, alphabets differ. The mean over $A$ fresh alphabets would move by
 # about the standard deviation of the points divided by $\sqrt{A}$. The interval over episodes does not cover that. `digits` and
-# `omniglot-small1` have one alphabet in `val`, so there this figure has one point. There are three sources of chance. Each has
-# its own question and its own interval:
+# `omniglot-small1` have one alphabet in `val`, so there this figure has one point. There are three sources of chance, and each
+# has its own interval:
 #
 # | what changes | what its interval is made of | where you find it |
 # |---|---|---|
@@ -592,12 +597,14 @@ plt.show()
 # | the training run | the means of several seeds | `seed: all` in [few_shot.jsonl](../figures/results/few_shot.jsonl) |
 # | the classes | the means over several splits of the alphabets | notebook 09 |
 #
-# An interval over episodes can be made as narrow as you like by running longer. It then speaks very precisely, but of these
-# classes and this network only. How the classes are split can matter more than what is being compared (Beckham et al. 2022).
+# An interval over episodes can be made as narrow as you like by running longer. Such an interval is very narrow, but it holds for
+# these classes and this network only. How the classes are split can matter more than what is being compared (Beckham et al.
+# 2022).
 #
 # ## 7 · Catch the cheat
 #
-# This sampler is from real life. It samples its queries from all drawings of a class, those in the support included.
+# The next cell has a sampler with a fault. Such faults are easy to make, and they raise no error. **Find the fault** before you
+# go on.
 
 # %%
 def careless_sampler(classes, n_tasks, rng):
@@ -620,9 +627,9 @@ def careless_sampler(classes, n_tasks, rng):
 # %% [markdown]
 # ### Exercise 5 · Audit a sampler (★★, important, 15 minutes)
 #
-# A sampler does not usually tell. Write the audit that finds leaks in the images alone. For `support_x` `[T, S, 1, H, W]` and
-# `query_x` `[T, Q, 1, H, W]`, return a truth value `[T, Q]`. Is this query, pixel by pixel, one of the support images of *its
-# own* task?
+# The queries come from all drawings of a class, those in the support included. This sampler says which queries leaked, but most
+# samplers do not. Write the audit that finds leaks in the images alone. For `support_x` `[T, S, 1, H, W]` and `query_x`
+# `[T, Q, 1, H, W]`, return a truth value `[T, Q]`. Is this query, pixel by pixel, one of the support images of *its own* task?
 
 # %%
 def my_audit(support_x, query_x):
@@ -637,8 +644,8 @@ def my_audit(support_x, query_x):
 checks.leaks(my_audit)
 
 # %% [markdown]
-# A twentieth of the queries leaks if a class has 20 drawings. **Predict** what that adds to nearest neighbours of raw drawings,
-# the weakest learner of this notebook.
+# A twentieth of the queries leaks if a class has 20 drawings. **Predict** what these leaks add to the accuracy of nearest
+# neighbours of raw drawings, the weakest learner of this notebook.
 
 # %%
 tasks, leaked = careless_sampler(looks["raw"], sizes.pick(smoke=50, cpu=2_000, gpu=10_000),
@@ -658,8 +665,8 @@ print(f"{100 * leaks:.1f} % of the queries leaked; nearest neighbour gets "
 # ## 8 · Inductive or transductive
 #
 # A function of $S$ and one query $x$ cannot look at the other queries. Such a learner is **inductive**. A **transductive**
-# learner sees the whole query set. Few people choose this. Most come to it by accident, because of batch norm. Batch norm sets
-# each channel to mean 0 and variance 1. In `eval` mode it uses averages stored in training. In training mode it uses the
+# learner sees the whole query set. Some people choose this, but others come to it by accident, because of batch norm. Batch norm
+# sets each channel to mean 0 and variance 1. In `eval` mode it uses averages stored in training. In training mode it uses the
 # statistics of the batch, and at test time the batch is *the query set*. The next cells use the very same network both ways.
 
 # %%
@@ -681,8 +688,9 @@ def transductive(network):
 
 
 # %% [markdown]
-# A second exam shows what the learner takes from the other queries. It has the same tasks, but all queries of a task show *one*
-# class, as if a reader asked about one letter again and again. **Predict** the order of the four numbers.
+# A second exam shows what the learner takes from the other queries. It has the same tasks, but the queries come *one class at a
+# time*, as if a reader asked about one letter again and again. Two kinds of learner and two exams give four accuracies.
+# **Predict** their order.
 
 # %%
 def one_class(learner):
@@ -720,10 +728,10 @@ plots.save(figure, "06_transductive")
 plt.show()
 
 # %% [markdown]
-# The inductive learner gives the same answers in both exams, except for ties that rounding decides. The transductive one uses
-# that all classes are asked about equally often. That is a fact about the exam and not about the letters. If the exam asks
-# otherwise, its accuracy falls. Neither is forbidden. But the two kinds of numbers must not share a column without a label. They
-# often do, and the published MAML numbers below are transductive.
+# The inductive learner gives the same answers in both exams, except for ties that rounding decides. The transductive learner
+# profits from an exam that asks about all classes equally often. This is a fact about the exam and not about the letters. If the
+# exam asks otherwise, its accuracy falls. Both kinds of learner are allowed, but their numbers must not share a column without a
+# label. They often do, and the published MAML numbers below are transductive.
 #
 # ## 9 · The baselines
 #
@@ -731,12 +739,13 @@ plt.show()
 # (omniglot-small1). Each is trained with three seeds, and examined once on alphabets that played no part in any choice. All
 # learners get normalised drawings, and those that are trained have the same network.
 #
-# The columns differ in their classes. In most papers the classes of an episode come from all alphabets mixed, such as an Armenian
-# letter against a Braille pattern. The Omniglot challenge (Lake et al. 2015) asks for 20 characters *of one alphabet*, where all
-# share a style. **Predict** how much harder the last column is.
+# The columns of the next tables differ in the classes of their episodes. In most papers the classes of an episode come from all
+# alphabets mixed, such as an Armenian letter against a Braille pattern. The Omniglot challenge (Lake et al. 2015) asks for 20
+# characters *of one alphabet*, where all share a style. **Predict** how much harder the last column is, where the 20 characters
+# are of one alphabet.
 #
-# Real characters come first, trained on *five* alphabets and examined on the three that only omniglot-small2 has. The last column
-# has two of them, because Tagalog has only 17 characters.
+# The first table is of real characters. Its learners are trained on *five* alphabets, and examined on the three that only
+# omniglot-small2 has. The last column uses two of these three, because Tagalog has only 17 characters.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -769,9 +778,9 @@ display(Markdown(table("glyphs")))
 # The recipes differ in steps and cost, which the script lists.
 #
 # The next table shows what has been published for Omniglot. Mind the difference, because most of those learners had *thirty or
-# more* alphabets. The mixed numbers come from a split by character, of 1,200 out of 1,623 from all 50 alphabets (section 4).
-# Those within an alphabet come from the official runs of the challenge. There, one hand drew the whole support and another the
-# queries, but our sampler mixes hands. The rows nearest to ours are those with five alphabets.
+# more* alphabets. The mixed numbers come from a split by character (section 4). There, 1,200 of the 1,623 characters train, from
+# all 50 alphabets. The numbers within an alphabet come from the official runs of the challenge. In these runs one hand drew the
+# whole support and another the queries, but our sampler mixes hands. The rows nearest to ours are those with five alphabets.
 
 # %%
 lines = [f"| published | alphabets | setting | {' | '.join(kinds)} |",
@@ -786,7 +795,7 @@ display(Markdown("\n".join(lines)))
 # Mixed five-way Omniglot with 1,200 training characters is nearly solved (95 to 99 % in the table of published numbers). So it
 # can hardly show what a generator adds. Within alphabets there is room, because people set the mark at 4.5 % error and every
 # learner in our own two tables errs more than three times as often. In the published table only BPL is as good as people, and it
-# has a model of pen strokes built in. That is where notebooks 09 and 10 will look.
+# has a model of pen strokes built in. So notebooks 09 and 10 look at tasks within an alphabet.
 
 # %% [markdown]
 # ## The answer
@@ -813,7 +822,7 @@ display(Markdown(
 # %% [markdown]
 # What to keep in mind:
 #
-# * The numbers of the answer are inductive. That word, or its opposite, belongs beside every number.
+# * The numbers of the answer are inductive. Write *inductive* or *transductive* beside every number.
 # * An interval covers what varied when it was made, which is episodes here and seeds in the tables. None of them covers other
 #   alphabets.
 # * Two learners are compared in pairs, on the same episodes.

@@ -544,35 +544,35 @@ def recovered(learner, arm):
             for k in SHOTS]
 
 
-def draw_fractions(ax, learner):
-    """The fraction of the gap that either kind of copies recovers, by number of shots."""
-    for arm, shift in (("classical", 0.97), ("GAN", 1.03)):
-        marks = recovered(learner, arm)
-        ax.errorbar([k * shift for k in SHOTS], [100 * r["value"] for r in marks],
-                    yerr=[50 * (r["high"] - r["low"]) for r in marks], marker="o", capsize=4,
-                    **style(arm))
-    ax.axhline(0, color="black", linestyle=":")
-    ax.set(title=learner, xscale="log", xticks=SHOTS, xticklabels=SHOTS, xlim=(0.85, 6.2))
-    ax.minorticks_off()
-
-
 # %%
-figure, axes = plt.subplots(3, 1, figsize=(9, 10.5), sharex=True, sharey=True)
-for ax, learner in zip(axes, LEARNERS[1:]):
-    draw_fractions(ax, learner)
-for arm, height in (("classical", 0.24), ("GAN", 0.08)):
-    axes[0].text(0.03, height, arm, transform=axes[0].transAxes, **style(arm))
-axes[1].set_ylabel("fraction of the gap recovered (%)")
-axes[2].set_xlabel("real examples of each class")
+figure, ax = plt.subplots(figsize=(9, 6.5))
+names, wide = [], []
+for learner in LEARNERS[1:]:
+    for i, k in enumerate(SHOTS):
+        marks = [(arm, recovered(learner, arm)[i]) for arm in ("classical", "GAN")]
+        if k == SHOTS[-1]:
+            wide += [mark for _, mark in marks]
+            continue
+        for (arm, mark), shift in zip(marks, (-0.14, 0.14)):
+            ax.errorbar(100 * mark["value"], len(names) + shift, markersize=10, fmt="o",
+                        xerr=50 * (mark["high"] - mark["low"]), color=style(arm)["color"])
+        names.append(f"{learner}, {k} shot{'s' * (k > 1)}")
+for arm, place in (("classical", -0.14), ("GAN", 0.14)):
+    ax.text(35, place, arm, va="center", color=style(arm)["color"])
+ax.axvline(0, color="black", linestyle=":")
+ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5),
+       xlabel="fraction of the gap recovered (%), and its 95 % interval")
 first = [100 * recovered(learner, "GAN")[0]["value"] for learner in LEARNERS[1:]]
-figure.suptitle(f"From one example, copies by G recover {min(first):.0f} to {max(first):.0f} %\n"
-                "of the gap to real drawings", fontsize=17)
+ax.set_title(f"From one example, copies by G recover\n{min(first):.0f} to {max(first):.0f} % "
+             "of the gap to real drawings", loc="right")
 plots.save(figure, "09_gap_recovered")
 plt.show()
+print(f"At 5 shots the intervals reach from {100 * min(r['low'] for r in wide):.0f} to "
+      f"{100 * max(r['high'] for r in wide):.0f} %, so they are left out.")
 
 # %% [markdown]
 # Mind the denominators. At five shots, five more real drawings bring little, so the fractions have
-# wide intervals there. A fraction below zero is a *loss*. A fraction can rise although the gain in
+# intervals that are too wide for the figure. A fraction below zero is a *loss*. A fraction can rise although the gain in
 # points falls, if the gap falls faster. The *oracle* has no test-time augmentation. So it is no
 # upper bound for the arms that have it, and their fraction can exceed 100 %.
 #

@@ -515,7 +515,8 @@ fresh = episodes.sample(val, n_way=n_way, k_shot=1, q_query=3, within_alphabet=T
                         n_tasks=sizes.pick(smoke=3, cpu=60, gpu=400),
                         rng=runtime.rng(4000 + seed, device))
 low, high, verdict = judge(prediction, errors_of(place), errors_of(best_so_far), fresh)
-print(f"predicted: {prediction}, because {because}")
+if place is not placement:      # the example of this notebook has no prediction of its own
+    print(f"predicted: {prediction}, because {because}")
 print(f"measured:  {place.__name__} - best_so_far: {100 * low:+.1f} to {100 * high:+.1f} points of "
       f"error, on {len(fresh.support_x)} tasks")
 print(f"verdict:   {verdict}")
