@@ -137,10 +137,10 @@ def test_teaching_and_readme_agree():
     assert [row[0] for row in table] == notebooks and sections == table
     hours = [round(sum(int(row[i]) for row in table) / 60) for i in (2, 3)]
     assert "about {} hours of reading and {} of exercises".format(*hours) in readme
-    for number, _, minutes, more in table:      # the notebook's first cell says the same, and counts its exercises
+    for number, _, minutes, more in table:      # the notebook's opening says the same, and counts its exercises
         script, = (ROOT / "notebooks" / "source").glob(f"{number}_*.py")
         text = script.read_text(encoding="utf-8")
-        words = " ".join(text.split("# %%")[1].replace("\n#", " ").split())
+        words = " ".join(text.split("# %% tags=[\"parameters\"]")[0].replace("\n#", " ").split())
         counts = {"three": 3, "four": 4, "five": 5, "six": 6}
         said = re.search(r"\*\*Time\*\*: (\d+) minutes, and about (\d+) more with the (\w+) exercises", words)
         exercises = len(re.findall(r"^checks\.", text, re.M))

@@ -32,7 +32,7 @@ plt.show()
 # discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then $G$ enlarges the handful
 # of examples that a *learner* must adapt to. We measure whether, when and where that helps the learner.
 #
-# **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 20 minutes, and about 40 more with the three
+# **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 25 minutes, and about 40 more with the three
 # exercises. This notebook downloads no data.
 #
 # **How to read.** Every notebook goes in rounds. A round has a question, your guess, a cell to run, a picture and an explanation.

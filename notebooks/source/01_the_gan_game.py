@@ -7,7 +7,7 @@
 # dimension. There we can compute, plot and check what the best discriminator is, what the game is worth to it, and where that
 # sends the generator.
 #
-# **You need** notebook 00, logarithms and a little calculus. **Time**: 35 minutes, and about 35 more with the three exercises.
+# **You need** notebook 00, logarithms and a little calculus. **Time**: 45 minutes, and about 35 more with the three exercises.
 #
 # The parameters are those of notebook 00. This notebook makes its own data, so `dataset` has no effect here.
 

@@ -7,7 +7,7 @@
 # you will measure three things: how near its drawings come to real ones (**fidelity**), how much of the real variety they cover
 # (**diversity**), and whether it merely copies (**memorisation**). Then you will cheat on purpose and see which metric notices.
 #
-# **You need** notebooks 01 and 02. **Time**: 45 minutes, and about 75 more with the five exercises.
+# **You need** notebooks 01 and 02. **Time**: 50 minutes, and about 75 more with the five exercises.
 #
 # | parameter | means |
 # |---|---|

@@ -8,7 +8,7 @@
 # measure** each fault. Then each fault is put back alone, so that you see what it costs. On the way you write two tests that find
 # three of the silent faults, in this code or in yours.
 #
-# **You need** notebook 04. **Time**: 30 minutes, and about 45 more with the three exercises.
+# **You need** notebook 04. **Time**: 35 minutes, and about 45 more with the three exercises.
 #
 # Parameters as in notebook 00.
 

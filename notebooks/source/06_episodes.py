@@ -8,7 +8,7 @@
 # see what an interval covers and what it does not cover. The last section holds the baselines for every later claim of this
 # course.
 #
-# **You need** notebook 00. **Time**: 55 minutes, and about 55 more with the five exercises.
+# **You need** notebook 00. **Time**: 60 minutes, and about 55 more with the five exercises.
 #
 # Parameters as in notebook 00. Everything here is measured on `train` and `val`. The test alphabets appear in section 9 only, in
 # stored results.
@@ -608,10 +608,7 @@ plt.show()
 
 # %%
 def careless_sampler(classes, n_tasks, rng):
-    """(1-shot tasks with 5 queries a class, which queries [T, Q] are in their own support).
-
-    Something is wrong.
-    """
+    """1-shot tasks with 5 queries a class, and the truth [T, Q] that your audit has to find."""
     n_classes, n_drawings = classes.images.shape[:2]
     chosen = torch.rand(n_tasks, n_classes, generator=rng, device=device).topk(n_way).indices
     support = torch.randint(n_drawings, (n_tasks, n_way, 1), generator=rng, device=device)
@@ -621,7 +618,7 @@ def careless_sampler(classes, n_tasks, rng):
     tasks = episodes.Episodes(
         x[chosen[..., None], support].flatten(1, 2), y.repeat(n_tasks, 1),
         x[chosen[..., None], query].flatten(1, 2), y.repeat_interleave(5).repeat(n_tasks, 1))
-    return tasks, (query == support).flatten(1)         # an audit has no such numbers: only images
+    return tasks, (query == support).flatten(1)
 
 
 # %% [markdown]
@@ -706,21 +703,21 @@ def one_class(learner):
 both = {}
 for setting, learner in (("inductive", learners.protonet(network)),
                          ("transductive", transductive(network))):
-    for exam, learner_of in (("all classes", lambda one: one), ("one class at a time", one_class)):
-        both[setting, exam] = record(f"queries of {exam}", score(learner_of(learner), val, **whole),
+    for asked, learner_of in (("all classes", lambda one: one), ("one class at a time", one_class)):
+        both[setting, asked] = record(f"queries of {asked}", score(learner_of(learner), val, **whole),
                                      "ProtoNet", setting)
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.6))
-for exam, colour, aside in (("all classes", "black", -0.05),
+for asked, colour, aside in (("all classes", "black", -0.05),
                             ("one class at a time", plots.COLOURS[4], 0.05)):
-    marks = [both[setting, exam] for setting in ("inductive", "transductive")]
+    marks = [both[setting, asked] for setting in ("inductive", "transductive")]
     values = [100 * mark["value"] for mark in marks]
     ax.errorbar([aside, 1 + aside], values, [50 * (m["high"] - m["low"]) for m in marks], fmt="o",
                 capsize=8, markersize=12, color=colour)
-    ax.text(1.12, values[1], f"queries of\n{exam}", color=colour, va="center")
-before, after = (100 * both["transductive", exam]["value"]
-                 for exam in ("all classes", "one class at a time"))
+    ax.text(1.12, values[1], f"queries of\n{asked}", color=colour, va="center")
+before, after = (100 * both["transductive", asked]["value"]
+                 for asked in ("all classes", "one class at a time"))
 ax.set(xticks=(0, 1), xticklabels=("inductive", "transductive"), xlim=(-0.4, 1.7),
        ylabel=f"accuracy, {n_way}-way 1-shot (%)",
        title=f"Transductive: {before:.0f} % becomes {after:.0f} % when the other queries change")

@@ -7,7 +7,7 @@
 # itself*: weights from which one or a few gradient steps solve a new task. You will write the inner loop, differentiate through
 # it, see what the cheaper relatives leave out, and meet a gradient that is wrong while its loss is right.
 #
-# **You need** notebook 06, and R1 from notebook 02. **Time**: 55 minutes, and about 60 more with the four exercises.
+# **You need** notebook 06, and R1 from notebook 02. **Time**: 60 minutes, and about 60 more with the four exercises.
 #
 # The parameters are those of notebook 00.
 

@@ -9,7 +9,7 @@
 # and test them in the others. Then you load a generator of each world and let it copy the others'
 # drawings. So you see what $G$ knows about copies, and where that knowledge is wrong.
 #
-# **You need** notebooks 06, 08, 09, 10 and 11. **Time**: 40 minutes, and about 35 more with the
+# **You need** notebooks 06, 08, 09, 10 and 11. **Time**: 45 minutes, and about 35 more with the
 # three exercises.
 #
 # The parameters are those of notebook 00. If you set another dataset, the learners of section 3 are

@@ -9,7 +9,7 @@
 # features, and a generator makes features. Both times the question is that of notebook 09, whether
 # the copies help the learner, and whether they help more than the simplest other methods do.
 #
-# **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 45 minutes, and about 45 more with the
+# **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 55 minutes, and about 45 more with the
 # three exercises.
 #
 # The parameters are those of notebook 00. Recordings of your own join the test in section 3, if you
