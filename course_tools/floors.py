@@ -23,8 +23,8 @@ FLOORS = {      # each wing from the ground up
     ],
     "course_checks": [["_base", "anew"], ["nb*"]],
     "course_tools": [
-        ["source", "records", "plots", "games", "pad", "words", "diagrams"],
-        ["floors", "notebook", "authoring", "challenge", "play", "report", "pages"],
+        ["source", "records", "plots", "games", "pad", "words"],
+        ["diagrams", "floors", "notebook", "authoring", "challenge", "play", "report", "pages"],
         ["running"],
         ["handout", "doctor", "grading"],
         ["cli"],
