@@ -104,8 +104,8 @@ def test_a_dataset_that_is_too_small_is_told_before_any_training(script, tmp_pat
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     code, space = [cell for cell in authoring.read_script(script).cells if cell.cell_type == "code"], {}
     first, = (i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", []))
-    cells = [cell.source for cell in code[first:]]          # notebook 00 has a picture before them
-    exec(cells[0], space)
+    cells = [cell.source for cell in code[first:]]
+    exec("\n".join(cell.source for cell in code[:first + 1]), space)        # notebook 00 begins with a picture
     space |= {"profile": "smoke", "dataset": f"folder:{tmp_path / 'few'}"}
     with pytest.raises(DataError, match=r"few is too small for this notebook, which needs \d+ [^\n]*; there are [0-2]"
                                         r"\. Add images, or take another dataset, such as glyphs\.$"):
