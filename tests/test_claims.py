@@ -1567,7 +1567,7 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "learning rate is 0.01 for $G$ and 0.001",
         "an average, 90 % of which comes from older", "of 0 or 0.5", "slope at logits of ±200", "Logits of ±200",
         "The rate 0.001 was chosen", "among 0.0002, 0.001, 0.002 and 0.004",
-        "Everybody holds out 20 %", "If it is 20 % of the drawings",
+        "Everybody holds out 20 %", "what these 20 % are made of", "If it is 20 % of the drawings",
         "If it is 20 % of the characters", "If it is 20 % of the alphabets", "central 99 % of all samples",
         "At a mean of 1.5", "0.3 in place of 0.03", "The aim was 75 %", "of 0.05 to 30 seconds",
         "are significant at level 0.05"],
@@ -1575,7 +1575,7 @@ EXCUSES = {         # why a number is no measurement of this course: where it st
         "samples 50 of the episodes, 10,000 times", "2000 / 8 / 4 = 62.5 high-quality ones",
         "99.7 % lie within three standard",
         "This factor is 4.30 for three values, in place of the 1.96",
-        "At 95 %, one comparison in twenty", "*p-value* is below 0.05", "false alarm at 5 %",
+        "Below 0.05 the difference is called", "false alarm at 5 %",
         "It takes 4.3 perfect samples to equal one real drawing in our toy"],
 }
 

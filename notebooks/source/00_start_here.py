@@ -3,9 +3,10 @@
 #
 # **The question.** What will you be able to do at the end of this course, and can this machine run it?
 #
-# You can read a letter that you have seen once. A neural network usually needs thousands of examples. Can a *generator* that has
-# seen many alphabets draw the missing ones? The next cell lets a generator try. It gets one drawing of each of four characters,
-# from alphabets that are new to it, and it draws five more of each.
+# You can read a letter that you have seen once. A neural network usually needs thousands of examples. To learn from only a few is
+# called *few-shot learning*. Can a *generator* that has seen many alphabets draw the missing examples? The next cell lets a
+# generator try. It gets one drawing of each of four characters, from alphabets that are new to it, and it draws five more of
+# each.
 
 # %%
 import matplotlib.pyplot as plt
@@ -29,8 +30,8 @@ plt.show()
 
 # %% [markdown]
 # **The course in one paragraph.** A generator $G$ receives noise and the few examples of a task, and it draws more examples. A
-# discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then $G$ enlarges the handful
-# of examples that a *learner* must adapt to. We measure whether, when and where that helps the learner.
+# discriminator $D$ tells generated drawings from real ones, and $G$ learns by trying to fool $D$. Then a *learner* adapts to the
+# task, with the few examples and with those that $G$ adds. We measure whether, when and where that helps the learner.
 #
 # **You need** Python, a little PyTorch, and the idea of a gradient. **Time**: 25 minutes, and about 40 more with the three
 # exercises. This notebook downloads no data.
@@ -40,8 +41,8 @@ plt.show()
 #
 # ## The parameters
 #
-# The next cell is the only place where you set up a run. Each line takes its default from an environment variable. So JupyterLab,
-# the command `course run` and the tests are set in the same way.
+# The next cell is the only place where you set up a run. Each line takes its default from an environment variable. So the same
+# variables work in JupyterLab, with the command `course run` and in the tests.
 #
 # | parameter | means | try |
 # |---|---|---|
@@ -154,9 +155,9 @@ plots.save(figure, "00_data")
 plt.show()
 
 # %% [markdown]
-# Can the simulator stand in for real handwriting? The next picture shows it beside *Omniglot* (Lake et al. 2015), which has real
-# characters of real alphabets. Four of these are Balinese, and four are Early Aramaic. Cover the titles. Which half is
-# handwriting?
+# Can the simulator stand in for real handwriting? The next picture shows it beside *Omniglot* (Lake et al. 2015), which has
+# characters of real alphabets. Four of the real characters shown are Balinese, and four are Early Aramaic. Cover the titles.
+# Which half is handwriting?
 
 # %%
 Image(filename=runtime.project_root() / "figures" / "glyphs_vs_omniglot.png", width=900)
@@ -215,8 +216,8 @@ else:
     print("Write your ten answers into my_answers and run this cell again.")
 
 # %% [markdown]
-# However many you got, you used everything you know about strokes and hands. The rest of the course is about giving a network
-# something like that.
+# Whatever your score, you used everything you know about strokes and handwriting. The rest of the course is about giving a
+# network something like that.
 #
 # ### How exercises work
 #
@@ -228,14 +229,14 @@ else:
 # ### Exercise 1 · Sample an episode (★★, important, 20 minutes)
 #
 # Everything later rests on the sampler, and published code gets it wrong in three classic ways. One class is sampled twice, a
-# query is its own support, or the labels are those of the dataset. Write a sampler for a single task.
+# query is also in the support, or the labels are those of the dataset. Write a sampler for a single task.
 #
 # * `images` is uint8 `[C, M, 1, H, W]`. Leave it unchanged.
 # * Return `support_x` `[N*K, 1, H, W]`, `support_y` `[N*K]`, `query_x` `[N*Q, 1, H, W]` and `query_y` `[N*Q]`. The images stay as
 #   they come, in uint8, and the labels are int64.
-# * Any set of classes may come, in any order, so that a label says nothing about a class.
-# * Choose the drawings of each class separately. In `glyphs` one person made drawing $d$ of every character of an alphabet, so
-#   the same $d$ for all classes would mean the same person.
+# * Choose the classes at random and in random order, so that a label says nothing about a class.
+# * Choose the drawings of each class separately. In `glyphs` one person made drawing number $d$ of every character of an
+#   alphabet. With the same $d$ for all classes, characters of one alphabet would all be by one person.
 # * Take all random numbers from `rng`, a `torch.Generator` (`torch.randperm(n, generator=rng)` shuffles $0 \dots n-1$). The
 #   course calls it `rng`, for *random number generator*, because here a generator is a network that draws.
 
@@ -265,7 +266,7 @@ checks.episode_sampler(my_sampler)
 # %% [markdown]
 # ## A baseline that learns no weights
 #
-# The baseline gives each query the label of the support image that is nearest in pixels,
+# The baseline gives each query $x$ the label $y_s$ of the support image $x_s$ that is nearest in pixels,
 #
 # $$ \hat y = y_{s^*}, \qquad s^* = \arg\min_s \lVert x - x_s \rVert_2 . $$
 #
@@ -355,9 +356,9 @@ plt.show()
 #
 # ### Exercise 3 · The interval (★, very important, 10 minutes)
 #
-# The accuracies of $n$ single episodes scatter with standard deviation $s$. Their mean scatters less. To find out how much less,
-# use that the variances of independent numbers add up. Return the mean and the half-width of its 95 % interval. The half-width is
-# 1.96 standard deviations of the *mean*, because 95 % of a normal distribution lie that near to its centre.
+# The accuracies of $n$ single episodes scatter with standard deviation $s$. Their mean scatters less. How much less follows from
+# a rule about independent numbers, whose variances add up. Return the mean and the half-width of its 95 % interval. The
+# half-width is 1.96 standard deviations of the *mean*, because 95 % of a normal distribution lie that near to its centre.
 
 # %%
 def my_interval(accuracies):
@@ -384,8 +385,8 @@ for _ in range(10_000):
 print(f"the truth lies in {hits} of 10,000 intervals, {hits / 100:.1f} %")
 
 # %% [markdown]
-# Expect a little under 95 %, because with 50 values $s$ is itself an estimate, which costs about half a point. With fewer than 30
-# values this costs more. So below 30 values `mean_interval` takes a larger factor, from Student's t distribution.
+# Expect a little under 95 %, because 50 values only estimate $s$. That costs about half a point. With fewer than 30 values this
+# costs more. So below 30 values `mean_interval` takes a larger factor, from Student's t distribution.
 #
 # <details><summary>The formula of exercise 3, if you want to compare</summary>
 #

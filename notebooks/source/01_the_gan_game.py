@@ -4,8 +4,8 @@
 # **The question.** What does the minimax objective optimise?
 #
 # Two networks play against each other, and in the end one of them can draw. To see why, we first look at the game itself, in one
-# dimension. There we can compute, plot and check what the best discriminator is, what the game is worth to it, and where that
-# sends the generator.
+# dimension. There we can compute and check three things: the best discriminator, the value of the game, and where it sends the
+# generator.
 #
 # **You need** notebook 00, logarithms and a little calculus. **Time**: 45 minutes, and about 35 more with the three exercises.
 #
@@ -49,8 +49,8 @@ plt.show()
 
 # %% [markdown]
 # The two take turns, as the dashed arrows show. We look at one player at a time first. Let $p$ be the density of the real data,
-# which has two humps. Let $q$ be the density of the samples $G(z)$. For now $G$ is fixed, and $q$ is one wide hump. A grid, fine
-# and wide enough, turns every integral below into a sum.
+# which has two humps. Let $q$ be the density of the samples $G(z)$. For now $G$ is fixed, and $q$ is one wide hump. On a fine and
+# wide grid of points $x$, every integral below becomes a sum.
 
 # %%
 def normal(mean, deviation):
@@ -74,9 +74,9 @@ p, q = real.log_prob(x).exp(), fake.log_prob(x).exp()           # [X]
 # $$ V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{x \sim q} \log (1 - D(x))
 #            = \int p(x) \log D(x) + q(x) \log (1 - D(x)) \, dx . $$
 #
-# $D$ wants it large. $D$ may take any value at one $x$, whatever its values elsewhere. So make the integrand as large as possible
-# at each $x$ separately. For $a, b > 0$ the function $a \log y + b \log(1 - y)$ has the slope $a / y - b / (1 - y)$, which is
-# zero for a single $y$.
+# $D$ wants it large. The value of $D$ at one $x$ does not restrict its values elsewhere. So make the integrand as large as
+# possible at each $x$ separately. With $a = p(x)$, $b = q(x)$ and $y = D(x)$ the integrand is $a \log y + b \log(1 - y)$. For
+# $a, b > 0$ it has the slope $a / y - b / (1 - y)$, which is zero for a single $y$.
 #
 # **Pause and work it out.** For which $y$?
 #
@@ -99,8 +99,9 @@ checks.best_discriminator(my_best_discriminator)
 # %% [markdown]
 # ## 3 · A loss that survives
 #
-# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. The next cell computes $\log \sigma(\ell)$ in
-# two ways. The first is the formula as it is written.
+# A network returns a *logit* $\ell$ with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$. When $D$ is very sure, $\ell$ is far from 0,
+# and there rounding can spoil the loss. The next cell computes $\log \sigma(\ell)$ in two ways. The first is the formula as it is
+# written, and the second uses `softplus`.
 
 # %% tags=["nbval-check-output"]
 sure = torch.tensor([-200.0, -2.0, 2.0, 200.0])
@@ -243,7 +244,7 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
 
 # %% [markdown]
 # Outside the shaded band the learned $D$ can drift away from $D^*$, because hardly any sample falls there to correct it. A new
-# generator may put its samples just there. About these $D$'s opinion has no basis in data.
+# generator may put its samples just there. There $D$'s opinion has no basis in data.
 #
 # ## 5 · What the game is worth
 #
@@ -259,8 +260,8 @@ error = results.add("largest |D - D*| on the bulk", largest, unit="probability",
 # ### Exercise 3 · The divergence (★★, important, 15 minutes)
 #
 # Compute the JSD, in nats, of the densities `p`, `q` `[X]` on a grid of spacing `dx`. Where a density is zero, $0 \log 0 = 0$,
-# and `torch.xlogy(a, b)` is $a \log b$ with that rule. But `xlogy` does not mend a nan in $b$, and $p / m$ is $0 / 0$ where both
-# are zero. So split the quotient first, $p \log \frac{p}{m} = p \log p - p \log m$.
+# and `torch.xlogy(a, b)` is $a \log b$ with that rule. But where both densities are zero, $p / m$ is $0 / 0$, a nan that `xlogy`
+# does not mend. So split the quotient first, $p \log \frac{p}{m} = p \log p - p \log m$.
 
 # %%
 def my_jsd(p, q, dx):
@@ -277,7 +278,8 @@ checks.jsd(my_jsd)
 
 # %% [markdown]
 # The library has the divergence as `quality.jsd`. **Predict.** At which value should $V$ end? Use `quality.jsd` and the formula
-# above. The left panel will show $V$ of each $D$ during training, and the right panel how far $V$ still was below that value.
+# above. The left panel will show $V$ during training, one line for each seed. The right panel will show how far $V$ is below that
+# value.
 
 # %%
 worth = 2 * quality.jsd(p, q, dx) - math.log(4)
@@ -321,8 +323,8 @@ plt.show()
 #
 # The next cell tests the theorem. The density of its generator is one hump with mean $\theta$. The column `2 JSD` is the slope of
 # $2\,\mathrm{JSD}$ by finite differences. The column `D* fixed` is the gradient of $V$ with $D^*$ fixed, as a step of $G$
-# computes it. In the last column, $D$ is the best answer to a generator that stands half a unit further left. **Predict.** Which
-# columns agree?
+# computes it. In the last column, `another D fixed`, $D$ is the best one for a generator half a unit further left. **Predict.**
+# Which columns agree?
 
 # %% tags=["nbval-check-output"]
 def slope_with_fixed_D(mean, shift):
@@ -477,7 +479,7 @@ trained = gan.fit(G, rival, lambda rng: (sample_real(256, rng),), n_steps=n_iter
 
 # %% [markdown]
 # How good is the result? We compute the JSD between the histograms of 20,000 samples of $G$ and of as many real ones. The number
-# is a mean over four sets of real ones. Two sets of real samples also differ, by chance. Their JSD is the *floor*, which no
+# is the mean over four such sets of real samples. Two of these sets also differ, by chance. Their JSD is the *floor*, which no
 # generator is expected to beat.
 
 # %%
@@ -525,7 +527,7 @@ plt.show()
 # %% [markdown]
 # $G$ finds both humps, but it does not reach the floor. A later iteration can be worse, because each player keeps answering the
 # other's last move. In theory $D$ is perfect at every step of $G$, but here $D$ takes only one step for each step of $G$. So $G$
-# does not follow the slope of $2\,\mathrm{JSD}$, as in the last column of section 6.
+# does not follow the slope of $2\,\mathrm{JSD}$, as in the last column of the table in section 6.
 
 # %% [markdown]
 # ## The answer

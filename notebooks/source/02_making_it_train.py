@@ -67,8 +67,8 @@ def ring(n, rng):
 # within three standard deviations of a centre. A mode is **covered** if it receives at least a quarter of its fair share. Of
 # 2,000 samples, that is at least 2000 / 8 / 4 = 62.5 high-quality ones. VEEGAN asks for one sample only, which can be an
 # accident. You need both metrics, because a generator that repeats one mode has high quality and covers only that mode. As a
-# baseline we score a thin circle through all centres. Its points favour no mode, so a generator must beat its fraction of
-# high-quality samples.
+# baseline we score a thin circle through all centres. The circle knows nothing of the modes, so a generator must have a larger
+# fraction of high-quality samples than the circle.
 #
 # **Predict**: what fraction of the *real* points is of high quality? In one dimension, 99.7 % lie within three standard
 # deviations. In two dimensions, is it more or less?
@@ -216,7 +216,7 @@ fit = partial(notebook.choose(use_mine, my_loop, checks.training_loop, games.loo
 # %% [markdown]
 # ## 4 · Five games side by side
 #
-# One run of a GAN is an anecdote, so every set-up is played five times. Such small networks run five at once in little more time
+# One run of a GAN is an anecdote, so every set-up is played five times. Five such small networks run at once in little more time
 # than one alone. So `course_tools/games.py` stacks five networks. One tensor `[5, in, out]` holds the weights of one layer of all
 # five. Rows 0 to $B-1$ of a batch belong to game 0, the next $B$ rows belong to game 1, and so on. The games share no weight and
 # no batch row, so your steps and your loop play all five at once without a change.
@@ -228,10 +228,11 @@ fit = partial(notebook.choose(use_mine, my_loop, checks.training_loop, games.loo
 # `Setup` gives no other value, every game uses:
 #
 # * Adam with a learning rate of 0.003 for both players, $\beta_1 = 0$ and $\beta_2 = 0.99$. With $\beta_1 = 0$ there is no
-#   *momentum*: Adam follows the gradient of the present step alone, and not an average with older gradients.
+#   *momentum*, so Adam follows the gradient of the present step alone, without older gradients.
 # * one step of $D$ per iteration, the same number of iterations, and the same first weights.
 #
-# We tried a few rates and betas on the plain non-saturating game. With these it learned the ring quickly, so we chose them.
+# We tried a few rates and betas on the plain non-saturating game, which section 5 explains. With the values above it learned the
+# ring quickly, so we chose them.
 #
 # `games.play` plays five games with one set-up and looks at them every few iterations. At each look it keeps the modes covered by
 # $G$ itself and by the averaged $G$. This is what a short run with three looks at five games returns:
@@ -283,7 +284,8 @@ checks.non_saturating_loss(my_generator_loss)
 # | Wasserstein (Arjovsky et al. 2017) | $\mathbb{E}\, \ell_f - \mathbb{E}\, \ell_r$ | $-\mathbb{E}\, \ell_f$ | $-1$ |
 #
 # **Now cause the failure.** Give $D$ a head start: freeze the untrained $G$ and train $D$ alone for 200 steps. The first
-# measurement is the norm of the gradient that would reach $G$ under each loss, with the same $D$ and the same fakes.
+# measurement is the norm of the gradient that would reach $G$ under the saturating and under the non-saturating loss. $D$ and the
+# fakes are the same for both.
 #
 # Then let both play. The second measurement is how far $G$'s samples have moved. Both losses are tried with *plain gradient
 # descent* for $G$, so a smaller gradient means a smaller step. Two controls use the saturating loss. One has no head start, and
@@ -433,12 +435,13 @@ plt.show()
 # All the data lie at the point 0. $G$ has one weight $\theta$ and always returns $\theta$. $D$ has one weight $\psi$ and returns
 # the logit $\ell(x) = \psi x$. The best state is $\theta = \psi = 0$, where fakes are data and $D$ is flat.
 #
-# Under the minimax loss, $D$ feels the gradient $\sigma(\psi\theta)\, \theta$ and $G$ feels $-\sigma(\psi\theta)\, \psi$.
-# **Predict** the path from $\theta = 1$, $\psi = 0$: straight to the goal, round and round it, or away from it?
+# Only the fake's term of the minimax loss depends on the weights, because $\ell(0) = 0$. So $D$ feels the gradient
+# $\sigma(\psi\theta)\, \theta$ and $G$ feels $-\sigma(\psi\theta)\, \psi$. **Predict** the path from $\theta = 1$, $\psi = 0$:
+# straight to the goal, round and round it, or away from it?
 #
 # We add two changes, one at a time. The first is momentum. Each step then follows an average, 90 % of which comes from older
-# gradients. The second adds $\psi^2 / 2$ to $D$'s loss, because $D$'s slope is $\psi$ everywhere. This cost is called **R1**, and
-# section 8 generalises it.
+# gradients. The second charges $D$ for its slope. This slope is $\psi$ everywhere, so we add $\psi^2 / 2$ to $D$'s loss. This
+# cost is called **R1**, and section 8 generalises it.
 
 # %%
 def dirac(momentum=0.0, gamma=0.0, n_steps=300, lr=0.1):
@@ -516,9 +519,9 @@ def R1(D, real, fake, rng):
 GAMMA = 0.1
 
 # %% [markdown]
-# You can see what R1 does. Below, five steps of $D$ for each step of $G$ make a strong $D$, without R1 and with it. The grey tone
-# shows $D$'s logit, dark where $D$ says "fake". Each arrow shows the direction in which $D$ pushes a fake. All arrows have the
-# same length, so read the slope in the title.
+# You can see what R1 does. Below, $D$ is strong, because it takes five steps for each step of $G$. It is trained once without R1
+# and once with it. The grey tone shows $D$'s logit, dark where $D$ says "fake". Each arrow shows the direction in which $D$
+# pushes a fake. All arrows have the same length, so read the slope in the title.
 #
 # It is often said that a strong $D$ is flat at the fakes and steep elsewhere, so that $G$ gets no gradient. **Predict**: is $D$
 # steeper at the fakes or at the data?
@@ -567,15 +570,15 @@ plt.show()
 #
 # ## 9 · Fourth failure: a critic without a constraint
 #
-# The **Wasserstein** game takes another way. Here $\ell$ need not be a log-odds, and $D$ is called a *critic*. A critic is
-# 1-Lipschitz if $|\ell(x) - \ell(x')| \le \lVert x - x' \rVert$ for all pairs of points. Among all such critics, take the largest
-# $\mathbb{E}\,\ell(x) - \mathbb{E}\,\ell(G(z))$. It equals the mean distance that $G$'s samples must at least travel to become
-# the data (Arjovsky et al. 2017). So $G$ gets a useful gradient even when its samples are far from the data.
+# The **Wasserstein** game takes another way. Here $\ell$ need not stand for a probability, and $D$ is called a *critic*. A critic
+# is 1-Lipschitz if $|\ell(x) - \ell(x')| \le \lVert x - x' \rVert$ for all pairs of points. Among all such critics, take the
+# largest $\mathbb{E}\,\ell(x) - \mathbb{E}\,\ell(G(z))$. This largest value is the least mean distance that $G$'s samples must
+# travel to become the data (Arjovsky et al. 2017). So $G$ gets a useful gradient even when its samples are far from the data.
 #
 # The loss alone does not make the critic 1-Lipschitz. **WGAN-GP** (Gulrajani et al. 2017) adds the penalty
-# $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ at points between real and fake ones, which comes close. **Spectral
-# norm** (Miyato et al. 2018) divides each weight matrix by its largest singular value, so that no layer stretches any distance.
-# PyTorch has it as `torch.nn.utils.parametrizations.spectral_norm`.
+# $\lambda\, \mathbb{E} (\lVert \nabla_x \ell \rVert - 1)^2$ at points between real and fake ones. This makes the critic nearly
+# 1-Lipschitz. **Spectral norm** (Miyato et al. 2018) divides each weight matrix by its largest singular value, so that no layer
+# stretches any distance. PyTorch has it as `torch.nn.utils.parametrizations.spectral_norm`.
 #
 # The critic should be near its best, so it gets five steps per iteration. **Predict**: how large do the logits grow *without* the
 # constraint?
@@ -629,8 +632,8 @@ plt.show()
 # exchanged. **R3GAN** (Huang et al. 2024) joins this loss with R1 and with R2, which is R1 at the fakes. Its authors train image
 # models with it, without the tricks that used to be needed.
 #
-# Your code can play this game with one change. Your step of $D$ gets another loss and another penalty, and your loop takes any
-# two steps. Only $G$'s step is new, because it needs real points, too:
+# Your code can play this game, too. Your step of $D$ gets another loss and another penalty, and your loop takes any two steps.
+# Only $G$'s step is new, because it also needs real points:
 
 # %%
 RELATIVISTIC = losses.GANLoss(d=lambda real, fake: softplus(-(real - fake)).mean(), g=None)
@@ -652,8 +655,8 @@ def R1_and_R2(D, real, fake, rng):
 
 # %% [markdown]
 # One iteration of this game costs more, because its penalty has two parts and $G$'s step passes twice through $D$. Its rival is
-# the non-saturating game with R1. For equal time, R3GAN gets fewer iterations, according to the measured cost of each.
-# **Predict**: which of the two has more good samples after equal time?
+# the non-saturating game with R1. R3GAN gets fewer iterations, so that both games take about the same time. **Predict**: which of
+# the two has more good samples after equal time?
 
 # %%
 COST = 1.4          # an iteration of R3GAN, in iterations of its rival: measured on one core
@@ -764,7 +767,7 @@ plots.save(figure, "02_contest")
 plt.show()
 
 # %% [markdown]
-# Each dot is one game. A dot at "never" is a game in which the averaged $G$ covered all modes at none of the looks.
+# Each dot is one game. A dot at "never" is a game whose averaged $G$ did not cover all modes at any look.
 #
 # * **The rates matter more than the loss.** The orange rows have a fast $G$ or momentum, and nearly all their games fail. At
 #   equal rates and without momentum, four different losses cover the whole ring in most games.

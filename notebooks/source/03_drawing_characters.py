@@ -181,9 +181,9 @@ for name, network in (("G", MyG()), ("D", MyD())):
           max(network.named_parameters(), key=lambda pair: pair[1].numel())[0])
 
 # %% [markdown]
-# In notebook 02 you wrote both steps and the loop. `gan.fit` is that loop. It returns a copy of $G$ whose weights are a running
-# average over the last few hundred iterations, because $G$ itself jitters and the average does not. The loss is the
-# non-saturating one with R1, as in notebook 02.
+# In notebook 02 you wrote both steps and the loop. `gan.fit` is that loop. $G$ itself jitters, so `gan.fit` returns a copy whose
+# weights are a running average over the last few hundred iterations. The loss is the non-saturating one with R1, as in notebook
+# 02.
 
 # %%
 def draw(rng):
@@ -267,7 +267,7 @@ plt.show()
 # %% [markdown]
 # A $D$ that sees no difference can only toss a coin, so it gives each image a probability of ½. Then $D$ pays
 # $-\log \tfrac12 - \log \tfrac12 = \log 4$, and $G$ pays $-\log \tfrac12 = \log 2$. Both losses come near these lines long before
-# the drawings look right, because they measure the balance of the two players, and not the quality of the drawings.
+# the drawings look right. So they measure the balance of the two players, and not the quality of the drawings.
 
 # %% [markdown]
 # ## 5 · A metric for fidelity
@@ -298,7 +298,7 @@ print(f"{records.percent(named)} of held-out drawings named correctly among {n_c
 # ### Exercise 3 · The Fréchet distance (★★, important, 15 minutes)
 #
 # If the features were independent, $\Sigma$ would be diagonal, with the variances $\sigma^2$ in it. Then all matrices are
-# diagonal, and the trace is a sum of one simple term for each feature. Work this term out on paper. Then write a function from
+# diagonal, so the trace is a sum over the features. Work out the term of one feature on paper. Then write a function from
 # features `a` `[N, F]` and `b` `[M, F]` to one number, $d^2$.
 
 # %%
@@ -394,9 +394,10 @@ plt.show()
 #
 # ## 7 · Fidelity and diversity, apart
 #
-# One number mixes two faults, which are bad drawings and too few kinds of drawings. Two pairs of metrics keep these faults apart
+# The Fréchet distance mixes two faults: bad drawings, and too few kinds of drawings. Two pairs of metrics keep these faults apart
 # (Kynkäänniemi et al. 2019, Naeem et al. 2020). Imagine a ball around every real drawing. In the space of features the ball
-# reaches to the $k$-th nearest other real drawing.
+# reaches to the $k$-th nearest other real drawing. Generated drawings have such balls, too. These reach to the
+# $k$-th nearest other generated drawing.
 #
 # * Fidelity. **Precision** is the fraction of generated drawings that lie in at least one real ball. **Density** is the mean
 #   number of real balls around a generated drawing, divided by $k$. A real drawing lies in $k$ balls on average, so real drawings
@@ -406,9 +407,9 @@ plt.show()
 #
 # ### Exercise 4 · Coverage (★★, important, 15 minutes)
 #
-# Write coverage as a function of features. `torch.cdist` gives a table of distances. In the table of real drawings, each drawing
-# is its own nearest neighbour. Leave this neighbour out by its place in the table. A test for `> 0` is not safe, because `cdist`
-# rounds and may return a little more than 0.
+# Write coverage as a function of features. `torch.cdist` gives a table of distances. In the table of distances between real
+# drawings, each drawing is its own nearest neighbour. Leave this neighbour out by its place in the table. A test for `> 0` is
+# not safe, because `cdist` rounds and may return a little more than 0.
 
 # %%
 def my_coverage(real, fake, k):
@@ -576,7 +577,7 @@ display(Markdown("\n".join(lines)))
 #   although no drawing was copied, because in pixels a smooth drawing is near every other.
 #
 # So a high value in the last column is a suspicion, and no proof. A value below 0.5 says that drawings are farther from the
-# training set than real ones are. Flaws can cause that, and so can imagination.
+# training set than real ones are. Flaws can cause that, and so can drawings that are truly new.
 #
 # And the honest rows? The short run has a high density although its drawings are smudged. As with *blurred*, the middle of the
 # cloud is rewarded. Longer training raises recall and lowers the Fréchet distance, but it lowers density. No single column would
@@ -585,10 +586,10 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # ## 10 · Between two drawings
 #
-# Here we look at what $G$ draws on the way from one noise vector to another. Noise vectors of 64 numbers are all about equally
-# long, so they lie near a sphere. Two of them are nearly at a right angle. We can walk along a straight line or along that
-# sphere. A straight walk cuts through the inside of the sphere, where noise hardly ever falls. Halfway, its vector is shorter by
-# a factor of $\sqrt 2$. **Predict**: does that harm the drawings?
+# What does $G$ draw on the way from one noise vector to another? Papers often show such walks, so you should know how to make
+# them. Noise vectors of 64 numbers are all about equally long, so they lie near a sphere. Two of them are nearly at a right
+# angle. We can walk along a straight line or along that sphere. A straight walk cuts through the inside of the sphere, where
+# noise hardly ever falls. Halfway, its vector is shorter by a factor of $\sqrt 2$. **Predict**: does that harm the drawings?
 
 # %%
 def between(a, b, t, straight=False):
@@ -623,14 +624,14 @@ plt.show()
 # %% [markdown]
 # Each pair of rows shows both walks between the same two vectors. The straight walk does harm the drawings, because it leads
 # through noise that $G$ was never trained on. Halfway along the sphere, the vector is standard normal noise again. So its
-# drawings must be as good as those at the ends, for any $G$. The numbers therefore recommend the sphere. They do not show whether
-# characters change step by step or jump, so look at the rows for that.
+# drawings must be as good as those at the ends, for any $G$. That is why one walks on the sphere. But the numbers do not show
+# whether characters change step by step or jump, so look at the rows.
 
 # %% [markdown]
 # ## The answer
 #
-# Adversarial training works on images, and you built both players. Metrics of fidelity, diversity and memorisation show it, each
-# compared with real drawings. Each metric is blind to something, so one alone is not enough.
+# Adversarial training works on images, and you built both players. Metrics of fidelity, diversity and memorisation tell you how
+# well, each compared with real drawings. Each metric is blind to something, so one alone is not enough.
 #
 # * The long run is still farther from real drawings than other real drawings are.
 # * The metrics see only what the features of our classifier or the pixels contain.

@@ -3,7 +3,7 @@
 #
 # **The question.** Can you ask a generator for a class, and is the request obeyed?
 #
-# To help a learner, a generator must draw more of *this* character, and not of any character. So the generator must take
+# To help a learner, a generator must draw the character that the learner needs, and not just any. So the generator must take
 # requests. You will write the two functions by which a label enters $G$ and $D$. Then you will train a generator that ignores the
 # requested class. A single drawing does not show this fault, so you will detect it with a measurement and then cure it.
 #
@@ -45,8 +45,8 @@ sizes, device, results = notebook.setup("04_conditions", profile, dataset, devic
 #
 # $$ \min_G \max_D \; \mathbb{E}_{x, y} \log D(x, y) + \mathbb{E}_{z, y} \log \bigl(1 - D(G(z, y), y)\bigr). $$
 #
-# Sort the expectation by $y$, and you see one game of notebook 01 for each class. All games are played with shared networks. Each
-# game ends where $G(\cdot, y)$ samples from $p(x \mid y)$.
+# Collect the terms of each class $y$. Then you see one game of notebook 01 for each class. All games are played with shared
+# networks. Each game ends where $G(\cdot, y)$ samples from $p(x \mid y)$.
 #
 # The code changes little. `gan.d_step` and `gan.g_step` hand a *condition* to both players, and call them as `G(z, y)` and
 # `D(x, y)`. What $G$ learns depends on the pairs $(x, y)$ that $D$ sees.
@@ -126,8 +126,8 @@ print(f"the classifier names {records.percent(real)} of held-out real digits cor
 
 # %% [markdown]
 # **Class-conditional accuracy** is then simple. Request many drawings of every class, let the classifier name them, and count how
-# often it names the requested class. A generator that always obeys scores as high as real digits do. This accuracy has two
-# limits:
+# often it names the requested class. A generator that always obeys scores as high as real digits do. Read this accuracy with two
+# cautions:
 #
 # * The classifier learned from the drawings that $G$ imitates, so it reads copies a little better than new drawings.
 # * The intervals below say how far the accuracy could move with other drawings of the same $G$. Another training run may move it
@@ -386,9 +386,9 @@ plt.show()
 
 # %% [markdown]
 # But a label is a poor way to ask for a character. Every class needs an embedding, and an embedding needs training. So nobody can
-# ask this generator for a character that it was not trained on, and the classes of a few-shot learner are all of that kind. The
-# next notebook looks at a published recipe that overlooks this, and has other faults. [Notebook 08](08_from_one_example.ipynb)
-# then replaces the label by an example, because a learner has one.
+# ask this generator for a character that it was not trained on. But a few-shot learner needs just such characters. The next
+# notebook looks at a published recipe that overlooks this, and has other faults. [Notebook 08](08_from_one_example.ipynb) then
+# replaces the label by an example, because a learner has one.
 
 # %% [markdown]
 # ## The answer

@@ -189,8 +189,8 @@ for G in (LabelG().to(device), ExampleG().to(device)):
     print(f"{type(G).__name__:8} another task, another drawing: {(a != b).any().item()}")
 
 # %% [markdown]
-# For label 3, `LabelG` can only draw *some* character of some alphabet. So only by chance does a drawing lie nearest to the
-# example that was asked for, once in five times.
+# For label 3, `LabelG` can only draw *some* character of some alphabet. So a drawing lies nearest to the requested example only
+# by chance, once in five times.
 #
 # ## 4 · Fault 3: D sees no condition
 #
@@ -282,10 +282,10 @@ for value in (2.0, 10.0, 30.0):
               f"slope {slope.item() + 0:5.2f}")                                 # + 0: no -0.00
 
 # %% [markdown]
-# `inf` and `nan` end the run, and that is the better case. With the clamp, the slope is 0 for a drawing that fools $D$
-# completely. So the run goes on, but $D$ learns nothing from this drawing. `nn.BCELoss` reports a loss of 100 and has slope 0 as
-# well. Only the loss from the logit stays right. On paper it is $\log(1 + e^{\ell})$, and `softplus` computes it without the
-# overflow of $e^{\ell}$.
+# `inf` and `nan` end the run. That is better than a silent fault, because you notice it. With the clamp, the slope is 0 for a
+# drawing that fools $D$ completely. So the run goes on, but $D$ learns nothing from this drawing. `nn.BCELoss` reports a loss of
+# 100 and has slope 0 as well. Only the loss from the logit stays right. On paper it is $\log(1 + e^{\ell})$, and `softplus`
+# computes it without the overflow of $e^{\ell}$.
 #
 # The clamp does harm on $G$'s side as well. $G$ pays $-\log \sigma(\ell)$, because this loss keeps its slope where $D$ is sure
 # that the drawing is generated (notebook 02). But a clamp at $10^{-7}$ takes this slope away where $D$ is surest.
@@ -339,10 +339,11 @@ print("with fake.detach():", d_part(cut=True))
 
 # %% [markdown]
 # Both gradients are cleared at the top of the iteration. So `g_optimiser.step()` follows a sum: what $D$'s step left, and what
-# $G$ wants. Per drawing, $G$ wants the slope $\sigma(\ell) - 1$. $D$'s loss leaves $+\sigma(\ell)$, and a step along this
-# gradient makes $D$'s work *easier*. Suppose that $D$'s own step hardly changes $\ell$. Then the sum is $2\sigma(\ell) - 1$.
-# **Predict** from this formula when fault 5 hurts. The minimax loss of notebook 01 has slope $-\sigma(\ell)$. **Predict** also
-# the sum for this loss. In the next figure, the sum is called *with what D's step left*, and the titles speak of this sum.
+# $G$ wants. For one drawing, $G$'s own loss has the slope $\sigma(\ell) - 1$ in the logit. $D$'s step left $+\sigma(\ell)$ there,
+# and a step of $G$ along this part makes $D$'s work *easier*. Suppose that $D$'s own step hardly changes $\ell$. Then the sum is
+# $2\sigma(\ell) - 1$. **Predict** from this formula when fault 5 hurts. The minimax loss of notebook 01 has slope
+# $-\sigma(\ell)$. **Predict** also the sum for this loss. In the next figure, the curve *with what D's step left* is this sum.
+# The titles describe this curve.
 
 # %%
 logits = torch.linspace(-8, 8, 161)
@@ -363,8 +364,8 @@ plt.show()
 
 # %% [markdown]
 # Where $D$ is sure, far below $\ell = 0$, the sum is nearly what $G$ wants. Where $D$ is unsure, the sum is near 0. So with this
-# loss the fault may cost little. With the minimax loss the two slopes cancel, and $G$ would hardly learn at all. `gan.d_step` of
-# notebook 03 makes its drawings under `torch.no_grad()`. `.detach()` does as well.
+# loss the fault may cost little. With the minimax loss the two slopes cancel, and $G$ would hardly learn at all. The repair is to
+# cut the graph. `gan.d_step` of notebook 03 makes its drawings under `torch.no_grad()`, but `.detach()` would do as well.
 #
 # Now compare your list of faults with the map of the code.
 
@@ -407,9 +408,9 @@ checks.audit(my_audit)
 # ### Exercise 3 · Repair the recipe (★★★, very important, 20 minutes)
 #
 # Write $D$'s loss for players in which faults 1 and 2 are mended. `G(z, example)` returns drawings, and `D(image, example)`
-# returns **logits**. The other three faults are yours. $D$ sees the example beside real and generated drawings alike. Any logit
-# gives a finite loss with a right gradient. $G$ is left as it came, without a gradient from this loss. Average over the batch for
-# real and for generated drawings, and add the two means.
+# returns **logits**. Mend the other three faults here. Show $D$ the example beside every drawing, real or generated. Make the
+# loss finite and its gradient right for every logit. Leave $G$ as it came, without a gradient from this loss. Average over the
+# batch for real and for generated drawings, and add the two means.
 
 # %%
 def my_d_loss(G, D, real, example, z):
@@ -430,8 +431,8 @@ checks.d_loss_of_pairs(my_d_loss)
 # Six variants, the *arms*, are trained three times each, from three seeds, on tasks of the training alphabets. All arms have the
 # same widths, data, number of iterations and learning rate. The rate 0.001 was chosen on the training alphabets, among 0.0002,
 # 0.001, 0.002 and 0.004. In *recipe* only fault 1 is mended, because otherwise the code does not run. *Mended* has no fault left.
-# The other four are *mended* with one fault put back. **Predict** before you run: which faults take the whole gain away, each
-# alone?
+# The other four are *mended* with one fault put back. **Predict** before you run: which faults, put back alone, make the drawings
+# no better than the recipe's?
 
 # %%
 LOGARITHMS = losses.GANLoss(                    # fault 4, as functions of logits
@@ -508,11 +509,11 @@ runs = {name: [train_run(recipe, run) for run in range(3)] for name, recipe in A
 # %% [markdown]
 # **How to measure.** Take a task of the validation alphabets, which no player has seen. Give $G$ each of its five examples. Is
 # the drawing nearer, in pixels, to its own example than to the four others? That is the nearest neighbour of notebook 00, with
-# generated drawings for queries. Guessing gets 20 %. Real drawings by other hands show what people get.
+# generated drawings for queries. Guessing gets 20 %. Real drawings by other people take the same test, for comparison.
 #
 # This metric rewards copying, because a copy of the example always lies nearest to it. So there is a second number, the
-# **diversity**. It is the distance between two drawings from one example. The unit is the distance between two people's drawings
-# of one character.
+# **diversity**. It is the distance between two drawings that $G$ makes from one example. We divide it by the distance between two
+# people's drawings of one character.
 
 # %%
 tasks = episodes.sample(val, n_way=n_way, k_shot=1, q_query=1, rng=runtime.rng(seed + 10, device),

@@ -125,7 +125,7 @@ checks.prototypes(my_prototypes)
 
 # %% [markdown]
 # These logits are differentiable, so the network can be trained on tasks of the same form as the exam. Sample an episode from the
-# training classes, take the cross-entropy of its queries, and follow the gradient. Training looks like the test, so this is
+# training classes, take the cross-entropy of its queries, and follow the gradient. Each step trains on an episode, so this is
 # called *episodic* training. It helps to have more classes in a training task than in the test. Here there are 60, as Snell et
 # al. advise.
 
@@ -192,10 +192,11 @@ plt.show()
 # $$ \mu_k = \frac{\sum_p I_p \, p_k}{\sum_p I_p}, \qquad
 #    \sigma_k^2 = \frac{\sum_p I_p \, (p_k - \mu_k)^2}{\sum_p I_p} . $$
 #
-# The second row of the figure moves $\mu$ to the middle. The third row also scales. A frame of
-# $2.2 \, \sqrt{\sigma_k} \, (\sigma_1 \sigma_2)^{1/4}$ to each side of the middle then fills the page. This takes out all of the
-# size, but only half of the difference between tall and broad. To take out half is a compromise, because proportions are partly
-# the hand's and partly the character's. Rotation stays in, because it tells a 6 from a 9.
+# The second row of the figure moves $\mu$ to the middle. The third row also scales. Each drawing is cut out by a frame, and the
+# frame is stretched to fill the page. It reaches $2.2 \, \sqrt{\sigma_k} \, (\sigma_1 \sigma_2)^{1/4}$ to each side of the
+# middle. This takes out all of the size, but only half of the difference between tall and broad. To take out half is a
+# compromise, because proportions are partly the hand's and partly the character's. Rotation stays in, because it tells a 6 from a
+# 9.
 #
 # ### Exercise 2 · The moments of ink (★★, very important, 10 minutes)
 #
@@ -224,8 +225,9 @@ checks.moments(my_moments)
 # After normalisation, drawings of one character still differ, because strokes bend and move against each other. **Distortion
 # matching** (Keysers et al. 2007) allows for such shifts, again without learning. Both drawings are shrunk to 20 × 20 pixels, and
 # the slopes of their ink are split into eight directions. Each pixel of the query is explained by the most similar pixel of the
-# support within 2 pixels. The squared differences that remain are added up. The same is done with query and support exchanged,
-# and the two sums make the cost. The support with the least cost wins. The next cell writes out the first of the two directions.
+# support within 2 pixels. The squared differences that remain are added up. A second sum has query and support exchanged, and the
+# cost is made of both sums. The support with the least cost wins. The function below gives the differences of the first sum,
+# before they are added up.
 
 # %%
 def left_over(query, support, reach=2):
@@ -260,7 +262,8 @@ plt.show()
 # %% [markdown]
 # Now five learners take one exam with 20 characters of one alphabet and one drawing of each. The first four have learned nothing.
 # Three are nearest neighbours in pixels, of raw, centred and normalised drawings. The fourth is distortion matching of normalised
-# drawings. The fifth is a ProtoNet trained on normalised drawings. **Predict** their errors. Which step is the largest?
+# drawings. The fifth is a ProtoNet trained on normalised drawings. **Predict** their errors. Between which two neighbours in this
+# list does the error fall most?
 #
 # One thing in that ProtoNet is new, which is `keep_map=True`. The network of section 2 averages its last map over all places, so
 # its features hardly say *where* a stroke lies. After normalisation a place means something, so now the features are the map
@@ -311,8 +314,8 @@ plt.show()
 # From here on all drawings are normalised, and all networks keep the map.
 #
 # The next figure shows what the network has learned. It shows one task in pixels and in the network's features. Each panel is the
-# plane in which the queries vary most. Stars are prototypes, dots are queries, and a colour is a class. The titles count with
-# distances in all dimensions, and not in the plane.
+# plane in which the queries vary most. Stars are prototypes, dots are queries, and a colour is a class. The titles count by
+# distances in all dimensions, so a dot may look nearer to another star.
 
 # %%
 looks["raw"], val = val, looks["normalised"]
@@ -338,9 +341,9 @@ plt.show()
 # %% [markdown]
 # ## 4 · Which classes are new?
 #
-# Everybody holds out 20 %. But it matters of what. If it is 20 % of the drawings, the exam asks for known characters. If it is 20
-# % of the characters, the exam asks for new characters in a known script. The people who drew them also drew letters of the
-# training set. If it is 20 % of the alphabets, the characters and their scripts are new.
+# Everybody holds out 20 % for the exam. But it matters what these 20 % are made of. If it is 20 % of the drawings, the exam asks
+# for known characters. If it is 20 % of the characters, the exam asks for new characters in a known script. The people who drew
+# them also drew letters of the training set. If it is 20 % of the alphabets, the characters and their scripts are new.
 #
 # ### Exercise 3 · Hold out alphabets (★, very important, 10 minutes)
 #
@@ -362,11 +365,11 @@ def my_split(alphabets, n_held, rng):
 checks.split_by_alphabet(my_split)
 
 # %% [markdown]
-# What does a split that is less strict do to the score? To see it, hold the exam fixed, and vary the training set. The exam asks
-# for half of the characters of three alphabets, in drawings by half of the people. The training sets have drawings by the other
-# half. They show the *same* characters, their *siblings*, or characters of *other* alphabets. Siblings are the other half of the
-# characters of the same alphabets. Each set has a small version, from three alphabets, and a large version, from seventeen. So
-# there are six trainings. **Predict** which of the six scores best, and which two are furthest apart.
+# What does a laxer split do to the score? To see it, hold the exam fixed, and vary the training set. The exam has half of the
+# characters of three alphabets, drawn by half of the people. The training sets have drawings by the other half. They show the
+# *same* characters, their *siblings*, or characters of *other* alphabets. Siblings are the other half of the characters of the
+# same alphabets. Each set has a small version, from three alphabets, and a large version, from seventeen. So there are six
+# trainings. **Predict** which of the six scores best, and which two are furthest apart.
 
 # %%
 def part(classes, keep, drawings):
@@ -428,7 +431,8 @@ plt.show()
 # With few characters to learn from, it pays most to have seen the very characters of the exam. The network has learned *these*
 # characters. Its score then says little about new characters, which are what few-shot learning is about. With many training
 # characters it pays less, and here siblings are then worth no more than other alphabets. So on `glyphs`, with all its characters,
-# a laxer split flatters only a little. The intervals cover other episodes, but no other choice of the three alphabets.
+# a laxer split flatters only a little. The intervals say what other episodes would change, but not what three other alphabets
+# would change.
 #
 # One splits by alphabet all the same, for three reasons:
 #
@@ -436,14 +440,15 @@ plt.show()
 # * In real data, the people who drew the siblings also drew the exam, with the same habits and tools.
 # * The stricter split costs nothing, and its number can be trusted without such a figure.
 #
-# Therefore all splits of this course go by alphabet. No alphabet serves for training in one dataset and for the exam in another.
+# Therefore all splits of this course go by alphabet. If one dataset trains on an alphabet, then no other dataset has it in its
+# exam.
 #
 # ## 5 · Fine-tuning
 #
-# The other obvious idea needs no episodes at all. Train an ordinary classifier of all training characters. In each task, replace
-# its last layer by a new one that starts at 0, and follow the gradient on the support. Either this **head** alone moves (Chen et
-# al. 2019), or the **whole** network moves. There is one example of each class. **Predict** whether it helps or hurts to let the
-# whole network move.
+# Another obvious learner needs no episodes in its training. Train an ordinary classifier of all training characters. In each
+# task, replace its last layer by a new one that starts at 0, and follow the gradient on the support. Either this **head** alone
+# moves (Chen et al. 2019), or the **whole** network moves. There is one example of each class. **Predict** whether it helps or
+# hurts to let the whole network move.
 
 # %%
 images = train.ink.view(-1, 1, 28, 28)
@@ -492,10 +497,10 @@ plots.save(figure, "06_fine_tuning")
 plt.show()
 
 # %% [markdown]
-# So fine-tuning works, and a single step does nearly all of it. The head starts at 0, so the first step turns each of its rows
-# towards its class mean and away from the mean of all classes. Up to a term that is the same for all classes, the logits are then
-# inner products with the prototypes. The figure shows no difference between moving the whole network and moving the head alone.
-# Both stay behind distortion matching, which has learned nothing.
+# So fine-tuning works, and a single step does nearly all of it. The head starts at 0, so after one step each row points from the
+# mean of all classes to its class mean. Up to a term that is the same for all classes, the logits are then inner products with
+# the prototypes. The figure shows no difference between moving the whole network and moving the head alone. Both stay behind
+# distortion matching, which has learned nothing.
 #
 # Fine-tuning has two numbers to choose, the rate and the number of steps. Put 0.3 in place of 0.03 in the cell with `curves`, and
 # see what later steps are then worth. The two curves have different rates, so compare only their best points. The rates were
@@ -586,10 +591,10 @@ plots.save(figure, "06_alphabets")
 plt.show()
 
 # %% [markdown]
-# Where the points lie further apart than their intervals reach, alphabets differ. The mean over $A$ fresh alphabets would move by
-# about the standard deviation of the points divided by $\sqrt{A}$. The interval over episodes does not cover that. `digits` and
-# `omniglot-small1` have one alphabet in `val`, so there this figure has one point. There are three sources of chance, and each
-# has its own interval:
+# If two points lie further apart than their intervals reach, then these alphabets differ in difficulty. With $A$ fresh alphabets,
+# their mean would change by about the standard deviation of the points, divided by $\sqrt{A}$. The interval over episodes does
+# not cover this change. `digits` and `omniglot-small1` have one alphabet in `val`, so there this figure has one point. There are
+# three sources of chance, and each has its own interval:
 #
 # | what changes | what its interval is made of | where you find it |
 # |---|---|---|
@@ -598,8 +603,8 @@ plt.show()
 # | the classes | the means over several splits of the alphabets | notebook 09 |
 #
 # An interval over episodes can be made as narrow as you like by running longer. Such an interval is very narrow, but it holds for
-# these classes and this network only. How the classes are split can matter more than what is being compared (Beckham et al.
-# 2022).
+# these classes and this network only. The choice of the split can matter more than the difference between two methods (Beckham et
+# al. 2022).
 #
 # ## 7 · Catch the cheat
 #
@@ -770,14 +775,15 @@ display(Markdown(table("glyphs")))
 
 # %% [markdown]
 # The ± is over three training runs, on the same episodes for all. Pixels and distortion matching have no training, so their ± is
-# over episodes. So no row's ± covers both, and no row's ± covers other alphabets. Read the two rows without training first,
-# because whatever a trained learner claims is its distance to them. MAML and its relatives are the subject of the next notebook.
-# The recipes differ in steps and cost, which the script lists.
+# over episodes. So no ± covers both, and none covers other alphabets. Read the two rows without training first, because a trained
+# learner can only claim what it gains over them. MAML and its relatives are the subject of the next notebook. The recipes differ
+# in steps and cost, which the script lists.
 #
-# The next table shows what has been published for Omniglot. Mind the difference, because most of those learners had *thirty or
-# more* alphabets. The mixed numbers come from a split by character (section 4). There, 1,200 of the 1,623 characters train, from
-# all 50 alphabets. The numbers within an alphabet come from the official runs of the challenge. In these runs one hand drew the
-# whole support and another the queries, but our sampler mixes hands. The rows nearest to ours are those with five alphabets.
+# The next table shows what has been published for Omniglot. Compare with care, because most of those learners trained on *thirty
+# or more* alphabets. The mixed numbers come from a split by character (section 4). There, 1,200 of the 1,623 characters, from all
+# 50 alphabets, serve for training. The numbers within an alphabet come from the official runs of the challenge. In these runs one
+# hand drew the whole support and another the queries, but our sampler mixes hands. The rows nearest to ours are those with five
+# alphabets.
 
 # %%
 lines = [f"| published | alphabets | setting | {' | '.join(kinds)} |",

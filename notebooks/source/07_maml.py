@@ -97,8 +97,8 @@ plt.show()
 # ### Exercise 2 · From first order to second (★★★, very important, 15 minutes)
 #
 # The code below is first-order MAML. Three places in it ignore that `adapted` depends on `params`. Mend all three, and it is
-# second-order. With only one or two of them mended, it is still first-order, or torch refuses. Return a dict with the gradients
-# of the query loss, after one inner step, with respect to `params`.
+# second-order. If you mend only one or two, it stays first-order, or torch refuses. Return a dict with the gradients of the query
+# loss, after one inner step, with respect to `params`.
 #
 # <details><summary>First-order MAML. It shows an inner step, so open it after Exercise 1.</summary>
 #
@@ -164,9 +164,10 @@ for name, options in (("second order", {}), ("first order", {"first_order": True
           f"relative error {abs(slope / truth - 1):.0e}")
 
 # %% [markdown]
-# The first-order gradient is another vector. Its program is not wrong, because it is another algorithm. But in general it is the
-# gradient of no loss at all. The Jacobian of a loss's gradient is a Hessian, so it is symmetric. The Jacobian here is
-# $\nabla^2 L_Q(\theta')\,(I - \alpha H)$, which is not. Whether that matters is a question for an experiment.
+# The first-order gradient is another vector. Its program has no fault, because first-order MAML is an algorithm of its own. But
+# in general it is the gradient of no loss at all. The Jacobian of a loss's gradient is a Hessian, so it is symmetric. The
+# Jacobian of the first-order gradient is $\nabla^2 L_Q(\theta')\,(I - \alpha H)$. This is in general not symmetric. Whether that
+# matters is a question for an experiment.
 #
 # ## 3 · Curves, before and after
 #
@@ -288,13 +289,13 @@ for name, start in starts.items():
 # %% [markdown]
 # The mean of all waves is about $-1.6 \cos x$, and not 0, because the phases cover only half a period. The network trained on all
 # waves at once has learned this curve, which fits hardly any task. The figure shows one of the waves that it does not fit. One
-# step helps it on this wave, but not on average. *Before* the step, MAML has no reason to beat it on average, because this
-# network was trained to have the smallest average error. MAML lies where one step leads towards nearly every wave, and it goes on
-# improving up to ten steps, though it was trained for one.
+# step helps it on this wave, but not on average. *Before* the step, MAML should not beat this network on average, because it was
+# trained for the smallest average error. MAML lies where one step leads towards nearly every wave, and it goes on improving up to
+# ten steps, though it was trained for one.
 #
-# Was the second derivative needed for it? You can find out, because FOMAML is not in this experiment yet. Give `learn_waves` a
-# parameter that goes into `settings` as `first_order`, and give `starts` one more entry. The figure then needs one more panel and
-# one more colour.
+# Does MAML need the second derivative for this? To find out, add FOMAML to this experiment. Give `learn_waves` a parameter that
+# goes into `settings` as `first_order`, and give `starts` one more entry. The figure then needs one more panel and one more
+# colour.
 #
 # ## 4 · The relatives
 #
@@ -306,9 +307,9 @@ for name, start in starts.items():
 # | Reptile (Nichol et al. 2018) | $\theta - \theta'$, $\theta'$ after several steps | the query loss, and any derivative of the inner loop |
 #
 # Reptile's idea is simple. It goes towards the mean of the tasks' solutions, and it stops part of the way. Yet it is closer to
-# MAML than it looks, if each inner step gets a fresh batch. A Taylor expansion for small rates then has two leading terms, and
-# MAML has the same two with other weights. The first term goes down the mean loss. The second goes to where the gradients of one
-# task's batches agree.
+# MAML than it looks, if each inner step gets a fresh batch. For small rates, the Taylor expansion of Reptile's update then has
+# two leading terms. MAML has the same two, with other weights. The first term goes down the mean loss. The second goes to where
+# the gradients of one task's batches agree.
 
 # %% [markdown]
 # ### Exercise 3 · Reptile's update (★, important, 10 minutes)
@@ -408,15 +409,15 @@ plt.show()
 
 # %% [markdown]
 # One direction is far steeper than all others. This direction is the mean of the features, which all drawings share. It cannot
-# tell one character from another, and yet it limits the rate for all directions that can. So take it away. What is left has one
-# direction less, so the last square lies at 0. `length=32` subtracts the mean of the support's features, and then gives each
-# drawing's features that length (CL2N, Wang et al. 2019, *SimpleShot*). This learns no weight and looks at no query. Section 5
-# measures what it is worth.
+# tell one character from another, and yet it limits the rate for all directions that can. So take it away. The rest has one
+# direction fewer, so the last square of the figure lies at 0. `length=32` subtracts the mean of the support's features, and then
+# gives each drawing's features that length (CL2N, Wang et al. 2019, *SimpleShot*). This learns no weight and looks at no query.
+# Section 5 measures what it is worth.
 #
 # ## 5 · Characters
 #
-# Now train all four on 1-shot tasks of normalised drawings, from the same random weights, for the same number of outer steps.
-# Only the `gradient` function differs. Reptile has no query loss, so it takes all drawings of a task for training. With
+# Now train all four algorithms on 1-shot tasks of normalised drawings, from the same random weights, for the same number of outer
+# steps. Only the `gradient` function differs. Reptile has no query loss, so it takes all drawings of a task for training. With
 # `batches`, each inner step of Reptile sees another drawing of each character. Reptile's $\theta - \theta'$ is no gradient, but
 # Adam can use it as one (Nichol et al. 2018), and here it does.
 #
@@ -513,17 +514,18 @@ plots.save(figure, "07_characters")
 plt.show()
 
 # %% [markdown]
-# The drawings are normalised, and so the nearest neighbour in pixels does well on them. Judge a learner by its way from the
-# dotted line, and not by its way from guessing.
+# The drawings are normalised, and so the nearest neighbour in pixels does well on them. Judge a learner by its distance from the
+# dotted line, and not by its distance from guessing.
 #
 # One set of weights gives two numbers in two settings (notebook 06). With `inductive=True`, `networks.BatchNorm` normalises the
 # queries by the statistics of the support. Otherwise it takes the statistics of all queries together. Published MAML numbers are
 # of this second kind. Ours were trained in the first, except Reptile, which has no queries.
 #
-# One short run each cannot settle the order. `studies/few_shot.py` therefore trains each learner of the course on `glyphs`,
-# 20-way, with three seeds, and notes the seconds. MAML and ANIL learn a rate for each inner step there. The recipes differ in
-# steps and in cost, so the fair axis is time. ProtoNet takes no inner step and stands beside them. "ANIL, plain features" does
-# without `length`. Each line is the mean of three seeds, inductive. The band reaches from the lowest to the highest.
+# One short run of each learner cannot settle their order. `studies/few_shot.py` therefore trains each learner of the course on
+# `glyphs`, 20-way, with three seeds, and notes the seconds. MAML and ANIL learn a rate for each inner step there. The recipes
+# differ in steps and in cost, so the fair axis is time. ProtoNet takes no inner step and stands beside them. "ANIL, plain
+# features" does without `length`. Each line is the mean of three seeds, inductive. The band reaches from the lowest to the
+# highest.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -570,8 +572,8 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # The lowest line of the figure is ANIL on features as they are. What all drawings share costs it more than ten points.
 #
-# The table comes from `studies/meta_steps.py`. There the learners take one inner step, and Reptile takes five. With several inner
-# steps ANIL can save more, because its features need to be computed only once. `studies/few_shot.py` does so.
+# The table comes from `studies/meta_steps.py`. There Reptile takes five inner steps, and the others take one. With several inner
+# steps ANIL can save more, because its features need to be computed only once. `studies/few_shot.py` makes use of this.
 #
 # Did ANIL lose by leaving the features alone? In these runs the rows of the head differ, so the question has an answer. The
 # difference is paired, because both learners met the same test episodes, for each of three seeds.
@@ -590,9 +592,9 @@ for of in ("glyphs", "omniglot"):
 # ## 6 · What moves, how many steps, how large
 #
 # `checkpoints/maml_glyphs.safetensors` holds a long run of MAML, trained 20-way on `glyphs`, and its learned rates. A 5-way task
-# takes five of the twenty rows of its head. Its loss is a mean over five images and not twenty, so at the same rates each image
-# would move the weights four times as far. Therefore we take a quarter of the rates. **Predict** how far the features' layers
-# move in the inner loop. What is lost if they are held still at test time?
+# takes five of the twenty rows of its head. The loss of such a task is a mean over five images and not twenty. So at the same
+# rates each image would move the weights four times as far. Therefore we take a quarter of the rates. **Predict** how far the
+# features' layers move in the inner loop. What is lost if they are held still at test time?
 
 # %%
 whole = checkpoints.load(runtime.project_root() / "checkpoints" / "maml_glyphs.safetensors", device)
@@ -641,8 +643,8 @@ print(f"{'difference, paired':>22}: {records.percent(difference).replace('%', 'p
 # %% [markdown]
 # The features' layers can move now, because the rows of the head differ. They hardly do, and to hold them still at test time
 # costs less than a point. So here MAML *is* nearly ANIL, this time as a finding about these weights. Raghu et al. 2020 found the
-# same on Omniglot and MiniImageNet. But larger rows push the features more, and our rows began small. So the finding holds for
-# this recipe only.
+# same on Omniglot and MiniImageNet. But larger rows in the head would move the features more, and ours began small. So the
+# finding holds for this recipe only.
 #
 # The rate and the number of steps at test time need not be those of training. The next figure tries both, on 20-way tasks,
 # because 5-way tasks are too easy to tell the settings apart. **Predict** which rate is best for one step and which for twenty,
@@ -681,9 +683,9 @@ plots.save(figure, "07_sweep")
 plt.show()
 
 # %% [markdown]
-# Without any step it guesses, because the labels of a task are assigned after training. A small rate needs many steps. In the
-# middle, one step of the right size does as much as twenty, because no direction is much steeper than the others. The largest
-# rate overshoots at its first step, and more steps do not mend this.
+# Without any step the network guesses, because the labels of a task are assigned after training. A small rate needs many steps.
+# In the middle, one step of the right size does as much as twenty, because no direction is much steeper than the others. The
+# largest rate overshoots at its first step, and more steps do not mend this.
 #
 # The long run learned its rates like any other parameter, one for each step (Antoniou et al. 2019 learn one for each layer and
 # step). To do so, pass `inner_lr` as a tensor, and its gradient comes with the rest.
@@ -745,8 +747,8 @@ for name, norm in norms.items():
           f"gradients by {trap[name]:.0e} (relative)")
 
 # %% [markdown]
-# With `nn.BatchNorm2d` the loss agrees up to rounding. The gradient does not, and there is no warning. Training goes on along a
-# wrong gradient, and such a bug ends as "our method needs careful tuning".
+# With `nn.BatchNorm2d` the loss agrees up to rounding. The gradient does not, and there is no warning. Training then follows a
+# wrong gradient. Such a bug is easily taken for "our method needs careful tuning".
 #
 # The fault is in torch. Inside MAML, scale and shift differ between tasks, and then vmap gets the second derivative of torch's
 # own kernel wrong. This is issue 534 of pytorch/functorch, still open in torch 2.13. `maml.meta_loss` refuses the layers

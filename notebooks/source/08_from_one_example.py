@@ -148,7 +148,7 @@ plt.show()
 #
 # One number sets the stroke width, and the images must be differentiable in it so that $G$ can learn it. The maximum over each
 # $3 \times 3$ neighbourhood thickens every stroke by a pixel on either side. The minimum takes a pixel away on either side. Our
-# strokes are only about two pixels wide, so the blend makes them pale rather than thin.
+# strokes are only about two pixels wide, so the minimum makes them pale rather than thin.
 #
 # Blend image, maximum and minimum by `stroke_width` `[B]`, from −1 to 1. At 0 the image stays, at 1 it is the maximum, at −1 it
 # is the minimum, and halfway is halfway. `max_pool2d(x, 3, 1, 1)` is the maximum. For the minimum, think of $-x$.
@@ -206,8 +206,9 @@ checks.mismatch(my_mismatch)
 # ## 5 · Train, and look
 #
 # `pairs.train_generator` is `gan.fit` of notebook 03 on such pairs. To $D$'s loss it adds the term of Exercise 3 and, every
-# fourth iteration, R1. First train for a few iterations, and watch the losses. **Predict** what each player pays while $D$ cannot
-# tell the three kinds of pairs apart. A coin pays $2 \log 2$ for two kinds (notebook 01).
+# fourth iteration, R1. First train for a few iterations, and watch the losses. **Predict** what each player pays while $D$
+# cannot tell the three kinds of pairs in section 4 apart. In notebook 01 there were two kinds, and a $D$ that guessed paid
+# $2 \log 2$.
 
 # %%
 def new_pair(make_G, **parts):
@@ -252,9 +253,10 @@ plt.show()
 # $2 \log 2 = 1.39$ nats, and $G$ pays $\log 2 = 0.69$ nats.
 #
 # Now come the long runs, of the very same code with 4,000 iterations. For `glyphs`, `studies/generators.py` made them, and they
-# lie in `checkpoints/`. For other data, short runs are trained right here. There are two designs, and two warp generators that
-# lack something. In *warp, no task* neither player sees the task. In *warp, unconditional D* the discriminator sees only the
-# drawing, which is fault 3 of notebook 05. **Predict**: will the $G$ of this $D$ preserve the character, and will it vary it?
+# lie in `checkpoints/`. For other data, short runs are trained right here. They compare the two designs, and two more warp
+# generators that each lack a part. In *warp, no task* neither player sees the task. In *warp, unconditional D* the
+# discriminator sees only the drawing, which is fault 3 of notebook 05. **Predict**: will a $G$ that trains against this $D$
+# preserve the character, and will it vary it?
 
 # %%
 KINDS = {"pixel": ("pixel_glyphs.safetensors", networks.PixelGenerator, {}),
@@ -280,8 +282,8 @@ for kind, (file, make_G, parts) in KINDS.items():
 
 # %% [markdown]
 # `augmentations.classical()` joins them as a baseline. It takes random affine maps, bends and stroke widths, which do not depend
-# on the example and are learned from no data. Here it has full strength, which nobody has tuned. Notebooks 09 to 11 use a quarter
-# of it, so its numbers here say nothing about those notebooks. From here on, every example is of a character of the validation
+# on the example and are learned from no data. Here it has full strength, which nobody has tuned. Notebooks 10 and 11 use a
+# quarter of it, and 09 uses half, so its numbers here say nothing about those notebooks. From here on, every example is of a character of the validation
 # alphabets.
 
 # %%
@@ -346,22 +348,23 @@ plt.show()
 #
 # Two networks that took no part in any training of $G$ give three verdicts.
 #
-# * **Class preservation, by a learner.** The ProtoNet of notebook 06 gets one real drawing of each character. It must name a
-#   *generated* drawing, made from another real drawing of the character. Each drawing is judged by itself, so the setting is
-#   inductive. The class is preserved if the ProtoNet names generated drawings rightly as often as the real ones that they were
-#   made from.
+# * **Class preservation, by a learner.** The ProtoNet of notebook 06 gets one real drawing of each character. Then $G$ redraws
+#   another real drawing of the character, and the ProtoNet must name the *generated* one. Each drawing is judged by itself, so
+#   the setting is inductive. The class is preserved if generated drawings are named rightly as often as the real ones behind
+#   them.
 # * **Class preservation and diversity, by an evaluation classifier.** It has learned the validation characters. How often it
 #   finds the character is a second measure of preservation. Diversity is the mean distance between two drawings made from one
-#   example, divided by that between two people's drawings. The distances are between the classifier's features.
+#   example. It is divided by the mean distance between two people's drawings. The distances are between the classifier's
+#   features.
 # * **Distance to the truth.** For one example, $G(z, x)$ should have the distribution of the class. The energy distance of two
 #   distributions is $2\,\mathbb{E}\lVert a - b\rVert - \mathbb{E}\lVert a - a'\rVert - \mathbb{E}\lVert b - b'\rVert$ with
-#   $a, a'$ sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 only if they are equal. Then an
-#   estimate can come out slightly negative. We take it between the evaluation classifier's features. On `glyphs` the truth can be
-#   sampled, because the simulator can make new people.
+#   $a, a'$ sampled from the one and $b, b'$ from the other (Székely & Rizzo 2013). It is 0 if they are equal, and positive
+#   otherwise. Where it is 0, an estimate can come out slightly negative. We take it between the evaluation classifier's features. On
+#   `glyphs` the truth can be sampled, because the simulator can make new people.
 #
 # The last column of the table is the Fréchet distance of notebook 03, for all characters together. The settings of $G$, such as
-# its rates, were not chosen on these alphabets but on two real ones, Greek and Korean. Greek is a validation alphabet of
-# `omniglot-small1`, so there the verdicts flatter a little. The test alphabets wait for notebook 09.
+# its rates, were not chosen on these alphabets but on two real ones, Greek and Korean. But Greek is a validation alphabet of
+# `omniglot-small1`, so on that dataset the verdicts flatter a little. The test alphabets wait for notebook 09.
 #
 # **Predict**: copies of the example preserve the class perfectly. What will the distance to the truth say of them?
 
@@ -393,9 +396,9 @@ def energy_distance(a, b):
 
 
 # %% [markdown]
-# On `glyphs`, the truth is what new people write. For other data, it is the drawings of the example's class that no network used.
-# Every way to draw is compared with the first half of the truth. The second half stands in the table as *people*. Every other way
-# makes as many drawings, because a Fréchet distance depends on their number.
+# On `glyphs`, the truth is what new people write. For other data, it is the drawings of the same class that no network has
+# used. Every way to draw is compared with the first half of the truth. The second half stands in the table as *people*. A
+# Fréchet distance depends on the number of drawings, so every other way makes equally many.
 
 # %%
 n_true = sizes.pick(smoke=12, cpu=40, gpu=100)
@@ -517,7 +520,7 @@ plt.show()
 # * The intervals are over episodes and characters. But each generator was trained once, so a small difference between two of them
 #   may be chance.
 #
-# **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task. Then compare it with *warp,
+# **What each part is good for.** Compare *warp* with *warp, no task*, which lacks the task. Then compare *warp* with *warp,
 # unconditional D*, whose $D$ sees neither task nor example. This $D$ also pays no third term (section 4), because without an
 # example no drawing is the wrong one. All met the same characters and episodes, so the differences of this ablation are paired
 # (notebook 06).

@@ -15,8 +15,8 @@
 # **You need** notebooks 06, 07 and 08. **Time**: 50 minutes, and about 50 more with the three
 # exercises.
 #
-# All drawings are normalised (notebook 06), because a learner without that is weak, and a weak
-# learner flatters whatever is added to it.
+# All drawings are normalised (notebook 06). Without that a learner is weak, and almost anything
+# that is added to it seems to help.
 #
 # Parameters as in notebook 00. For images of your own: `dataset = "folder:/path"`, one subfolder
 # for each class.
@@ -60,14 +60,14 @@ print(f"{len(train.names)} characters to learn from; "
 # `studies/trial.py`: on real characters, 20-way 1-shot within an alphabet, **are the copies of a
 # generator better than classical ones?**
 #
-# Both are used in the place that notebook 10 found best on drawings that are not normalised. A
-# ProtoNet trains on copies alone. At test time it averages the features of each drawing and of
-# seven copies. Both kinds of copies are tuned alike.
+# Both kinds of copies are used in the same way. A ProtoNet trains on copies alone. At test time it
+# averages the features of each drawing and of seven copies. Notebook 10 found this way best, on
+# drawings that are not normalised. Both kinds of copies are tuned alike.
 #
 # Eight alphabets are tested, each after training on other alphabets. For each of them there are
-# five generators and ten networks, five in either arm. The unit is the *alphabet*, because tasks of
-# one alphabet share its characters. So the interval is over eight alphabets. Section 8 explains the
-# p-value beside it. **Predict** the sign of GAN minus classical.
+# five generators, and each of the two arms has five networks. The unit is the *alphabet*, because
+# tasks of one alphabet share its characters. So the interval is over eight alphabets. Section 8
+# explains the p-value beside it. **Predict** the sign of GAN minus classical.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -177,7 +177,7 @@ checks.augmenter(my_augmenter)
 # | GAN + classical | classical augmentation of drawings of $G$ | do the two add up? |
 # | oracle | five more real drawings | what would more *data* do? |
 #
-# The oracle is an upper bound as long as the queries are not augmented. The generator is the warp
+# No arm should beat the oracle, as long as the queries are not augmented. The generator is the warp
 # generator of notebook 08. On `glyphs` it comes from its checkpoint. On other data it is trained
 # right here for a short time.
 
@@ -244,12 +244,12 @@ candidates = {"ProtoNet": learners.protonet(network),
 #
 # * It takes **more gradient steps**, because its data set is larger. Here every arm takes the same
 #   number.
-# * Its **episodes are easier**. Here all arms see the same episodes. Each episode has enough shots
-#   for the oracle, and all other arms see only the first of them (`placements.first_shots`).
+# * Its **episodes are easier**. Here all arms see the same episodes. Each episode has the six shots
+#   that the oracle needs, and all other arms see only the first (`placements.first_shots`).
 # * The **baseline is not tuned**. Here the strength of *classical* and the reach of $G$'s noise
-#   were tuned alike, from the same four factors, on the validation alphabets of `glyphs`. *This
-#   notebook* measures on these alphabets, so it flatters both a little. The study below tests on
-#   other alphabets.
+#   were tuned alike. For each, the best of the same four factors was taken on the validation
+#   alphabets of `glyphs`. *This notebook* measures on these alphabets, so it flatters both a
+#   little. The study below tests on other alphabets.
 # * $G$ has **seen the classes**. Here it was not trained on these alphabets.
 #
 # ## 4 · Two learners, five arms
@@ -430,19 +430,18 @@ for name, learner in candidates.items():
     print(f"{name:12} blurred copies: {gain:+.1f} ± {half:.1f} points against no augmentation")
 
 # %% [markdown]
-# *Classical* and *GAN* are both blurred by one warp, so they can be compared whatever the blur
-# costs. *No augmentation* has sharp drawings alone. In our run on `glyphs`, blurred copies cost the
-# ProtoNet nothing that the interval shows. So what it loses in the figure of section 4, it loses by
-# the warps.
+# *Classical* and *GAN* are both blurred by one warp, so the blur does not spoil their comparison. *No
+# augmentation* has sharp drawings alone. In our run on `glyphs`, blurred copies cost the ProtoNet
+# nothing that the interval shows. So what it loses in the figure of section 4, it loses by the
+# warps.
 #
 # ## 6 · Test-time augmentation
 #
-# So far the two sides are not treated alike. Prototypes that are five sixths generated face a query
-# that is real, in features that may well tell the two apart. So treat the query as the support is
+# So far the two sides are not treated alike. Prototypes that are five sixths generated face a real
+# query, and the features may well tell generated from real. So treat the query as the support is
 # treated. Make five augmented copies of it as well, let the learner name all six, and let the six
-# predictions **vote** (`placements.with_votes`). If several names get the most votes, the name of
-# the query without augmentation wins. If that name is not among them, the one with the lowest
-# number wins.
+# predictions **vote** (`placements.with_votes`). If several names get the most votes, the name that
+# the query itself got wins. If that name is not among them, the class with the lowest number wins.
 #
 # This is *test-time augmentation*. The learner needs no other training, takes no further step, and
 # sees no other query, so it stays inductive. **Predict**: does it help classical augmentation as
@@ -486,9 +485,9 @@ for name, learner in candidates.items():
 # ### Exercise 2 · A fraction and its interval (★★, important, 20 minutes)
 #
 # `baseline` (no augmentation), `arm` and `oracle` hold the accuracies of the same `n` runs, each as
-# `[n]`. There are two traps. One is the mean of the runs' ratios, because one run with a small
-# denominator can ruin it. The other is the interval of the numerator alone, because the denominator
-# is uncertain too.
+# `[n]`. There are two traps. One is to average the ratios of the runs, because one run with a small
+# denominator can ruin the mean. The other is to take the interval of the numerator alone, because
+# the denominator is uncertain too.
 #
 # The **jackknife** (Tukey 1958) avoids both. Let $r$ be the fraction above, with means over all
 # runs, and $r_{-i}$ the same without run $i$. Then the pseudo-values $n r - (n - 1) r_{-i}$ behave
@@ -572,9 +571,10 @@ print(f"At 5 shots the intervals reach from {100 * min(r['low'] for r in wide):.
 
 # %% [markdown]
 # Mind the denominators. At five shots, five more real drawings bring little, so the fractions have
-# intervals that are too wide for the figure. A fraction below zero is a *loss*. A fraction can rise although the gain in
-# points falls, if the gap falls faster. The *oracle* has no test-time augmentation. So it is no
-# upper bound for the arms that have it, and their fraction can exceed 100 %.
+# intervals that are too wide for the figure. A fraction below zero is a *loss*. If the gap shrinks
+# faster than the gain in points, the fraction rises although the gain falls. The *oracle* has no
+# test-time augmentation. So it is no upper bound for the arms that have it, and their fraction can
+# exceed 100 %.
 #
 # Now compare the figure with what you predicted. Each learner here was trained on real drawings
 # alone, and without test-time augmentation a prototype that is five sixths generated faces a real
@@ -582,10 +582,11 @@ print(f"At 5 shots the intervals reach from {100 * min(r['low'] for r in wide):.
 #
 # ## 8 · Many ways to be lucky
 #
-# The study makes many comparisons, of ten pairs of arms for each learner and kind of episode.
-# At 95 %, one comparison in twenty of *equal* arms looks "significant", because its *p-value* is
-# below 0.05. The p-value is the probability that equal arms would show a difference at least as
-# large as the measured one. Whoever reports only the best of many comparisons may report luck.
+# The study makes many comparisons, of ten pairs of arms for each learner and kind of episode. The
+# *p-value* of a comparison is the probability that equal arms would show a difference at least as
+# large as the measured one. Below 0.05 the difference is called "significant". So of twenty
+# comparisons of *equal* arms, one looks significant on average. Whoever reports only the best of
+# many comparisons may report luck.
 #
 # The correction by Holm (1979) keeps the chance of *any* false alarm at 5 %. First sort the $m$
 # p-values. The smallest must be at most $\alpha / m$, and the next at most $\alpha / (m - 1)$. Go
@@ -661,15 +662,15 @@ display(Markdown("\n".join(lines)))
 # %% [markdown]
 # Comparisons that share episodes and networks are not independent. Holm's guarantee holds
 # nevertheless, as far as each p-value is right. The ten alphabets are the unit here, as in the
-# trial. They share one generator and three networks, so the p-values speak of other alphabets, and
-# not of another generator. If few differences stand, the effects need not be small. With only ten
-# alphabets, Holm lets only large effects stand.
+# trial. They share one generator and three networks. So the p-values say what to expect of other
+# alphabets, but not of another generator. If few differences stand, the others need not be small,
+# because with only ten alphabets Holm lets only large effects stand.
 #
 # ## 9 · The challenge
 #
-# How far does all this carry on the course's hardest test? It is that of the Omniglot challenge:
-# 20-way 1-shot within one alphabet, from *five* background alphabets. `course challenge` puts a
-# learner together from these parts, all on normalised drawings.
+# How well does all this do on the course's hardest test? It is the test of the Omniglot challenge,
+# 20-way 1-shot within one alphabet, with only *five* background alphabets to learn from.
+# `course challenge` puts a learner together from these parts, all on normalised drawings.
 #
 # * The **matching** of notebook 06 has learned nothing.
 # * The **network** is a ProtoNet that learned from the five alphabets and from `glyphs`.

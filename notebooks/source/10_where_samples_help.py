@@ -104,11 +104,11 @@ def my_averaged_features(features, x, augment, n):
 checks.averaged_features(my_averaged_features)
 
 # %% [markdown]
-# **Predict** how the error changes if the features are averaged over 1, 2, 4, ... 64 images. Say it
-# for copies of the support alone, of the query alone, and of both. Say it for copies by $G$ and for
-# classical ones. The first image is the drawing itself and all others are augmented copies of it,
-# so 1 image means no augmentation. All points of a curve use the same images, because each is the
-# mean over the first $n$ of them.
+# **Predict** how the error changes if the features are averaged over 1, 2, 4, ... 64 images.
+# Predict it for copies of the support alone, of the query alone, and of both, once by $G$ and once
+# classical. The first image is the drawing itself and all others are augmented copies of it, so 1
+# image means no augmentation. The images are made once, and the point at $n$ averages the first $n$
+# of them.
 
 # %%
 @torch.no_grad()
@@ -215,20 +215,20 @@ for (name, side), curve in curves.items():
 # difference, and from then on the curves are nearly flat. The exception is *classical* on both
 # sides, because its error rises at first and then slowly comes down again.
 #
-# The network was trained on single real drawings. One that was trained on augmented copies is used
-# to them, as section 4 shows.
+# This network was trained on single real drawings. Section 4 also has networks that were trained on
+# augmented copies, and so are used to them.
 #
 # ## 3 · What D thinks of it
 #
 # Not every drawing of $G$ is good, and we own a critic. In notebook 01 the best discriminator's
 # logit is $\ell = \log (p / q)$, with $p$ the density of real pairs and $q$ that of generated ones.
-# So $e^{\ell}$ is an **importance weight**. Averaged with these weights, $G$'s samples stand for
-# real ones.
+# So $e^{\ell}$ is an **importance weight**. With these weights, an average over $G$'s samples
+# estimates the average over real ones.
 #
 # Our $D$ is not the best one. It was also trained to refuse real drawings of wrong characters
-# (notebook 08), so its best logit is $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$, with
-# $p_{\text{wrong}}$ the density of those wrong pairs. So the weights are only $D$'s opinion. A
-# blunter way is to keep the best drawings and to drop the rest.
+# (notebook 08). So the logit that it strives for is
+# $\log \bigl( p / (q + \tfrac12 p_{\text{wrong}}) \bigr)$, with $p_{\text{wrong}}$ the density of those
+# wrong pairs. So the weights are only $D$'s opinion. A blunter way is to keep the best drawings and to drop the rest.
 
 # %% [markdown]
 # ### Exercise 2 · Weights from a critic (★★, important, 15 minutes)
@@ -319,22 +319,22 @@ for name, weigh in weights.items():
 # Most drawings are used in training, so generated ones may matter most there, or do the most harm.
 # `studies/placements.py` trains a ProtoNet on **five** simulated alphabets, as few as the small
 # Omniglot set has. It does so in eleven ways with three seeds each. Each is tested without copies,
-# and with seven copies in four ways: by $G$ on the support alone, and on both sides by $G$, by
-# classical augmentation of half strength, or by classical augmentation of $G$'s drawings. The
-# eleven ways of training are these.
+# and with seven copies in four ways. One way has copies by $G$ on the support alone. The other
+# three have copies on both sides, by $G$, by classical augmentation of half strength, or by
+# classical augmentation of $G$'s drawings. The eleven ways of training are these.
 #
 # * **no augmentation**: the learner sees real drawings only.
 # * **support and query**: each training drawing is replaced by a new one. It is made by $G$, by
 #   classical augmentation of full or half strength, or by classical augmentation of $G$'s drawings.
 # * **support** alone and **query** alone: the drawings of one side are replaced by $G$'s.
-# * **cross-fitted**: $G$ was trained on five *other* alphabets. So it knows nothing of the
-#   learner's own alphabets, and what it brings comes from the others.
+# * **cross-fitted**: $G$ was trained on five *other* alphabets. So whatever it brings to the
+#   learner comes from those other alphabets.
 # * **hallucinated classes**: in each task, half of the real classes give way to invented ones. An
 #   unconditional generator (notebook 03) makes up the characters, and the conditional one draws
 #   them.
 # * **one added**: a drawing of $G$ joins each support example.
-# * **jointly**: the same, and $G$ goes on training together with the learner. It then serves the
-#   learner's loss and not $D$'s approval (Wang et al. 2018).
+# * **jointly**: the same, and $G$ goes on training together with the learner. Then $G$ is trained
+#   to lower the learner's loss, and no longer to convince $D$ (Wang et al. 2018).
 #
 # In the table each way of training is a row, and each way of testing is a column. **Predict** the
 # best row, the worst row, and whether all columns have the same best row.
@@ -382,8 +382,8 @@ display(Markdown("The five best and the three worst of the table (error, and its
 # On the best row the columns do not agree. Where $G$ makes all augmented copies at test time, the
 # rows of $G$ on both sides are ahead of the classical ones. Where classical augmentation makes
 # them, the classical rows are ahead. So training should see the kind of drawings that the test will
-# average. With classical copies on both sides, the intervals of *half classical* and $G$ overlap,
-# so this is a trend and no proof.
+# average. But where classical copies are averaged, the intervals of the rows *half classical* and
+# $G$ overlap. So this is a trend and no proof.
 #
 # Now read along the rows. Every row, including those trained with classical augmentation, has its
 # lowest error with copies by $G$ on both sides. And *cross-fitted*, whose $G$ never saw the
@@ -394,8 +394,8 @@ display(Markdown("The five best and the three worst of the table (error, and its
 # ## 5 · A place of your own
 #
 # The table does not have every place. Now propose one and run the science: write down a prediction,
-# run your place and a baseline on the same tasks, and let the interval decide. The rules of a trial
-# (notebook 09) come first, because they must not depend on what you hope for.
+# run your place and a baseline on the same tasks, and let the interval decide. First write the
+# rules of such a trial (notebook 09), because they must not depend on what you hope for.
 #
 # ### Exercise 4 · A trial (★★, important, 15 minutes)
 #

@@ -4,8 +4,8 @@
 # **The question.** What can generated samples add, and what can they never add?
 #
 # In notebook 10, copies by $G$ on both sides lowered the errors of a ProtoNet. This notebook asks *what* in the copies helps,
-# because that decides what to try next. First it takes $G$ apart. What does $G$ change in a drawing, and do people change the
-# same? Does something simpler than a GAN do as well? Then a toy world, simple enough for formulas, tells how much samples *can*
+# because that decides what to try next. First it takes $G$ apart. What does $G$ change in a drawing, and do people vary the same
+# things? Does something simpler than a GAN do as well? Then a toy world, simple enough for formulas, tells how much samples *can*
 # add. At the end we compare these formulas with what was measured.
 #
 # **You need** notebooks 06, 08 and 10. **Time**: 55 minutes, and about 55 more with the five exercises.
@@ -143,12 +143,12 @@ def my_slope(a, b):
 checks.slope(my_slope)
 
 # %% [markdown]
-# **Predict** three slopes of the place across. The first is that of a copy by $G$, the second that of a classical copy. The third
-# is that of *another person's drawing of the same character*. Is it 0?
+# **Predict** the slope of the place across for three drawings: a copy by $G$, a classical copy and *another person's drawing of
+# the same character*. Is the last slope 0?
 #
 # Besides the slope we measure the **scatter**, which says how far the points lie from the line. Its unit is the scatter of
-# people. Drawings of one character belong together, so intervals are taken over characters. We leave out one character at a time,
-# as in the jackknife of `statistics.fraction_recovered`.
+# people. Drawings of one character belong together, so intervals are taken over characters. They come from a jackknife, which
+# leaves out one character at a time (as in `statistics.fraction_recovered`).
 
 # %%
 def slopes(a, b):
@@ -226,7 +226,7 @@ plt.show()
 # **Raw drawings.** The place of a copy by $G$ is a compromise. About half of $x$'s habit is forgotten, and the scatter is nearly
 # that of people. In size, proportions and slant $G$ is timid, because its slopes are near 1 and it scatters far less than people
 # do. Stroke width is a case of its own, because every warp samples the image anew and softens its edges. So of all that people
-# vary, this $G$ learned to vary **the place**. It regresses to the mean, as people's places do.
+# vary, this $G$ learned to vary **the place**. The places of its copies regress to the mean, as people's places do.
 #
 # **Normalised drawings.** The place is the same in all drawings, so $D$ cannot judge by it. So the second $G$ learned other
 # things. Now its slopes of proportions, slant and stroke width lie nearer to those of people than the slopes of the first $G$
@@ -347,8 +347,8 @@ plt.show()
 #
 # The ProtoNet is that of notebook 10, trained on raw drawings without augmentation. In support and query, a drawing's features
 # are means over the drawing and its augmented copies. Many episodes use the same drawing, so we compute its mean features once.
-# In place of images, the episodes then hold the drawings' numbers, each written as three bytes. All arms see the same episodes,
-# so differences are paired.
+# The episodes then hold no images. In place of each drawing they hold its index, written as three bytes. All arms see the same
+# episodes, so differences are paired.
 
 # %%
 n_way = min(20, *map(val.alphabets.count, val.alphabets))
@@ -469,8 +469,8 @@ plt.show()
 # * **classical** augmentation has four strengths.
 # * **half of G** halves all of $G$'s settings, because classical copies have a choice of strengths, too.
 # * **G, shuffled** tests whether it is of use that $G$ looks at the drawing.
-# * **a Gaussian** has the mean and covariance of $G$'s 57 numbers over training drawings. Copies use samples of this Gaussian,
-#   whatever the drawing.
+# * **a Gaussian** has the mean and covariance of $G$'s settings over training drawings, which are 57 numbers for each drawing.
+#   Each copy is warped by a sample of this Gaussian, whatever the drawing.
 # * **regression** is the same network as $G$, trained without any $D$. It warps $x$ so that its blurred pixels come near those of
 #   another person's drawing of the character.
 # * **regression, best of 4** makes four warps of $x$, and its loss counts only the nearest one. So it may vary its warps (Li &
@@ -600,14 +600,14 @@ print(f"Share of its settings' variance that the drawing decides: {decided['valu
 # Intervals are over characters, with one training of each network.
 #
 # After normalisation no arm clearly takes errors off, and $G$ is no exception. As far as the intervals tell, *all rivals but
-# classical copies at full strength* do as well as $G$, and so does no augmentation. The settings of other drawings do as well,
-# though the drawing decides part of them. So does a regression that never met a $D$. This learner has no use for the better
+# classical copies at full strength* do as well as $G$, and so does no augmentation. Shuffled settings do as well, though each
+# drawing decides a part of its settings. So does a regression that never met a $D$. This learner has no use for the better
 # imitation of people. *Half of G* has the lowest error of this run, but the interval of its difference from no augmentation
 # contains 0.
 #
 # **A learner that has learned nothing.** Perhaps a trained ProtoNet has nothing left to gain. The matcher of notebook 06 has
-# learned nothing, and bends drawings by itself. Here its costs are means over four pairs. One pair is the two drawings
-# themselves. Each other pair is a copy of the query and a copy of the example.
+# learned nothing, and bends drawings by itself. Here each cost is a mean over four pairs. One pair is the query and the example.
+# Each of the other three is a copy of the query and a copy of the example.
 
 # %%
 few = episodes.sample(worlds["normalised"][1], n_way=n_way, k_shot=1, within_alphabet=True,
@@ -755,7 +755,8 @@ display(Markdown("\n".join(lines)))
 # ### How many samples?
 #
 # The mean of $n$ samples scatters about $A x$ with the covariance $S / n$. Take one direction of the round world, with variances
-# $b$ and $w$ and $a = b / (b + w)$. On average, the squared error of a prototype is
+# $b$ and $w$ and $a = b / (b + w)$. The prototype is $x$ itself or the mean of $n$ samples. On average, the squared error of a
+# prototype is
 #
 # $$ \underbrace{w}_{x \text{ itself}} \qquad\text{or}\qquad
 #    \underbrace{a w}_{\text{floor}} + \frac{1}{n} (w + a w) . $$
@@ -974,9 +975,9 @@ errors_at = {"no augmentation": placed(), "support alone": placed(shrink=("suppo
              "both sides, copies by G": placed(copies_of=("support", "query"))}
 
 # %% [markdown]
-# The toy's error is far too low. Real characters come in pairs that look alike, and some drawings are far from all others. So we
-# fit one number. We widen people's spread until the toy makes the error that was measured without augmentation on the validation
-# alphabets. The *changes* are then predictions.
+# The toy's error is far too low, as the next cell prints. Real characters come in pairs that look alike, and some drawings are
+# far from all others. So we fit one number. We widen people's spread until the toy makes the error that was measured without
+# augmentation on the validation alphabets. The *changes* are then predictions.
 
 # %%
 low, high = 1.0, 32.0
@@ -1027,8 +1028,8 @@ plt.show()
 # Intervals of predictions are over tasks of the toy, those of measurements over characters.
 #
 # The formulas of *support alone* and *both sides* need two covariances and no adversary, and on `glyphs` both take errors off
-# this ProtoNet. $G$'s copies take the same two places and do not. So there is room for a gain, but this $G$ does not fill it. A
-# perfect $G$, whose copies have the mean feature $A x$, would change the error about as much as the formula in its place.
+# this ProtoNet. $G$'s copies take the same two places and do not. So there is room for a gain, but this $G$ does not fill it. The
+# copies of a perfect $G$ have the mean feature $A x$. So they would change the error about as much as the formula does.
 #
 # *Support alone* was predicted. The rest shows where the theory fails.
 #
@@ -1043,7 +1044,8 @@ plt.show()
 # **Who gains most?** Section 4 says that all help is prior knowledge, so a learner that already has it gains less. That predicts
 # an order for the learners of notebook 09: first the matcher, next the head on a classifier's features, last ProtoNet and MAML.
 # The matcher has learned nothing, and the classifier never met a one-shot task. ProtoNet and MAML were trained on such tasks.
-# Mind that the matcher of notebook 09 takes no means over copies. Each copy in the support is one more drawing that may fit.
+# Mind that the matcher of notebook 09 takes no means over copies. There, each copy of an example is one more drawing that a query
+# may fit.
 
 # %%
 folder = runtime.project_root() / "figures" / "results"

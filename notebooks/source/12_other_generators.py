@@ -137,8 +137,8 @@ least = nearest.bincount(minlength=8).min().item() / len(start)
 print(f"{100 * least:.0f} % of the walkers end at the emptiest heap; a fair share is 12.5 %")
 
 # %% [markdown]
-# The titles give the energy distance of notebook 08 between the points where the walkers arrive and as many points of the data.
-# If both have the same distribution, it is 0 up to chance. Grey lines are the ways of 60 walkers.
+# The titles give an energy distance (notebook 08). It compares the points where the walkers arrive with as many points of the
+# data. If both have the same distribution, it is 0 up to chance. Grey lines are the ways of 60 walkers.
 #
 # One step lands in the middle. At $t = 0$ a walker may still end anywhere, so the mean of all ways is the way to the *mean* of
 # the data. A regression without noise blurs for the same reason. With more steps, each walker can turn as its target becomes
@@ -214,8 +214,8 @@ class GaussianWarps(nn.Module):
 # | regression, best of 4 | 57 numbers of a warp | the other drawing and the nearest of 4 warps |
 #
 # `studies/other_generators.py` trained them on the normalised drawings of the training alphabets. Each had the same number of
-# seconds on one processor, and the search for warps counts. On `glyphs` you load generators of four minutes, but the Gaussian
-# learns from the warps above. On other data, three kinds are trained right here for a short time.
+# seconds on one processor, including the search for warps. On `glyphs` you load generators that were trained for four minutes,
+# but the Gaussian learns from the warps above. On other data, three kinds are trained right here for a short time.
 
 # %%
 MAKE = {"GAN, warps": networks.WarpGenerator, "GAN, pixels": networks.PixelGenerator,
@@ -305,8 +305,8 @@ plt.show()
 #
 # The metrics are those of notebook 08, in the features of an evaluation classifier of the validation characters. *Class
 # preservation* says how often the classifier finds the right character. *Diversity* is the mean distance of two drawings made
-# from one example, over the distance of two people's drawings. The *distance to the truth* is the energy distance of $G(z, x)$ to
-# other people's drawings of the character.
+# from one example, divided by that of two people's drawings of a character. The *distance to the truth* is the energy distance of
+# $G(z, x)$ to other people's drawings of the character.
 
 # %%
 labels = torch.arange(len(ink), device=device)
@@ -371,8 +371,8 @@ plots.save(figure, "12_judged")
 plt.show()
 
 # %% [markdown]
-# Intervals are over characters, and each generator was trained once. Hollow dots are kinds that draw pixels. The classifier's own
-# errors are in all numbers, people's too.
+# Intervals are over characters, and each generator was trained once. Hollow dots are kinds that draw pixels. The classifier makes
+# errors of its own, which count in all numbers, people's too.
 #
 # **What a step costs.** A flow may take few steps or many, without new training. **Predict**: what does a flow of one step draw?
 # Remember the plane.
@@ -423,9 +423,9 @@ plt.show()
 # One training says little. So `studies/other_generators.py` trained each kind for one minute with each of five seeds, and once
 # for four minutes. It judged them on the ten **test** alphabets, which earlier studies had used, too. Then two learners of
 # notebook 09 got five copies of each example. *Distortion matching* has learned nothing, and *fine-tuning the head* starts from a
-# trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and the controls were added after
-# the first results. **Predict** with notebook 11: which of the two learners gains more? Does the better imitation bring the
-# larger gain?
+# trained network. Their tasks are 20-way 1-shot within one alphabet. All of it is exploratory, and the controls (mild classical,
+# blurred, halved and shuffled copies) were added after the first results. **Predict** with notebook 11: which of the two learners
+# gains more? Does the better imitation bring the larger gain?
 
 # %%
 folder = runtime.project_root() / "figures" / "results"
@@ -498,8 +498,8 @@ plt.show()
 # seeds.
 #
 # * **Over warps, the flow needs less time than the GAN.** After one minute each, all five seeds of the flow are nearer to the
-#   truth than all five of the GAN, and they scatter less. After four minutes no difference is clear. Mind that the learning rates
-#   of all other kinds fall to 0 during training, and those of the GANs do not.
+#   truth than all five of the GAN, and they scatter less. After four minutes no difference is clear. Mind that the GANs' learning
+#   rates do not fall to 0 during training, but those of all other kinds do.
 # * **A Gaussian that looks at no drawing is nearly as near.** So these generators mostly learn *which warps people make*, and
 #   little of *which warp suits this drawing*.
 # * **In pixels, the two ways fail in opposite directions.** The GAN hands the example back. The flow varies a character as people
@@ -523,7 +523,7 @@ show_table([(kind, budget, f"1 min, warps {budget}") for budget in ("halved", "s
 # %% [markdown]
 # * **It is not just caution.** Halve all settings of the GAN, the flow or the Gaussian, or take classical copies at a quarter.
 #   Then their diversity falls to the regression's or below, and they keep more characters, and yet the gain stays small.
-# * **It is not just softness.** Warps soften a drawing, but blurred copies bring no clear gain.
+# * **It is not just softness.** Warps soften a drawing, but in this section's first table, blurred copies bring no clear gain.
 # * **It is hardly the look at the drawing.** With the warps of other drawings, matching keeps most of its gain, and fine-tuning
 #   keeps about half.
 #
@@ -549,9 +549,9 @@ display(Markdown("\n".join(lines)))
 # ## 6 · GANs with little data
 #
 # All this was learned from 35 alphabets. If there is only one, $D$ can learn its drawings by heart. Then $D$ takes these for real
-# and all others for generated, and $G$ learns nothing useful from it. To detect this, keep some real drawings away from $D$. If
-# $D$ judges, its mean logits are the same for known and for held-back real pairs. If $D$ remembers, its logits are higher for
-# known pairs.
+# and all others for generated, and $G$ learns nothing useful from it. To detect this, keep some real drawings away from $D$. A
+# $D$ that judges has the same mean logits for known and held-back real pairs. A $D$ that remembers has higher logits for known
+# pairs.
 #
 # ### Exercise 2 · Read the overfit (★, important, 10 minutes)
 #
@@ -582,7 +582,7 @@ checks.overfit(my_overfit)
 # * **Relativistic, R1 + R2** asks $D$ only which of two drawings is *more* real. $D$ is made flat at generated drawings, too
 #   (Huang et al. 2024, *The GAN is dead; long live the GAN!*).
 #
-# Augmentation has a trap. If only the real drawings are shifted, a shifted world is what $G$ learns to draw, so the augmentation
+# Augmentation has a trap. If only the real drawings are shifted, $G$ learns to draw shifted drawings. Then the augmentation
 # **leaks**. If both are shifted in $D$'s loss but not in $G$'s, then $G$ learns from a $D$ that was trained on other pictures.
 # Augmentation can leak even when it is done rightly. If all images are turned by random quarter turns, no $D$ can tell an upright
 # $G$ from a turned one. So some images must stay as they are.
@@ -611,8 +611,8 @@ checks.augmented_losses(my_augmented_losses)
 # %% [markdown]
 # `studies/little_data.py` trained the warp generator on 1, 2, 5, 10 and 20 alphabets by five recipes, with five seeds each. Every
 # run had thirty seconds, so a costly recipe gets fewer iterations. The distance to the truth is measured on the validation
-# alphabets, of which no training saw anything. The settings of each recipe were chosen by the same distance, for training on two
-# alphabets, with other seeds. **Predict**: which recipe needs the alphabets least?
+# alphabets, of which no training saw anything. Each recipe's settings were chosen by the same distance, in runs with two
+# alphabets and other seeds. **Predict**: which recipe needs the alphabets least?
 
 # %%
 little = records.read(folder / "little_data.jsonl")
@@ -684,8 +684,9 @@ plt.show()
 # drawings.
 #
 # **Stable training, as a number.** A recipe is stable if the seed hardly matters. The last column of the table is the spread of
-# five seeds about their mean. The column before it tells how many of a recipe's 25 runs came *near the best*. Near means a
-# distance at most a tenth above that of the best run with as many alphabets. So this column asks for stable *and* good runs.
+# five seeds about their mean. The column before it says what share of a recipe's 25 runs came *near the best*. Such a run has a
+# distance at most a tenth above that of the best run with the same number of alphabets. So this column asks for stable *and* good
+# runs.
 
 # %%
 lines = ["| recipe | " + " | ".join(f"distance, {n} alphabet{'s' if n > 1 else ''}"

@@ -3,8 +3,8 @@
 #
 # **The question.** Does it carry over to other tasks, and can one generator serve many?
 #
-# So far every generator met new characters, but always of the kind that it was trained on. But
-# knowledge could also cross from one *world* to another. This notebook has four worlds to train in,
+# So far every generator met new characters, but always of the kind that it was trained on.
+# Knowledge could also cross from one *world* to another. This notebook has four worlds to train in,
 # which are handwriting, printed letters, spoken words and textures. You train learners in one world
 # and test them in the others. Then you load a generator of each world and let it copy the others'
 # drawings. So you see what $G$ knows about copies, and where that knowledge is wrong.
@@ -52,10 +52,10 @@ sizes, device, results = notebook.setup("13_other_worlds", profile, dataset, dev
 # | `textures` | a mix of wavelengths and directions | new noise, filtered by them | a formula |
 # | `digits` | a digit | a writer | scikit-learn |
 #
-# A spoken word is a picture here. Time runs to the right and pitch upwards. What is loud is bright
-# in the data, and every figure prints bright pixels dark, like ink. Notebook 14 is about that
-# world. Drawings of ink are normalised as in notebook 06, and pictures that fill the frame stay as
-# they are.
+# A spoken word is a picture here. Time runs to the right and pitch upwards. Loud sounds are bright
+# pixels in the data. Figures print bright pixels dark, like ink. Notebook 14 is about that world.
+# Drawings of ink are normalised as in notebook 06, and pictures that fill the frame stay as they
+# are.
 
 # %%
 def world(name, split):
@@ -97,14 +97,15 @@ plt.show()
 #
 # $$ q = \min\bigl(10,\ \lfloor \tfrac12 \min_c |c| \rfloor\bigr), $$
 #
-# where $|c|$ is the number of drawings of class $c$. For the support, a number $\beta$ is sampled,
-# uniform in $(0, 1]$. Then the support may hold at most
+# where $|c|$ is the number of drawings of class $c$. The size of the support depends on a number
+# $\beta$, sampled uniformly from $(0, 1]$. The support may hold at most
 #
 # $$ |S| = \min\Bigl(500,\ \sum_c \bigl\lceil \beta \min(100, |c| - q) \bigr\rceil\Bigr) $$
 #
-# examples. Every class gets one of them, and a share $R_c$ of the others. These shares are unequal,
-# because each class has a weight $e^{\alpha_c}$, with $\alpha_c$ uniform between $\log \frac12$ and
-# $\log 2$. The share of class $c$ and its *shots*, the number of its examples, are
+# examples. Every class gets one of them. The others are divided, and class $c$ gets a share $R_c$.
+# These shares are unequal, because each class has a weight $e^{\alpha_c}$, with $\alpha_c$ uniform
+# between $\log \frac12$ and $\log 2$. The share of class $c$ and its *shots*, the number of its
+# examples, are
 #
 # $$ R_c = \frac{e^{\alpha_c} |c|}{\sum_{c'} e^{\alpha_{c'}} |c'|}, \qquad
 #    k_c = \min\bigl(\lfloor R_c\,(|S| - N) \rfloor + 1,\ |c| - q\bigr). $$
@@ -130,8 +131,8 @@ def my_shots(n_images, beta, alpha):
 checks.shots(my_shots)
 
 # %% [markdown]
-# `episodes.sample_varied` samples such an episode. It comes alone, as a batch of one, because no
-# two have the same size and no padding is used. Take the most uneven of a hundred supports.
+# `episodes.sample_varied` samples such an episode. It comes as a batch of one, because episodes of
+# different sizes do not fit into one batch. Take the most uneven of a hundred supports.
 # **Predict**: how many times as many examples does its largest class have as its smallest?
 
 # %%
@@ -155,9 +156,9 @@ plt.show()
 #
 # Now one ProtoNet (notebook 06) is trained in each world, and tested in all of them on varied
 # episodes. Uneven classes are no problem for prototypes, because a class can have any number of
-# examples and its mean is still a mean. The last row uses plain pixels as features, without any
-# training. **Predict**: which world teaches the most useful features? Which world is the hardest
-# for the learners of the other worlds?
+# examples and its mean is still a mean. For comparison, the last row of the figure uses plain
+# pixels as features, without any training. **Predict**: which world teaches the most useful
+# features? Which world is the hardest for the learners of the other worlds?
 
 # %%
 def trained(*names):
@@ -221,8 +222,8 @@ plots.save(figure, "13_abroad")
 plt.show()
 
 # %% [markdown]
-# Compare each column with its last row, the plain pixels. Features from another world are useful only
-# where they beat the pixels, which nobody has trained.
+# Compare each column with its last row, the plain pixels. Features from another world are useful
+# only where they beat the pixels, because pixels need no training.
 #
 # ## 4 · A generator in other worlds
 #
@@ -265,16 +266,16 @@ plt.show()
 # Do such copies help a learner? In each world (a row below), the study trained a learner four
 # times. The learner saw plain drawings, classical copies, copies by the $G$ of its own world, or
 # copies by the $G$ of *all other* worlds. Then all learners were tested in every world (columns) on
-# the same varied episodes. A number is the gain in points over training on plain drawings. Three
-# facts about this study:
+# the same varied episodes. A number is the gain in points over training on plain drawings. You
+# should know some facts about this study:
 #
 # * Omniglot joins as a fifth world for training. Three more worlds serve only for tests. They are
 #   `digits`, spoken digits of real people, and Fashion-MNIST.
-# * Classical copies and generators had one setting each, their strength. It was chosen on
-#   validation classes, with earlier generators that learned more slowly. It was not chosen again
-#   for the present ones.
+# * Classical copies and generators each have one setting, their strength. It was chosen on
+#   validation classes, with earlier generators. The present generators learned faster, but
+#   the strength was not chosen again.
 #
-# **Predict**: where is the gain largest?
+# **Predict**: which copies bring the largest gain, and in which worlds?
 
 # %%
 stored = records.read(runtime.project_root() / "figures" / "results" / "worlds.jsonl")
@@ -375,18 +376,18 @@ plots.save(figure, "13_where")
 plt.show()
 
 # %% [markdown]
-# So a generator that has seen many worlds knows something that is of use in a world that neither it
-# nor the learner has met. A learner of textures alone gains the most by it. It also has the most to
-# gain, for abroad it is the weakest. At home it costs accuracy, probably because the copies make
-# changes that the learner's own world does not have. The generator of the learner's *own* world
-# brings little, because it knows only what the learner has been shown as well (notebook 11).
+# So a generator of many worlds knows something useful, even for a world that neither it nor the
+# learner has met. A learner of textures alone gains the most by it. It also has the most to gain,
+# for abroad it is the weakest. At home it costs accuracy, probably because the copies make changes
+# that the learner's own world does not have. The generator of the learner's *own* world brings
+# little, because it knows only what the learner has been shown as well (notebook 11).
 #
 # ## 5 · One generator for all worlds
 #
-# Perhaps one $G$ can serve all worlds, and no world needs its own. This $G$ sees the task, which is
-# the support of the episode. In notebook 08, that description of the task brought no gain that
-# could be measured, because all tasks were handwriting. Here the world decides which copies are
-# right, so a description could help more.
+# Perhaps one $G$ can serve all worlds, and no world needs its own. This $G$ sees a description of
+# the task, which is the support of the episode. In notebook 08, the description brought no gain
+# that could be measured, because all tasks were handwriting. Here the world decides which copies
+# are right, so a description could help more.
 #
 # But training one network on many worlds can **interfere**, which means that a step that helps one
 # world hurts another. You can measure that. Take the gradient of the loss in each world, at the same
@@ -417,10 +418,10 @@ checks.cosines(my_cosines)
 
 # %% [markdown]
 # Below you see the cosines from the study, at the end of training, for the learner of all five
-# worlds and for its generator. A gradient from a few episodes is noisy. So the study took two
-# independent means of each world's gradient, and the diagonal compares these two. Without noise it
-# would be 1. Noise pulls the other cells towards 0 as well. The largest cosine that two worlds
-# could show is about $\sqrt{ab}$, where $a$ and $b$ are their two diagonal cells.
+# worlds and for its generator. A gradient from a few episodes is noisy. So the study computed each
+# world's gradient several times, from independent episodes. The diagonal compares these with each
+# other. Without noise it would be 1. Noise pulls the other cells towards 0 as well. The largest cosine that two
+# worlds could show is about $\sqrt{ab}$, where $a$ and $b$ are their two diagonal cells.
 
 # %%
 cosines = {(r["arm"], *r["worlds"]): r["value"] for r in stored
@@ -445,13 +446,13 @@ plt.show()
 # generator.
 #
 # Now look at what sharing costs and what it brings. The table compares the learner and the $G$ of
-# all worlds with *one each*, which are the learner and the $G$ of that column's world alone. The
+# all worlds with *one each*. That means a learner and a $G$ of the column's world alone. The
 # learner of all worlds had no more steps than a learner of one world. So each world got only a
 # fifth of these steps. The copies are judged twice. Their *distance to the truth* is the energy
 # distance to other drawings of the class (notebook 08), in units of the usual distance of two
-# drawings. Their *worth* is the gain in points that five copies of each example bring to the
-# learner of all worlds, in 5-way 1-shot episodes. **Predict**: are the copies by the generator of
-# all worlds worth more if it sees the description of the task?
+# drawings. Their *worth* is a gain in points in 5-way 1-shot episodes. There the learner of all
+# worlds gets five copies of each example. **Predict**: are the copies by the generator of all
+# worlds worth more if it sees the description of the task?
 
 # %%
 def shown(name, arm, place, times=100, digits=1):
@@ -483,11 +484,11 @@ for title, arm, where in (("G of all, minus one each: distance", "all - {}", hom
 display(Markdown("\n".join(lines)))
 
 # %% [markdown]
-# A distance below 0 is better. The learner pays for sharing in every world, the most in textures.
-# The generator pays little: its copies are as near to the truth, or nearer, in three worlds of
-# five. The description brings no world clearly nearer to the truth, and in several it brings the
-# copies farther away. In some worlds, the copies by the generator of all are also worth less to the
-# learner, most of all in speech.
+# In the last two rows, a number below 0 is better, because the distance became smaller. The learner
+# pays for sharing in every world, the most in textures. The generator pays little: its copies are
+# as near to the truth, or nearer, in three worlds of five. The description brings no world clearly
+# nearer to the truth, and in several it brings the copies farther away. In some worlds, the copies
+# by the $G$ of all are also worth less than those by the world's own $G$, most of all in speech.
 #
 # **Copies by the generator of another world.** Last, the support of every world is enlarged by each
 # generator in turn. Each example gets five copies, episodes are 5-way 1-shot, and one learner

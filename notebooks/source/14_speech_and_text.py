@@ -6,8 +6,8 @@
 # A generator makes more examples out of one. That sentence does not say *picture*, so this notebook
 # takes the idea to two other media. A spoken word becomes a picture of its sound, and the generator
 # of notebook 08 warps it in time and in pitch. A name in one of many languages becomes a row of
-# features, and a generator makes features. Both times the question is that of notebook 09, whether
-# the copies help the learner, and whether they help more than the simplest other methods do.
+# features, and a generator makes features. Both times the question is that of notebook 09. Do the
+# copies help the learner, and do they help more than the simplest other methods?
 #
 # **You need** notebooks 02, 06, 08, 09, 11 and 13. **Time**: 55 minutes, and about 45 more with the
 # three exercises.
@@ -58,8 +58,8 @@ for name, classes in heard.items():
 # Sound is pressure over time, thousands of numbers a second. Your ear does not follow each of them.
 # It hears how strong each *pitch* (frequency) is at each *moment*, and `course_files/sound.py`
 # computes just that. It cuts the recording into windows of 32 ms. In each window it takes the power
-# in 28 bands of pitch, which are as wide as the ear's (the **mel** scale), and then the logarithm.
-# The result is stretched to 28 moments, so it is a picture of 28×28.
+# in 28 bands of pitch, which are as wide as the ear's (the **mel** scale). Then it takes the
+# logarithm. The result is stretched to 28 moments, so it is a picture of 28×28.
 #
 # The set `spoken` comes with the course. It has 150 words of one syllable in 28 voices. No person
 # was recorded. Two programs speak, in several accents, speeds and pitches. A class is a word, and a
@@ -91,7 +91,8 @@ plt.show()
 # speech recognisers of the 1980s began like this. Their second tool is **dynamic time warping**.
 # Two people do not say a word at the same speed, so moment 5 of one sound may be moment 8 of the
 # other. Let $c_{ij}$ be the distance between moment $i$ of the one sound and moment $j$ of the
-# other. You walk through both sounds in order. The cheapest way to the places $i$ and $j$ costs
+# other. You walk through both sounds in order. The cheapest way from the beginning to moments $i$
+# and $j$ costs
 #
 # $$ C_{ij} = c_{ij} + \min\,(C_{i-1,\,j},\ C_{i,\,j-1},\ C_{i-1,\,j-1}), \qquad C_{00} = c_{00}. $$
 #
@@ -155,16 +156,16 @@ display(Markdown("\n".join(lines)))
 # The networks were trained on these very voices, so warped copies have little to add here, and may
 # even cost points. People are another matter. `studies/speech.py` trained on all 150 synthetic
 # words and tested on real people, with the **Free Spoken Digit Dataset**. It has ten digits, and
-# none of them is among the words. The strengths were chosen with three of the people, and the
-# numbers below are of the other three. There are two kinds of episodes. In *two people*, one person
-# speaks the example and another the queries. In *one person*, the same person speaks all, and so
-# teaches the machine five words.
+# none of them is among the words. The strengths of the copies were chosen with three of the people.
+# The numbers below are of the other three. There are two kinds of episodes. In *two people*, one
+# person speaks the example and another the queries. In *one person*, the same person speaks all,
+# and so teaches the machine five words.
 #
 # The copies are made in three ways. There are classical warps, and there are masks, which make
 # parts of the picture dark (*SpecAugment*). The third is a **generator**, the $G$ of notebook 08
-# without any change. A warp of the picture is a warp of time and pitch, so its form fits. Its
-# discriminator sees pairs of voices that say the same word. *G across programs* sees only pairs of
-# voices from different programs.
+# without any change. A warp of the picture is a warp of time and pitch, so the form of $G$ fits
+# speech. The discriminator sees pairs of voices that say the same word. *G across programs* sees
+# only pairs of voices from different programs.
 
 # %%
 path = runtime.project_root() / "checkpoints" / "G-spoken_worlds.safetensors"
@@ -260,9 +261,9 @@ display(Markdown("\n".join(lines)))
 #   person, it is ahead. The two make different mistakes: across two people, they are better
 #   together than either alone.
 # * **The step between people is the hard one.** If you teach the machine five words yourself, it
-#   understands you in more than eight of ten cases. Across two people it is about six. Even a
-#   network trained on other people's digits gets only a little farther. It had three voices to
-#   learn from.
+#   understands you in more than eight of ten cases. Across two people, it understands about six of
+#   ten. Even a network trained on other people's digits gets only a little farther. It had three
+#   voices to learn from.
 
 # %% [markdown]
 # # Part II · Text
@@ -302,9 +303,9 @@ checks.hashed_counts(my_hashed_counts)
 
 # %% [markdown]
 # `datasets.load("names")` does this for every name, with 512 columns. A row of counts is kept as a
-# picture of one row, so every sampler of this course works as it is. Where characters had an
-# alphabet, a language has its script. One letter is enough to tell Greek from Thai, so the hard
-# task is that of the languages in Latin letters.
+# picture of one row, so every sampler of this course works as it is. Each language has a script, as
+# each character had an alphabet. One letter is enough to tell Greek from Thai, so the hard task is
+# that of the languages in Latin letters.
 
 # %%
 spoken_of = name_files.read()
@@ -323,9 +324,9 @@ print(f"{len(text_train.names)} languages train, {len(text_val.names)} validate,
 # did, on tasks of training languages. **Predict**: is it better on languages that it trained on, or
 # on new ones, and by how many points?
 #
-# It learns from two of every three training languages. The others are kept for the generator. The
-# encoder puts the names of a language that it knows into a tight cluster. A generator trained on
-# tight clusters would learn the wrong spread.
+# The encoder learns from two of every three training languages. The others are kept for the
+# generator. The encoder puts the names of a language that it knows into a tight cluster. A
+# generator trained on tight clusters would learn the wrong spread.
 
 # %%
 order = sorted(range(len(text_train.names)),
@@ -408,8 +409,8 @@ checks.pooled_covariance(my_pooled_covariance)
 # * The $G$ of notebook 08 warped ink, and could do little else. A feature can move anywhere, so
 #   only $D$ keeps it in its class.
 # * In notebook 08, a look at the copies told us what went wrong. Nobody can look at 64 numbers.
-# * In notebook 08, each step had to pass pictures through convolutions. Here two small matrices do,
-#   so the GAN is trained in seconds.
+# * In notebook 08, each step had to pass pictures through convolutions. Here two small matrices are
+#   enough, so the GAN is trained in seconds.
 
 # %%
 def draw(rng, n_tasks=16, n_way=5):
@@ -452,8 +453,8 @@ display(Markdown("\n".join(lines)))
 # divided by that of two real names. *Class preservation* asks whether the real name nearest to a
 # copy is of the right language. All languages are new to the encoder and to $G$. The baseline is
 # Gaussian noise with the covariance of exercise 3. The last line compares real names with
-# themselves, so its distance is about 0, and can be a little below. **Predict**: which of the two
-# is nearer to the truth?
+# themselves, so its distance is about 0, and can be a little below. **Predict**: which is nearer to
+# the truth, the GAN or the Gaussian noise?
 
 # %%
 within = (features["rest"] - features["rest"].mean(1, keepdim=True)).flatten(0, 1)
@@ -495,9 +496,9 @@ for name, made in (("the example itself", examples[:, None].expand(-1, n, -1)),
 # * *Gaussian*: noise with the within-class covariance.
 # * *Interpolation*: a point between two examples of the class. If the class has one example only,
 #   the point is between it and the nearest example of another class.
-# * *GAN*: with the loss WGAN-GP or the non-saturating one. In *for the task*, the loss of $G$ also
-#   contains the learner's loss on queries. In *shuffled*, each class gets the differences that $G$
-#   made for another class of the task.
+# * *GAN*: with the loss WGAN-GP or the non-saturating one. In the *GAN for the task*, the loss of
+#   $G$ also contains the learner's loss on queries. In *shuffled*, each class gets the differences
+#   that $G$ made for another class of the task.
 # * *Regression*: the same network without noise and without a critic, trained by squared error. Its
 #   one copy is a mean.
 # * *Shrinkage*: the copy is the mean of the task's examples.
@@ -568,7 +569,7 @@ plots.save(figure, "14_text")
 plt.show()
 
 # %% [markdown]
-# Each number is a mean over five seeds, and its interval covers another sample of the 400 episodes.
+# Each number is a mean over five seeds, and its interval covers other samples of the 400 episodes.
 # It does not cover another choice of test languages.
 #
 # * **The GAN helps a little, in one place.** Its copies bring 1-shot class means about half a
@@ -580,14 +581,14 @@ plt.show()
 # * **It looks at the example.** With shuffled differences, the gain is gone. Among all scripts it
 #   is more than a step towards the mean of the task, for that step alone costs accuracy there.
 #   Among languages in Latin letters, that step brings class means as much as the GAN does.
-# * **Near the truth is not useful, again.** The GAN is much nearer to the truth than Gaussian
-#   noise and as diverse as real names. But a copy's nearest real name is seldom of its own
-#   language. Give the copies four times the weight of the example, and they take points away
-#   (left panel).
+# * **Again, copies near the truth need not be useful.** The GAN is much nearer to the truth than
+#   Gaussian noise and as diverse as real names. But a copy's nearest real name is seldom of its own
+#   language. Give the copies four times the weight of the example, and they take points away (left
+#   panel).
 # * **The loss matters less than the form.** WGAN-GP is ahead of the non-saturating game by about
 #   half a point. If the learner's own loss is added to $G$'s, no change can be seen here.
-# * **A scale can do more than copies.** With five examples, whitening brings both learners about
-#   half a point. With one example, class means lose as much by it.
+# * **Scaled features can do more than copies.** With five examples, whitening brings both learners
+#   about half a point. With one example, class means lose as much by it.
 # * **The encoder is weak.** With one example, it is some five points better than class means of
 #   the raw counts (in RESULTS.md). With five examples it is no better. A hundred languages teach
 #   it little about others.

@@ -85,8 +85,8 @@ print(f"100 carts with random pushes: the pole falls after {lives.mean():.0f} st
 #    = \mathbb{E}\Big[\sum_t \nabla_\theta \log \pi_\theta(a_t \mid s_t)\; R_t\Big],
 # \qquad R_t = \sum_{k \ge t} r_k . $$
 #
-# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. It makes each action more likely in proportion to
-# what came after it. What came before is left out, because an action cannot change the past.
+# This is the **policy gradient**, and $\nabla \log \pi$ is called the *score*. A step along this gradient makes each action more
+# likely in proportion to the rewards that follow. What came before is left out, because an action cannot change the past.
 #
 # ### Exercise 1 · The score-function gradient (★★, very important, 15 minutes)
 #
@@ -228,19 +228,19 @@ plt.show()
 #
 # $$ \square(x) = \exp\big(x - \text{stop}(x)\big). $$
 #
-# Its value is 1. Its gradient is $\square(x)\, \nabla x$, so the box is still there when one differentiates again. Whether step
-# $t$ is reached in this way depends on all actions until then. So the box of a step holds the sum of $\log \pi$ up to that step.
-# Before the first action, the sum has no terms. An advantage $A_t$ holds the later rewards already, so it should credit the
-# action at step $t$ alone. Therefore it multiplies a difference, which is the box up to step $t$ minus the box before step $t$
-# (Farquhar et al. 2019):
+# Its value is 1. Its gradient is $\square(x)\, \nabla x$, so the box is still there when one differentiates again. Whether an
+# episode reaches step $t$ as it did depends on all actions until then. So the box of a step holds the sum of $\log \pi$ up to
+# that step. Before the first action, the sum has no terms. An advantage $A_t$ holds the later rewards already, so it should
+# credit the action at step $t$ alone. Therefore it multiplies a difference, which is the box up to step $t$ minus the box before
+# step $t$ (Farquhar et al. 2019):
 #
 # $$ \sum_t \Big[\square\Big(\sum_{k \le t} \log \pi_k\Big) - \square\Big(\sum_{k < t} \log \pi_k\Big)\Big] A_t . $$
 #
 # ### Exercise 2 · DiCE (★★★, important, 20 minutes)
 #
 # `log_prob` and `advantage` are `[E, H]`. Return the mean over episodes of the sum above. Its value is 0, because every box is 1.
-# Only its derivatives matter. In any order, they estimate those of the expected return. `stop` is `.detach()`. Use no `.item()`,
-# because others will differentiate your scalar.
+# Only its derivatives matter. Those of any order estimate the same derivatives of the expected return. `stop` is `.detach()`. Use
+# no `.item()`, because others will differentiate your scalar.
 
 # %%
 def my_surrogate(log_prob, advantage):
@@ -258,10 +258,10 @@ def my_surrogate(log_prob, advantage):
 checks.dice(my_surrogate)
 
 # %% [markdown]
-# You can compute how wrong the naive one is in a toy, without any sampling. It has two steps and two actions, so there are four
-# possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla R(\theta))$, is then a formula. The
-# gradient of $F$ is the *meta-gradient*, which MAML follows. **Predict**: is the naive meta-gradient too long, too short, or
-# right in length? Does it point elsewhere?
+# In a toy problem, you can compute how wrong the naive surrogate is, without any sampling. It has two steps and two actions, so
+# there are four possible episodes. The return after an inner step, $F(\theta) = R(\theta + \alpha \nabla R(\theta))$, is then a
+# formula. The gradient of $F$ is the *meta-gradient*, which MAML follows. **Predict**: is the naive meta-gradient too long, too
+# short, or right in length? Does it point elsewhere?
 
 # %%
 episodes_of_toy = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -406,15 +406,15 @@ plt.show()
 # ### Exercise 3 · A target from an imagined transition (★★, important, 15 minutes)
 #
 # Imagined transitions can also train a **value function** $V(s)$, which predicts the return from a state on. This use is older
-# than deep learning (*Dyna*, Sutton 1990), and section 6 does without it. $V$ is trained towards the *Bellman target* $y$ of a
-# transition. A factor $\gamma$ below 1 makes later rewards count less:
+# than deep learning (*Dyna*, Sutton 1990), but section 6 does without it. So this exercise shows another way to use $G$. $V$ is
+# trained towards the *Bellman target* $y$ of a transition. A factor $\gamma$ below 1 makes later rewards count less:
 #
 # $$ y = r + \gamma\, V(s') \quad \text{if the episode goes on, and} \quad y = r \quad \text{where it ends.} $$
 #
-# Write it for transitions that $G$ made. `state` is `[B, S]`. `generated` `[B, S+1]` is what $G$ returns. In code that is the
-# change $s' - s$ and the reward $r$. Each number was divided by its standard deviation, which is in `scale` `[S+1]`. `ended`
-# `[B]` is bool, and `value` is a function from states to `[B]`. A target is a constant, so no gradient may flow through $V$ or
-# $G$.
+# Write it for transitions that $G$ made. `state` is `[B, S]`. `generated` `[B, S+1]` is what $G$ returns. In code, these numbers
+# are the change $s' - s$ and the reward $r$. Each number was divided by its standard deviation, which is in `scale` `[S+1]`.
+# `ended` `[B]` is bool, and `value` is a function from states to `[B]`. A target is a constant, so no gradient may flow through
+# $V$ or $G$.
 
 # %%
 def my_target(state, generated, scale, ended, value, gamma):
@@ -433,9 +433,9 @@ checks.bellman(my_target)
 # ## 6 · Practice in imagination
 #
 # Now the whole idea comes together. In each new task the agent acts for **one** real episode. That episode only describes the
-# task to $G$, and no step is taken on it. Then the agent practises ten times. Each time it acts for 40 imagined episodes, and
-# then takes one step of policy gradient on them. The learning rate falls as $1/(1 + \text{step})$, because otherwise later steps
-# overshoot.
+# task to $G$, and the policy is not trained on it. Then the agent practises ten times. Each time it acts for 40 imagined
+# episodes, and then takes one step of policy gradient on them. The learning rate falls as $1/(1 + \text{step})$, because
+# otherwise later steps overshoot.
 #
 # Three arms are compared, with the return before adapting as the baseline:
 #
@@ -474,8 +474,8 @@ for arm, params in arms.items():
 #
 # One run with one network proves little. `studies/acting.py` did the same with three seeds, for one to forty real episodes, on
 # 100 test tasks of the navigator and 50 of the cart. In each task, all arms get the same real episodes. The learning rate and the
-# number of steps of each arm were chosen on validation tasks, for two or three budgets. Every other budget takes the choice of
-# the nearest one. There are three rivals of the GAN:
+# number of steps of each arm were chosen on validation tasks, for two or three numbers of real episodes (*budgets*). Every other
+# budget takes the choice of the nearest one. There are three rivals of the GAN:
 #
 # * *regression*: the same network without noise and without $D$, trained by squared error.
 # * *ridge*: no meta-learning at all. A quadratic of $(s, a)$ is fitted to the real transitions of this task alone.
@@ -598,7 +598,8 @@ display(Markdown("\n".join(lines)))
 
 # %% [markdown]
 # In the second table, MAML, its naive form and FOMAML get as many real episodes as in their training. That is 20 in the navigator
-# and 5 in the cart. *The same sign* means the same sign of the cart's force, or of the goal's place across.
+# and 5 in the cart. *The same sign* means the same sign of the cart's force. In the navigator, the two goals lie on the same
+# side, left or right.
 #
 # **Reading it.**
 #
@@ -615,7 +616,7 @@ display(Markdown("\n".join(lines)))
 #   the GAN alone and of the real episodes alone at every budget. With the regression in the GAN's place it is as good or a little
 #   better. In the cart practice alone is perfect, so a first step on real episodes can only do harm.
 # * **After five episodes, the models gain no more in the navigator.** A description for $G$ holds at most 128 transitions, which
-#   is about six episodes. So further episodes tell $G$ almost no more.
+#   is about six episodes. So further episodes tell $G$ almost nothing new.
 # * **In the cart, one bit is all that counts.** Describe the task to $G$ by an episode of *another* task whose force has the same
 #   sign, and the return is as high. So $G$ found out which way the wires go, and nothing else was needed. In the navigator,
 #   another task's episode is worse than no adaptation.
