@@ -709,13 +709,13 @@ both = {}
 for setting, learner in (("inductive", learners.protonet(network)),
                          ("transductive", transductive(network))):
     for asked, learner_of in (("all classes", lambda one: one), ("one class at a time", one_class)):
-        both[setting, asked] = record(f"queries of {asked}", score(learner_of(learner), val, **whole),
-                                     "ProtoNet", setting)
+        both[setting, asked] = record(f"queries of {asked}",
+                                      score(learner_of(learner), val, **whole), "ProtoNet", setting)
 
 # %%
 figure, ax = plt.subplots(figsize=(10, 4.6))
 for asked, colour, aside in (("all classes", "black", -0.05),
-                            ("one class at a time", plots.COLOURS[4], 0.05)):
+                             ("one class at a time", plots.COLOURS[4], 0.05)):
     marks = [both[setting, asked] for setting in ("inductive", "transductive")]
     values = [100 * mark["value"] for mark in marks]
     ax.errorbar([aside, 1 + aside], values, [50 * (m["high"] - m["low"]) for m in marks], fmt="o",

@@ -725,8 +725,8 @@ won = {kind: points(study[GAIN, kind, "short"]) for kind in kinds}
 # %%
 display(Markdown(
     "For these drawings, a GAN is not the right generator. Five copies bring matching "
-    f"**{won['regression, best of 4']}** points of accuracy if a regression makes them, which needs "
-    "no discriminator, and "
+    f"**{won['regression, best of 4']}** points of accuracy if a regression makes them, which "
+    "needs no discriminator, and "
     f"**{won['GAN, warps']}** if a GAN does. Yet the regression's copies are farther from what "
     f"people draw, at a distance to the truth of {far['regression, best of 4']} against "
     f"{far['GAN, warps']} for the GAN's. So a generator that draws as people do is one thing, "

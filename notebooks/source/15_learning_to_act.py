@@ -548,8 +548,6 @@ def times(arm):
     if high - low < 0.1:
         return f"at least {value:.0f}"
     return f"{value:.0f} ({low:.0f} to {high:.0f})"
-
-
 figure, axes = plt.subplots(2, 1, figsize=(9, 11))
 ends = curves(axes[0], "navigator")
 name_lines(axes[0], ends, apart=0.27)
